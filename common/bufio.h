@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/* Buffered descriptors with deadlines, in memory that the caller owns. */
+#ifndef BUFIO_H
+#define BUFIO_H
+
+#include "clock.h"
+#include "span.h"
+
+enum io {
+	IO_OK,
+	IO_EOF,			/* the peer is done */
+	IO_TIMEOUT,		/* the deadline came first */
+	IO_ERROR,		/* errno says */
+};
+
+/* Input: buf[pos..len) has been read and not been taken. */
+struct inbuf {
+	int fd;
+	char *buf;
+	size_t cap, pos, len;
+};
+
+void inbuf_init(struct inbuf *, int fd, char *buf, size_t cap);
+
+static inline struct span
+inbuf_view(const struct inbuf *b)
+{
+	return (struct span){ b->buf + b->pos, b->len - b->pos };
+}
+
+static inline void
+inbuf_take(struct inbuf *b, size_t n)
+{
+	b->pos += n;
+}
+
+/*
+ * Waits until at least one more octet is there and reads what is there.
+ * Moves what is unread to the front when there is no room behind it; a full
+ * buffer is IO_ERROR with ENOBUFS. Works on blocking and other descriptors.
+ */
+enum io inbuf_fill(struct inbuf *, instant deadline) MUST_CHECK;
+
+/* Output: buf[0..len) is still to be written. */
+struct outbuf {
+	int fd;
+	char *buf;
+	size_t cap, len;
+};
+
+void outbuf_init(struct outbuf *, int fd, char *buf, size_t cap);
+
+/* Adds octets, writing when the buffer is full. */
+enum io outbuf_add(struct outbuf *, const void *, size_t, instant deadline)
+	MUST_CHECK;
+enum io outbuf_flush(struct outbuf *, instant deadline) MUST_CHECK;
+
+/*
+ * Writes all of it, waiting for room until the deadline: EPIPE and the like
+ * are IO_ERROR. SIGPIPE is the caller's to ignore.
+ */
+enum io io_write(int fd, const void *, size_t, instant deadline) MUST_CHECK;
+
+/* Waits until fd is readable (or at its end). */
+enum io io_wait_readable(int fd, instant deadline) MUST_CHECK;
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+/* The configuration: name = value, checked against the table of settings. */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdint.h>
+
+#include "sbuf.h"
+#include "settings.h"
+
+#define CONF_DEFAULT_FILE SYSCONFDIR "/smtpd/smtpd.conf"
+
+#define CONF_T_DOMAIN const char *
+#define CONF_T_DOMAINS const char *
+#define CONF_T_CIDRS const char *
+#define CONF_T_WORD const char *
+#define CONF_T_PATH const char *
+#define CONF_T_HELPER const char *
+#define CONF_T_CHOICE const char *
+#define CONF_T_NUMBER uint64_t
+#define CONF_T_SIZE uint64_t
+#define CONF_T_TIME uint64_t
+
+/* One member for each setting; texts are never NULL. */
+struct conf {
+#define X(type, name, ...) CONF_T_##type name;
+	SETTINGS(X)
+#undef X
+	/* The -c and -o options as they were given, to hand on; NULL-ended. */
+	const char **args;
+	unsigned nargs;
+};
+
+enum conf_result {
+	CONF_OK,
+	CONF_BAD,		/* the file is wrong: where says how */
+	CONF_IOERR,		/* it cannot be read: errno says why */
+};
+
+struct conf_where {
+	unsigned line;		/* 0: not of a line, as with -o */
+	char what[256];		/* "unknown setting 'x': did you mean 'y'?" */
+};
+
+/* Sets every setting to its default. The memory lives as long as *conf. */
+void conf_init(struct conf *);
+
+/* Reads a whole file of settings over what is there. */
+enum conf_result conf_load(struct conf *, const char *path,
+	struct conf_where *) MUST_CHECK;
+
+/* Parses text as a file's contents; conf_load without the file (fuzzed). */
+enum conf_result conf_parse(struct conf *, struct span text,
+	struct conf_where *) MUST_CHECK;
+
+/* Sets one, as -o name=value does. */
+enum conf_result conf_set(struct conf *, struct span name, struct span value,
+	struct conf_where *) MUST_CHECK;
+
+/*
+ * After the last of them: fills what defaults to something known only at run
+ * time (hostname, local_domains) and checks what depends on two settings.
+ */
+enum conf_result conf_finish(struct conf *, struct conf_where *) MUST_CHECK;
+
+void conf_free(struct conf *);
+
+/* Is domain (case folded) one of the blank-separated names of list? */
+bool conf_has_domain(const char *list, struct span domain);
+
+/*
+ * Appends all settings with type, default and meaning: as a sample file in
+ * which each stands as a comment, or as mdoc list items for the man page.
+ */
+enum conf_format { CONF_AS_SAMPLE, CONF_AS_MDOC };
+void conf_describe(struct sbuf *, enum conf_format);
+
+/* Appends "name = value" lines of the effective values. */
+void conf_print(struct sbuf *, const struct conf *);
+
+#endif

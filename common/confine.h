@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/* A program gives away, for good, what it no longer needs. */
+#ifndef CONFINE_H
+#define CONFINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf.h"
+
+enum confine_right {
+	CONFINE_READ,		/* read files below */
+	CONFINE_WRITE,		/* read, create, write, rename, remove below */
+};
+
+struct confine_path {
+	const char *path;
+	enum confine_right right;
+};
+
+/* What stays allowed. The paths are opened before anything is given up. */
+struct confine {
+	const int *calls;	/* system call numbers, SYS_... */
+	size_t ncalls;
+	const struct confine_path *paths;
+	size_t npaths;
+};
+
+/*
+ * no_new_privs, then Landlock (only these paths; skipped where the kernel
+ * has none), then a seccomp filter (only these calls; the architecture is
+ * checked). The setting confine says what a forbidden call gets: "deny"
+ * (EPERM), "kill" (the process dies by SIGSYS: tests), "off" (nothing is
+ * done: debuggers and sanitizers). False with errno when a step that the
+ * kernel knows fails: then do not go on.
+ */
+bool confine(const struct confine *, const struct conf *) MUST_CHECK;
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/* What the envelope frames of the injection conversation say. */
+#ifndef ENVELOPE_H
+#define ENVELOPE_H
+
+#include "address.h"
+
+/*
+ *	C name=value			a fact, one a frame
+ *	S <reverse-path> [PARAM ...]	as on the wire
+ *	R class <forward-path> [PARAM ...]	class: local or remote
+ */
+struct envelope_path {
+	struct address address;
+	struct span path;	/* with the angle brackets */
+	struct span params;	/* blank-separated, may be empty */
+	bool local;		/* R: class */
+};
+
+/* All are views into the payload. False when malformed. */
+bool envelope_fact(struct span payload, struct span *name, struct span *value)
+	MUST_CHECK;
+bool envelope_sender(struct span payload, struct envelope_path *) MUST_CHECK;
+bool envelope_recipient(struct span payload, struct envelope_path *)
+	MUST_CHECK;
+
+#endif

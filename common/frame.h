@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+/* The one framing of the chain: netstrings whose first octet is a tag. */
+#ifndef FRAME_H
+#define FRAME_H
+
+#include "bufio.h"
+#include "sbuf.h"
+
+/*
+ *	<length>:<tag><payload>,
+ *
+ * The length is decimal without leading zeros and counts tag and payload,
+ * 1 to FRAME_MAX. The tag is a letter: an upper-case one must be understood,
+ * a lower-case one may be ignored.
+ */
+#define FRAME_MAX 65536
+#define FRAME_PAYLOAD_MAX (FRAME_MAX - 1)
+#define FRAME_ROOM (FRAME_MAX + sizeof("65536:,") - 1)	/* one on the wire */
+
+struct frame {
+	char tag;
+	struct span payload;
+};
+
+enum frame_event { FRAME_MORE, FRAME_READY, FRAME_BAD };
+
+/*
+ * Looks for one whole frame at the start of in: READY sets *f (a view into
+ * in) and *used, the octets it takes; MORE: it is not all there yet; BAD: it
+ * never will be. No input or output, nothing kept.
+ */
+enum frame_event frame_parse(struct span in, struct frame *f, size_t *used);
+
+/* Appends one frame. */
+void frame_add(struct sbuf *, char tag, struct span payload);
+
+/*
+ * A conversation in frames. Reads and writes one descriptor (a socket), or
+ * two (pipes, in tests). Descriptors may travel with a frame on a UNIX
+ * socket. About 130 KiB, touched only as far as used: keep it static.
+ */
+#define CHAN_FDS 8		/* received descriptors that may wait */
+
+struct chan {
+	struct inbuf in;
+	struct outbuf out;
+	int fds[CHAN_FDS];
+	unsigned nfds;
+	char inmem[FRAME_ROOM];
+	char outmem[FRAME_ROOM];
+};
+
+void chan_init(struct chan *, int rfd, int wfd);
+
+/* Closes the descriptors (one or two, and those received and not taken). */
+void chan_close(struct chan *);
+
+/*
+ * Sends one frame: buffered until chan_flush, or until the buffer is full.
+ * A payload over FRAME_PAYLOAD_MAX is IO_ERROR with EMSGSIZE.
+ */
+enum io chan_send(struct chan *, char tag, struct span payload,
+	instant deadline) MUST_CHECK;
+
+/* The same with a descriptor, which stays the caller's; flushes first. */
+enum io chan_send_fd(struct chan *, char tag, struct span payload, int fd,
+	instant deadline) MUST_CHECK;
+enum io chan_flush(struct chan *, instant deadline) MUST_CHECK;
+
+/*
+ * The next frame; *f is a view that stays valid until the next chan_recv or
+ * chan_fill. Does not flush. A malformed frame, or end of file inside one, is
+ * IO_ERROR with EPROTO. Descriptors are received close-on-exec; those over
+ * CHAN_FDS are closed.
+ */
+enum io chan_recv(struct chan *, struct frame *f, instant deadline) MUST_CHECK;
+
+/*
+ * For poll loops: chan_fill reads once without waiting (IO_TIMEOUT: nothing
+ * there); chan_next gives what is whole of it (IO_TIMEOUT: no whole frame).
+ */
+enum io chan_fill(struct chan *) MUST_CHECK;
+enum io chan_next(struct chan *, struct frame *f) MUST_CHECK;
+
+/* The oldest descriptor received and not yet taken, now the caller's, or -1. */
+int chan_take_fd(struct chan *);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/* The header section of a message, field by field, however it is cut. */
+#ifndef HEADER_H
+#define HEADER_H
+
+#include "sbuf.h"
+
+#define HEADER_KEPT 8192	/* octets of a field that are looked at */
+
+enum header_event {
+	HEADER_MORE,		/* all input taken */
+	HEADER_FIELD,		/* one whole field is in h->field */
+	HEADER_END,		/* the section is over; *used is before the body */
+};
+
+/*
+ * A push machine over message octets with CRLF or LF line ends. A field is
+ * what RFC 5322 2.2 calls one, with its folded lines; a line that is none
+ * (no colon, a blank or control in the name) ends the section, as does the
+ * empty line. Of a longer field the first HEADER_KEPT octets are kept.
+ */
+struct header {
+	struct sbuf field;	/* raw, with line ends */
+	bool done;
+	bool complete;		/* state: a whole line stands in field */
+	bool cut;		/* the field was longer than HEADER_KEPT */
+	bool ended;		/* the empty line was seen (and is in *used) */
+	uint64_t length;	/* octets of the field, all of them */
+};
+
+void header_init(struct header *);
+void header_free(struct header *);
+
+/*
+ * Pushes in; *used says how much was taken. After HEADER_FIELD the caller
+ * looks at header_name and header_value, then pushes the rest; at the end of
+ * the message header_finish gives the last field, if any.
+ */
+enum header_event header_push(struct header *, struct span in, size_t *used);
+enum header_event header_finish(struct header *);
+
+/* Of the field: its name, and its value unfolded in place and trimmed. */
+struct span header_name(const struct header *);
+struct span header_value(struct header *);
+
+#endif

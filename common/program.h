@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/* How every program of the chain starts. */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include "conf.h"
+#include "log.h"
+
+enum program_user {
+	PROGRAM_UNPRIVILEGED,	/* refuses to run as root */
+	PROGRAM_MAY_BE_ROOT,	/* smtpd-lspawn, sendmail, smtpd-conf */
+};
+
+/*
+ * Sets progname, opens 0 to 2 if they are closed, ignores SIGPIPE, sets the
+ * umask to 077, parses -c FILE and -o name=value (any number), loads and
+ * checks the configuration. Any error there is fatal: "FILE:LINE: what" and
+ * EXIT_PERM, or EXIT_TEMP when the file cannot be read. Gives the index of
+ * the first operand in argv. usage: the operands, as in the synopsis.
+ */
+int program_start(int argc, char *argv[], struct conf *, enum program_user,
+	const char *usage);
+
+#endif

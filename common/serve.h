@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* A program serves what it is given: a connection, or a listening socket. */
+#ifndef SERVE_H
+#define SERVE_H
+
+#include <stdbool.h>
+
+enum serve_start {
+	SERVE_AT_FIRST_BYTE,	/* a silent connection costs no process */
+	SERVE_AT_ACCEPT,	/* for protocols in which we speak first */
+};
+
+/*
+ * Call it first in main, after program_start. When fd 0 is a connection (or
+ * a pipe, a file) it returns at once and the program serves that. When fd 0,
+ * or fd 3 with LISTEN_FDS=1 and our LISTEN_PID, is a listening socket it
+ * never returns: it accepts, and execs argv[0] (or /proc/self/exe, when that
+ * has no slash) afresh with the same arguments and the connection as 0 and 1,
+ * at most limit at a time; more wait in line. A connection that ends before
+ * its first octet costs nothing. SIGTERM stops accepting, lets the children
+ * end, exits 0. A failed accept or spawn is logged and tried again after
+ * 100 ms: it never ends the listener.
+ */
+void serve(char *const argv[], enum serve_start, unsigned limit);
+
+/*
+ * For resident programs that answer from one loop (smtpd-rcpt, smtpd-lspawn)
+ * and for smtpd-send's control socket: the listening socket we were given (0
+ * or 3), set non-blocking and close-on-exec, or -1 when fd 0 is a connection.
+ */
+int serve_listener(void);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+/* Every setting there is: the one table that all else about them comes from. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+/*
+ * X(TYPE, name, default, min, max, meaning), in the order of the man page.
+ *
+ * DOMAIN	a domain name			DOMAINS	blank-separated
+ * WORD		no blanks			CIDRS	ADDRESS[/BITS] ...
+ * PATH		absolute			HELPER	socket path or command
+ * NUMBER	decimal, min to max		CHOICE	one of the words in min
+ * SIZE		octets; K, M, G may follow	TIME	seconds; s m h d may follow
+ *
+ * For the text types min is "optional" (may be empty) or "required".
+ */
+#define SETTINGS(X) \
+X(DOMAIN, hostname, "", "optional", 0, \
+	"Name of this host in the greeting and in Received; the system's when empty") \
+X(DOMAINS, local_domains, "", "optional", 0, \
+	"Domains whose mail is delivered here; hostname when empty") \
+X(CIDRS, relay_clients, "", "optional", 0, \
+	"Networks whose hosts may send to any domain without authentication") \
+X(SIZE, max_size, "10485760", 65536, 2147483647, \
+	"Largest message that is accepted") \
+X(NUMBER, max_recipients, "100", 100, 1000, \
+	"Recipients of one message from the network") \
+X(NUMBER, max_errors, "20", 1, 10000, \
+	"Refused commands after which a session ends") \
+X(NUMBER, max_messages, "1000", 1, 1000000, \
+	"Messages that one session may send") \
+X(NUMBER, max_sessions, "200", 1, 100000, \
+	"Sessions at once under the resident listener") \
+X(TIME, command_timeout, "5m", 1, 86400, \
+	"How long a session waits for a command (RFC 5321 advises 5 minutes)") \
+X(TIME, data_timeout, "3m", 1, 86400, \
+	"How long a session waits for more of a message (RFC 5321 advises 3 minutes)") \
+X(TIME, helper_timeout, "60s", 1, 3600, \
+	"How long a program waits for the answer of another one") \
+X(PATH, aliases, "/etc/smtpd/aliases", "optional", 0, \
+	"File of aliases; none when empty") \
+X(NUMBER, min_uid, "1000", 1, 4294967293, \
+	"Lowest uid that has a mailbox without an alias") \
+X(WORD, nss_sentinel, "root", "required", 0, \
+	"Account that must exist: if it is not found, nobody is called unknown") \
+X(PATH, mailbox_root, "", "optional", 0, \
+	"Deliver below this directory, one folder a mailbox, instead of to system users") \
+X(WORD, maildir, "Maildir", "required", 0, \
+	"Name of the Maildir in the home (or mailbox) directory") \
+X(PATH, queue, "/var/lib/smtpd/queue", "required", 0, \
+	"The queue directory") \
+X(SIZE, min_free, "64M", 0, 1099511627776, \
+	"Free space in the queue's file system below which no mail is accepted") \
+X(TIME, queue_lifetime, "24h", 60, 31536000, \
+	"How long delivery is tried (RFC 5321 advises 4 to 5 days)") \
+X(NUMBER, local_concurrency, "4", 1, 1000, \
+	"Local deliveries at once") \
+X(NUMBER, user_concurrency, "2", 1, 100, \
+	"Deliveries to one user at once") \
+X(TIME, local_timeout, "5m", 1, 86400, \
+	"How long one local delivery may take") \
+X(HELPER, injector, "/run/smtpd/queue-in", "required", 0, \
+	"Where a session injects mail from strangers") \
+X(HELPER, submitter, "/run/smtpd/submit", "required", 0, \
+	"Where sendmail injects mail of local users") \
+X(HELPER, rcpt, "/run/smtpd/rcpt", "required", 0, \
+	"smtpd-rcpt, who knows the local recipients") \
+X(HELPER, lspawn, "/run/smtpd/lspawn", "required", 0, \
+	"smtpd-lspawn, who starts local deliveries") \
+X(PATH, wakeup, "/run/smtpd/wakeup", "required", 0, \
+	"Datagram socket on which smtpd-send hears of new mail") \
+X(CHOICE, confine, "deny", "deny kill off", 0, \
+	"What a forbidden system call gets: an error, death, or nothing is forbidden")
+
+#endif
