@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: ISC
+# What the tests share: load it with `load lib/smtpd`, call setup_dir first.
+#
+# Every path is below $BATS_TEST_TMPDIR. The programs refuse to be root, so
+# under root all of it belongs to an unprivileged uid and as_user becomes it.
+
+bats_require_minimum_version 1.5.0
+
+SMTPD_TOP=$(cd "$BATS_TEST_DIRNAME/.." && pwd -P)
+SMTPD_BIN=$(cd "${SMTPD_BIN:-$SMTPD_TOP/build}" && pwd -P)
+SMTPD_SUITES=${SMTPD_SUITES:-$SMTPD_TOP/../shared/suites}
+SMTPD_TOOLS=${SMTPD_TOOLS:-$SMTPD_TOP/../shared/tools}
+export SMTPD_TOP SMTPD_BIN SMTPD_SUITES SMTPD_TOOLS
+
+# The unprivileged uid and gid that root's tests run as.
+TEST_UID=${TEST_UID:-60001}
+
+# Runs a command as an ordinary user.
+as_user() {
+	if [[ $(id -u) -eq 0 ]]; then
+		setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups \
+			-- "$@"
+	else
+		"$@"
+	fi
+}
+
+# Makes $BATS_TEST_TMPDIR the user's, and the way to it passable.
+setup_dir() {
+	[[ $(id -u) -eq 0 ]] || return 0
+	chmod a+x "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
+	chown "$TEST_UID:$TEST_UID" "$BATS_TEST_TMPDIR"
+}
+
+# Skips, and says so where it is seen: `skip` alone is quiet in a summary.
+skip_loudly() {
+	printf '# SKIPPED: %s\n' "$1" >&3
+	skip "$1"
+}
+
+# wait_for CONDITION...: until the command succeeds, at most
+# $WAIT_SECONDS (20) of them; then shows what it waited for and fails.
+wait_for() {
+	local end=$((SECONDS + ${WAIT_SECONDS:-20}))
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS >= end)); then
+			printf 'waited in vain for: %s\n' "$*" >&2
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+# A TCP port of 127.0.0.1 that nobody had a moment ago.
+free_port() {
+	python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
+
+# start_chain [NAME=VALUE...]: the complete chain below $CHAIN, with these
+# settings too. Sets CHAIN, PORT and CHAIN_PID.
+start_chain() {
+	CHAIN=$BATS_TEST_TMPDIR/chain
+	PORT=${PORT:-$(free_port)}
+	as_user mkdir -p "$CHAIN"
+	as_user "$SMTPD_TOP/conf/smtpd-run" "$CHAIN" "$PORT" "$SMTPD_BIN" "$@" \
+		>"$BATS_TEST_TMPDIR/chain.out" 2>&1 3>&- &
+	CHAIN_PID=$!
+	wait_for chain_is_up || true
+	if ! [[ -e $CHAIN/ready ]]; then
+		cat "$BATS_TEST_TMPDIR/chain.out" "$CHAIN/log" >&2
+		return 1
+	fi
+}
+
+chain_is_up() {
+	[[ -e $CHAIN/ready ]] || ! kill -0 "$CHAIN_PID" 2>/dev/null
+}
+
+# Stops it and all of it; for teardown too, where it may never have run.
+stop_chain() {
+	[[ -n ${CHAIN_PID-} ]] || return 0
+	kill -TERM "$CHAIN_PID" 2>/dev/null || true
+	wait "$CHAIN_PID" 2>/dev/null || true
+	CHAIN_PID=
+	if [[ -z ${BATS_TEST_COMPLETED-} && -e $CHAIN/log ]]; then
+		tail -n 40 "$CHAIN/log" >&2
+	fi
+}
+
+# The Maildir of a mailbox of the running chain.
+maildir() {
+	printf '%s/mail/%s/Maildir\n' "$CHAIN" "${1:-user}"
+}
+
+# How many messages a Maildir (new and cur) holds.
+maildir_count() {
+	local dir=$1
+	find "$dir/new" "$dir/cur" -type f 2>/dev/null | wc -l
+}
+
+# has_mail DIR N: does the Maildir hold N messages or more?
+has_mail() {
+	[[ $(maildir_count "$1") -ge $2 ]]
+}
+
+# The path of the only message in a Maildir.
+only_mail() {
+	[[ $(maildir_count "$1") -eq 1 ]] || return 1
+	find "$1/new" "$1/cur" -type f
+}
+
+# How many messages wait in a queue directory (new and msg).
+queue_count() {
+	find "$1/new" "$1/msg" -type f ! -name '*.log' 2>/dev/null | wc -l
+}
+
+queue_is_empty() {
+	[[ $(queue_count "$1") -eq 0 ]]
+}
