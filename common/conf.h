@@ -29,6 +29,7 @@ struct conf {
 	/* The -c and -o options as they were given, to hand on; NULL-ended. */
 	const char **args;
 	unsigned nargs;
+	struct conf_memory *memory;	/* what the texts point into */
 };
 
 enum conf_result {
@@ -42,10 +43,17 @@ struct conf_where {
 	char what[256];		/* "unknown setting 'x': did you mean 'y'?" */
 };
 
-/* Sets every setting to its default. The memory lives as long as *conf. */
+/*
+ * Sets every setting to its default. The texts live until conf_free. args is
+ * whose it was that filled it: conf_free does not look at it.
+ */
 void conf_init(struct conf *);
 
-/* Reads a whole file of settings over what is there. */
+/*
+ * Reads a whole file of settings over what is there: at most CONF_FILE_MAX
+ * octets; a pipe will do. After a failure *conf is good for conf_free alone.
+ */
+#define CONF_FILE_MAX (1024 * 1024)
 enum conf_result conf_load(struct conf *, const char *path,
 	struct conf_where *) MUST_CHECK;
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+/* The table of settings as data, and what each type of value looks like. */
+#ifndef CONF_TYPE_H
+#define CONF_TYPE_H
+
+#include "conf.h"
+
+enum conf_type {
+	CONF_DOMAIN, CONF_DOMAINS, CONF_CIDRS, CONF_WORD, CONF_PATH,
+	CONF_HELPER, CONF_CHOICE, CONF_NUMBER, CONF_SIZE, CONF_TIME,
+};
+
+struct conf_setting {
+	const char *name, *fallback, *meaning;
+	enum conf_type type;
+	unsigned offset;	/* of the member of struct conf */
+	const char *rule;	/* texts: "optional", "required" or the words */
+	uint64_t min, max;	/* numbers */
+};
+
+#define X(...) + 1
+enum { CONF_SETTINGS = 0 SETTINGS(X) };
+#undef X
+
+extern const struct conf_setting conf_settings[CONF_SETTINGS];
+
+/* Does the setting hold a number, or a text? */
+bool conf_is_number(const struct conf_setting *);
+
+/* May it be empty? */
+bool conf_is_optional(const struct conf_setting *);
+
+/* The whole of value as a number of the setting's type and bounds. */
+bool conf_number(const struct conf_setting *, struct span value, uint64_t *)
+	MUST_CHECK;
+
+/* Is value a text as the setting's type and rule want it? */
+bool conf_text_valid(const struct conf_setting *, struct span value);
+
+/* Appends what is expected: "a number from 1 to 10000". */
+void conf_expectation(struct sbuf *, const struct conf_setting *);
+
+/* Appends a number in the largest unit of the type that is exact. */
+void conf_add_number(struct sbuf *, const struct conf_setting *, uint64_t);
+
+/* The setting that name looks most like, or NULL when none is near. */
+const struct conf_setting *conf_nearest(struct span name);
+
+#endif

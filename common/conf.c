@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: ISC */
+/* Reads the configuration: it runs at every exec, so it does little. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "conf-type.h"
+
+/* The texts of one file or one option; values are NUL-ended in place. */
+struct conf_memory {
+	struct conf_memory *next;
+	size_t size;
+	char text[];		/* size octets, and room for a NUL */
+};
+
+static struct conf_memory *
+memory_new(struct conf *c, size_t size)
+{
+	struct conf_memory *m = malloc(sizeof(*m) + size + 1);
+
+	if (m == NULL)
+		return NULL;
+	m->size = size;
+	m->next = c->memory;
+	c->memory = m;
+	return m;
+}
+
+static char *
+memory_copy(struct conf *c, struct span s)
+{
+	struct conf_memory *m = memory_new(c, s.n);
+
+	if (m == NULL)
+		return NULL;
+	if (s.n > 0)
+		memcpy(m->text, s.p, s.n);
+	m->text[s.n] = '\0';
+	return m->text;
+}
+
+static enum conf_result __attribute__((format(printf, 2, 3)))
+bad(struct conf_where *where, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(where->what, sizeof(where->what), fmt, ap);
+	va_end(ap);
+	return CONF_BAD;
+}
+
+static enum conf_result
+bad_value(const struct conf_setting *s, struct span value,
+	struct conf_where *where)
+{
+	struct sbuf b;
+
+	sbuf_init(&b, sizeof(where->what));
+	conf_expectation(&b, s);
+	bad(where, "%s: '%.*s' is not %s%s%s", s->name,
+	    (int)(value.n < 64 ? value.n : 64), value.p, b.s,
+	    conf_is_number(s) || conf_is_optional(s) || value.n > 0 ?
+	    "" : " (it may not be empty)",
+	    span_find(value, '#') < value.n ?
+	    "; a comment needs a line of its own" : "");
+	sbuf_free(&b);
+	return CONF_BAD;
+}
+
+static enum conf_result
+bad_name(struct span name, struct conf_where *where)
+{
+	const struct conf_setting *near = conf_nearest(name);
+	int n = (int)(name.n < 64 ? name.n : 64);
+
+	if (near == NULL)
+		return bad(where, "unknown setting '%.*s'", n, name.p);
+	return bad(where, "unknown setting '%.*s': did you mean '%s'?",
+	    n, name.p, near->name);
+}
+
+static enum conf_result
+bad_octet(char c, struct conf_where *where)
+{
+	if (c == '\r')
+		return bad(where, "carriage return: lines end in LF alone");
+	return bad(where, "control character 0x%02x", (unsigned char)c);
+}
+
+static const struct conf_setting *
+setting_named(struct span name)
+{
+	for (size_t i = 0; i < CONF_SETTINGS; i++) {
+		const char *s = conf_settings[i].name;
+
+		if (strncmp(s, name.p, name.n) == 0 && s[name.n] == '\0')
+			return &conf_settings[i];
+	}
+	return NULL;
+}
+
+static uint64_t *
+number_of(struct conf *c, const struct conf_setting *s)
+{
+	return (uint64_t *)(void *)((char *)c + s->offset);
+}
+
+static const char **
+text_of(struct conf *c, const struct conf_setting *s)
+{
+	return (const char **)(void *)((char *)c + s->offset);
+}
+
+/* value stands NUL-ended in memory of *c. */
+static enum conf_result
+assign(struct conf *c, const struct conf_setting *s, struct span value,
+	struct conf_where *where)
+{
+	if (conf_is_number(s)) {
+		if (!conf_number(s, value, number_of(c, s)))
+			return bad_value(s, value, where);
+	} else {
+		if (!conf_text_valid(s, value))
+			return bad_value(s, value, where);
+		*text_of(c, s) = value.p;
+	}
+	return CONF_OK;
+}
+
+void
+conf_init(struct conf *c)
+{
+	memset(c, 0, sizeof(*c));
+	for (size_t i = 0; i < CONF_SETTINGS; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+
+		/* The unit test sees that every default is a valid value. */
+		if (!conf_is_number(s))
+			*text_of(c, s) = s->fallback;
+		else if (!conf_number(s, span_str(s->fallback),
+		    number_of(c, s)))
+			abort();
+	}
+}
+
+void
+conf_free(struct conf *c)
+{
+	struct conf_memory *m;
+
+	while ((m = c->memory) != NULL) {
+		c->memory = m->next;
+		free(m);
+	}
+}
+
+/* Octets of the line at p, without its end; a control octet is a fault. */
+static bool
+line_length(const char *p, size_t n, size_t *length)
+{
+	size_t i;
+
+	for (i = 0; i < n && p[i] != '\n'; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f) {
+			*length = i;
+			return false;
+		}
+	}
+	*length = i;
+	return true;
+}
+
+/* One line, with room behind it for a NUL. */
+static enum conf_result
+parse_line(struct conf *c, char *text, size_t n, unsigned first[CONF_SETTINGS],
+	struct conf_where *where)
+{
+	struct span line = span_trim(span_of(text, n)), name, value;
+	const struct conf_setting *s;
+	size_t equals;
+
+	if (line.n == 0 || line.p[0] == '#')
+		return CONF_OK;
+	equals = span_find(line, '=');
+	if (equals == line.n)
+		return bad(where, "expected 'name = value'");
+	name = span_trim(span_of(line.p, equals));
+	value = span_trim(span_skip(line, equals + 1));
+	s = setting_named(name);
+	if (s == NULL)
+		return bad_name(name, where);
+	if (first[s - conf_settings] != 0)
+		return bad(where, "'%s' was already set on line %u", s->name,
+		    first[s - conf_settings]);
+	first[s - conf_settings] = where->line;
+	if (value.n == 0)
+		value = SPAN("");
+	else
+		text[value.p - text + (ptrdiff_t)value.n] = '\0';
+	return assign(c, s, value, where);
+}
+
+static enum conf_result
+parse(struct conf *c, char *text, size_t n, struct conf_where *where)
+{
+	unsigned first[CONF_SETTINGS] = { 0 };
+	size_t at = 0, length;
+	enum conf_result result;
+
+	where->line = 0;
+	while (at < n) {
+		where->line++;
+		if (!line_length(text + at, n - at, &length))
+			return bad_octet(text[at + length], where);
+		result = parse_line(c, text + at, length, first, where);
+		if (result != CONF_OK)
+			return result;
+		at += length + 1;
+	}
+	return CONF_OK;
+}
+
+enum conf_result
+conf_parse(struct conf *c, struct span text, struct conf_where *where)
+{
+	char *copy = memory_copy(c, text);
+
+	where->line = 0;
+	where->what[0] = '\0';
+	if (copy == NULL)
+		return CONF_IOERR;
+	return parse(c, copy, text.n, where);
+}
+
+/*
+ * A regular file costs one read; of a pipe, or a file of /proc, the size is
+ * not known before.
+ */
+static enum conf_result
+load(struct conf *c, int fd, struct conf_where *where)
+{
+	struct conf_memory *m;
+	struct stat st;
+	size_t known, n = 0;
+	ssize_t r;
+
+	if (fstat(fd, &st) < 0)
+		return CONF_IOERR;
+	if (st.st_size > CONF_FILE_MAX)
+		return bad(where, "larger than %d octets", CONF_FILE_MAX);
+	known = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
+	m = memory_new(c, known > 0 ? known : CONF_FILE_MAX + 1);
+	if (m == NULL)
+		return CONF_IOERR;
+	while (n < m->size) {
+		r = read(fd, m->text + n, m->size - n);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return CONF_IOERR;
+		if (r == 0)
+			break;
+		n += (size_t)r;
+	}
+	if (n > CONF_FILE_MAX)
+		return bad(where, "larger than %d octets", CONF_FILE_MAX);
+	return parse(c, m->text, n, where);
+}
+
+enum conf_result
+conf_load(struct conf *c, const char *path, struct conf_where *where)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum conf_result result;
+	int saved;
+
+	where->line = 0;
+	where->what[0] = '\0';
+	if (fd < 0)
+		return CONF_IOERR;
+	result = load(c, fd, where);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+enum conf_result
+conf_set(struct conf *c, struct span name, struct span value,
+	struct conf_where *where)
+{
+	const struct conf_setting *s = setting_named(name = span_trim(name));
+	char *copy;
+	size_t length;
+
+	where->line = 0;
+	where->what[0] = '\0';
+	value = span_trim(value);
+	if (!line_length(value.p, value.n, &length) || length < value.n)
+		return bad_octet(value.p[length], where);
+	if (s == NULL)
+		return bad_name(name, where);
+	copy = memory_copy(c, value);
+	if (copy == NULL)
+		return CONF_IOERR;
+	return assign(c, s, span_of(copy, value.n), where);
+}
+
+/* The value of hostname when none is set. */
+static enum conf_result
+system_name(struct conf *c, struct conf_where *where)
+{
+	struct utsname u;
+
+	if (uname(&u) < 0)
+		return CONF_IOERR;
+	if (!address_is_domain(span_str(u.nodename)))
+		return bad(where, "this system's name '%.64s' is not a domain "
+		    "name: set hostname", u.nodename);
+	c->hostname = memory_copy(c, span_str(u.nodename));
+	return c->hostname == NULL ? CONF_IOERR : CONF_OK;
+}
+
+enum conf_result
+conf_finish(struct conf *c, struct conf_where *where)
+{
+	enum conf_result result;
+
+	where->line = 0;
+	where->what[0] = '\0';
+	if (c->hostname[0] == '\0') {
+		result = system_name(c, where);
+		if (result != CONF_OK)
+			return result;
+	}
+	if (c->local_domains[0] == '\0')
+		c->local_domains = c->hostname;
+	if (strchr(c->maildir, '/') != NULL || strcmp(c->maildir, ".") == 0 ||
+	    strcmp(c->maildir, "..") == 0)
+		return bad(where, "maildir: '%.64s' is not the name of one "
+		    "folder", c->maildir);
+	return CONF_OK;
+}
+
+bool
+conf_has_domain(const char *list, struct span domain)
+{
+	struct span rest = span_str(list), word;
+
+	while ((word = span_word(&rest)).n > 0) {
+		if (span_ieq(word, domain))
+			return true;
+	}
+	return false;
+}
