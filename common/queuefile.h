@@ -51,14 +51,15 @@ struct queuefile {
 
 enum queuefile_result {
 	QUEUEFILE_OK,
-	QUEUEFILE_TORN,		/* never committed */
+	QUEUEFILE_TORN,		/* never committed: the mode, or no footer */
 	QUEUEFILE_CORRUPT,	/* committed, and damaged since */
 	QUEUEFILE_IOERR,	/* errno says */
 };
 
 /*
  * Reads and checks footer and frames of the message id. The octets' own CRC
- * is checked by who reads them: compare crc32c of all with body_crc.
+ * is checked by who reads them: compare crc32c of all with body_crc. But
+ * after OK, *q holds nothing that must be closed.
  */
 enum queuefile_result queuefile_open(struct queuefile *, int fd,
 	const char *id) MUST_CHECK;

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: ISC */
+/* The queue file's names, its commit record, and reading both back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "queuefile.h"
+
+#define MAGIC "smtpd-queue 1 "
+#define CRC_AT (QUEUEFILE_FOOTER - 9)	/* what stands before is summed */
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static void
+put_hex(char *out, size_t digits, uint64_t v)
+{
+	while (digits-- > 0) {
+		out[digits] = hex_digits[v & 15];
+		v >>= 4;
+	}
+}
+
+/* Lower-case digits alone: what we write has one spelling. */
+static bool
+get_hex(const char *p, size_t digits, uint64_t *v)
+{
+	*v = 0;
+	for (; digits > 0; digits--, p++) {
+		if (ascii_isdigit(*p))
+			*v = *v << 4 | (uint64_t)(*p - '0');
+		else if (*p >= 'a' && *p <= 'f')
+			*v = *v << 4 | (uint64_t)(*p - 'a' + 10);
+		else
+			return false;
+	}
+	return true;
+}
+
+bool
+queue_id_new(char id[QUEUE_ID_SIZE])
+{
+	uint32_t random;
+	ssize_t n;
+
+	do {
+		n = getrandom(&random, sizeof(random), 0);
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(random))
+		return false;
+	put_hex(id, 14, clock_wall_us());
+	put_hex(id + 14, 8, random);
+	id[QUEUE_ID_LEN] = '\0';
+	return true;
+}
+
+bool
+queue_id_valid(struct span s)
+{
+	uint64_t v;
+
+	return s.n == QUEUE_ID_LEN && get_hex(s.p, 14, &v) &&
+	    get_hex(s.p + 14, 8, &v);
+}
+
+uint64_t
+queue_id_time(const char *id)
+{
+	uint64_t us;
+
+	return get_hex(id, 14, &us) ? us : 0;
+}
+
+void
+queue_path(struct sbuf *b, const char *dir, const char *id)
+{
+	sbuf_adds(b, dir);
+	sbuf_putc(b, '/');
+	sbuf_putc(b, id[QUEUE_ID_LEN - 1]);
+	sbuf_putc(b, '/');
+	sbuf_adds(b, id);
+}
+
+/*
+ *	smtpd-queue 1 <22> <16> <8> <16> <8> <8>\n
+ */
+enum { ID_AT = 14, BODY_AT = 37, FRAMES_AT = 54, NONCE_AT = 63, SUM_AT = 80 };
+_Static_assert(SUM_AT + 8 + 1 == CRC_AT, "the footer's fields fill it");
+
+void
+queuefile_footer(char out[QUEUEFILE_FOOTER], const struct queuefile *q,
+	uint32_t frames_crc)
+{
+	memset(out, ' ', QUEUEFILE_FOOTER);
+	memcpy(out, MAGIC, ID_AT);
+	memcpy(out + ID_AT, q->id, QUEUE_ID_LEN);
+	put_hex(out + BODY_AT, 16, q->body_len);
+	put_hex(out + FRAMES_AT, 8, q->frames_len);
+	put_hex(out + NONCE_AT, 16, q->nonce);
+	put_hex(out + SUM_AT, 8, q->body_crc);
+	put_hex(out + CRC_AT, 8, crc32c(frames_crc, out, CRC_AT));
+	out[QUEUEFILE_FOOTER - 1] = '\n';
+}
+
+static bool
+read_at(int fd, void *p, size_t n, uint64_t at)
+{
+	ssize_t r;
+
+	while (n > 0) {
+		r = pread(fd, p, n, (off_t)at);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0) {
+			if (r == 0)
+				errno = EIO;	/* it was longer at fstat */
+			return false;
+		}
+		p = (char *)p + r;
+		n -= (size_t)r;
+		at += (uint64_t)r;
+	}
+	return true;
+}
+
+/* Something that was, or is, the commit record of the message. */
+static bool
+resembles_footer(const struct queuefile *q, const char *footer)
+{
+	return memcmp(footer, MAGIC, ID_AT) == 0 ||
+	    memcmp(footer + ID_AT, q->id, QUEUE_ID_LEN) == 0;
+}
+
+/* Is it one of this message, in a file of this size? Then its fields. */
+static bool
+parse_footer(struct queuefile *q, const char *footer, uint64_t size)
+{
+	uint64_t frames, crc;
+
+	if (memcmp(footer, MAGIC, ID_AT) != 0 ||
+	    memcmp(footer + ID_AT, q->id, QUEUE_ID_LEN) != 0 ||
+	    !get_hex(footer + BODY_AT, 16, &q->body_len) ||
+	    !get_hex(footer + FRAMES_AT, 8, &frames) ||
+	    !get_hex(footer + NONCE_AT, 16, &q->nonce) ||
+	    !get_hex(footer + SUM_AT, 8, &crc))
+		return false;
+	q->frames_len = (uint32_t)frames;
+	q->body_crc = (uint32_t)crc;
+	return q->frames_len <= QUEUEFILE_FRAMES_MAX && q->body_len <= size &&
+	    size - q->body_len == frames + QUEUEFILE_FOOTER;
+}
+
+/* The sum over frames and footer, then the frames to their very end. */
+static bool
+frames_sound(const struct queuefile *q, const char *footer)
+{
+	uint32_t crc = crc32c(0, q->frames, q->frames_len);
+	struct frame f;
+	uint64_t written;
+	size_t pos = 0;
+
+	if (!get_hex(footer + CRC_AT, 8, &written) ||
+	    crc32c(crc, footer, CRC_AT) != written ||
+	    footer[QUEUEFILE_FOOTER - 1] != '\n')
+		return false;
+	while (queuefile_next(q, &pos, &f))
+		;
+	return pos == q->frames_len;
+}
+
+/*
+ * fchmod comes after the footer and before the fsync. A crash can therefore
+ * leave the mode without the octets, but an acknowledged file has both; one
+ * that has the mode and at its end half of a footer was acknowledged and is
+ * damaged.
+ */
+enum queuefile_result
+queuefile_open(struct queuefile *q, int fd, const char *id)
+{
+	char footer[QUEUEFILE_FOOTER];
+	struct stat st;
+	uint64_t size;
+
+	memset(q, 0, sizeof(*q));
+	q->fd = fd;
+	memcpy(q->id, id, QUEUE_ID_LEN);
+	if (fstat(fd, &st) < 0)
+		return QUEUEFILE_IOERR;
+	size = (uint64_t)st.st_size;
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 07777) != 0400 ||
+	    size < QUEUEFILE_FOOTER)
+		return QUEUEFILE_TORN;
+	if (!read_at(fd, footer, sizeof(footer), size - sizeof(footer)))
+		return QUEUEFILE_IOERR;
+	if (!resembles_footer(q, footer))
+		return QUEUEFILE_TORN;
+	if (!parse_footer(q, footer, size))
+		return QUEUEFILE_CORRUPT;
+	q->frames = malloc(q->frames_len + 1);
+	if (q->frames == NULL)
+		return QUEUEFILE_IOERR;
+	if (!read_at(fd, q->frames, q->frames_len, q->body_len)) {
+		queuefile_close(q);
+		return QUEUEFILE_IOERR;
+	}
+	if (!frames_sound(q, footer)) {
+		queuefile_close(q);
+		return QUEUEFILE_CORRUPT;
+	}
+	return QUEUEFILE_OK;
+}
+
+void
+queuefile_close(struct queuefile *q)
+{
+	int saved = errno;
+
+	free(q->frames);
+	q->frames = NULL;
+	q->frames_len = 0;
+	errno = saved;
+}
+
+bool
+queuefile_next(const struct queuefile *q, size_t *pos, struct frame *f)
+{
+	struct span rest = span_of(q->frames, q->frames_len);
+	size_t used;
+
+	rest = span_skip(rest, *pos);
+	if (rest.n == 0 || frame_parse(rest, f, &used) != FRAME_READY)
+		return false;
+	*pos += used;
+	return true;
+}
