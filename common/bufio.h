@@ -3,6 +3,8 @@
 #ifndef BUFIO_H
 #define BUFIO_H
 
+#include <sys/uio.h>
+
 #include "clock.h"
 #include "span.h"
 
@@ -34,6 +36,9 @@ inbuf_take(struct inbuf *b, size_t n)
 	b->pos += n;
 }
 
+/* Makes room behind what is unread; false when the buffer is full of it. */
+bool inbuf_room(struct inbuf *) MUST_CHECK;
+
 /*
  * Waits until at least one more octet is there and reads what is there.
  * Moves what is unread to the front when there is no room behind it; a full
@@ -50,9 +55,14 @@ struct outbuf {
 
 void outbuf_init(struct outbuf *, int fd, char *buf, size_t cap);
 
-/* Adds octets, writing when the buffer is full. */
+/*
+ * Adds octets, writing when the buffer would overflow. After anything but
+ * IO_OK an unknown part has been written and the stream is of no more use.
+ */
 enum io outbuf_add(struct outbuf *, const void *, size_t, instant deadline)
 	MUST_CHECK;
+
+/* Writes all. After IO_TIMEOUT the rest is kept, and a later flush goes on. */
 enum io outbuf_flush(struct outbuf *, instant deadline) MUST_CHECK;
 
 /*
@@ -61,7 +71,12 @@ enum io outbuf_flush(struct outbuf *, instant deadline) MUST_CHECK;
  */
 enum io io_write(int fd, const void *, size_t, instant deadline) MUST_CHECK;
 
+/* The same for a vector, which then holds what was not written. */
+enum io io_writev(int fd, struct iovec *, size_t n, instant deadline)
+	MUST_CHECK;
+
 /* Waits until fd is readable (or at its end). */
 enum io io_wait_readable(int fd, instant deadline) MUST_CHECK;
+enum io io_wait_writable(int fd, instant deadline) MUST_CHECK;
 
 #endif

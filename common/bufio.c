@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: ISC */
+/* Buffered descriptors with deadlines, in memory that the caller owns. */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "bufio.h"
+
+/*
+ * Waits for one of the events; errors and hang-ups end the wait too, the
+ * call that follows names them.
+ */
+static enum io
+wait_for(int fd, short events, instant deadline)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	for (;;) {
+		int n = poll(&p, 1, clock_left(deadline));
+
+		if (n > 0)
+			return IO_OK;
+		if (n == 0 && clock_left(deadline) == 0)
+			return IO_TIMEOUT;
+		if (n == -1 && errno != EINTR)
+			return IO_ERROR;
+	}
+}
+
+enum io
+io_wait_readable(int fd, instant deadline)
+{
+	return wait_for(fd, POLLIN, deadline);
+}
+
+enum io
+io_wait_writable(int fd, instant deadline)
+{
+	return wait_for(fd, POLLOUT, deadline);
+}
+
+void
+inbuf_init(struct inbuf *b, int fd, char *buf, size_t cap)
+{
+	*b = (struct inbuf){ .fd = fd, .buf = buf, .cap = cap };
+}
+
+bool
+inbuf_room(struct inbuf *b)
+{
+	if (b->pos == b->len) {
+		b->pos = b->len = 0;
+	} else if (b->len == b->cap && b->pos > 0) {
+		memmove(b->buf, b->buf + b->pos, b->len - b->pos);
+		b->len -= b->pos;
+		b->pos = 0;
+	}
+	return b->len < b->cap;
+}
+
+enum io
+inbuf_fill(struct inbuf *b, instant deadline)
+{
+	/* Without a deadline a blocking descriptor waits in read itself. */
+	bool wait = deadline != NEVER;
+
+	if (!inbuf_room(b)) {
+		errno = ENOBUFS;
+		return IO_ERROR;
+	}
+	for (;;) {
+		enum io r = wait ? wait_for(b->fd, POLLIN, deadline) : IO_OK;
+		ssize_t n;
+
+		if (r != IO_OK)
+			return r;
+		n = read(b->fd, b->buf + b->len, b->cap - b->len);
+		if (n > 0) {
+			b->len += (size_t)n;
+			return IO_OK;
+		}
+		if (n == 0)
+			return IO_EOF;
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			wait = true;
+		else if (errno != EINTR)
+			return IO_ERROR;
+	}
+}
+
+void
+outbuf_init(struct outbuf *b, int fd, char *buf, size_t cap)
+{
+	*b = (struct outbuf){ .fd = fd, .buf = buf, .cap = cap };
+}
+
+/* Takes n octets off the front of the vector; gives what it still holds. */
+static size_t
+advance(struct iovec *v, size_t nv, size_t n)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < nv; i++) {
+		size_t take = n < v[i].iov_len ? n : v[i].iov_len;
+
+		if (take > 0)
+			v[i].iov_base = (char *)v[i].iov_base + take;
+		v[i].iov_len -= take;
+		n -= take;
+		left += v[i].iov_len;
+	}
+	return left;
+}
+
+/*
+ * A pipe that polls writable has room for PIPE_BUF octets; more might block
+ * beyond the deadline.
+ */
+static ssize_t
+write_some(int fd, const struct iovec *v, size_t nv)
+{
+	while (nv > 1 && v->iov_len == 0) {
+		v++;
+		nv--;
+	}
+	return write(fd, v->iov_base,
+	    v->iov_len < PIPE_BUF ? v->iov_len : PIPE_BUF);
+}
+
+enum io
+io_writev(int fd, struct iovec *v, size_t nv, instant deadline)
+{
+	bool sock = true, wait = false;
+
+	while (advance(v, nv, 0) > 0) {
+		struct msghdr m = { .msg_iov = v, .msg_iovlen = nv };
+		enum io r = wait ? wait_for(fd, POLLOUT, deadline) : IO_OK;
+		ssize_t n;
+
+		if (r != IO_OK)
+			return r;
+		n = sock ? sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) :
+		    write_some(fd, v, nv);
+		if (n >= 0)
+			(void)advance(v, nv, (size_t)n);
+		else if (errno == ENOTSOCK && sock)
+			sock = false;
+		else if (errno != EAGAIN && errno != EWOULDBLOCK &&
+		    errno != EINTR)
+			return IO_ERROR;
+		wait = n == -1 || !sock;
+	}
+	return IO_OK;
+}
+
+enum io
+io_write(int fd, const void *p, size_t n, instant deadline)
+{
+	struct iovec v = { .iov_base = (void *)(uintptr_t)p, .iov_len = n };
+
+	return io_writev(fd, &v, 1, deadline);
+}
+
+enum io
+outbuf_flush(struct outbuf *b, instant deadline)
+{
+	struct iovec v = { .iov_base = b->buf, .iov_len = b->len };
+	enum io r;
+
+	if (b->len == 0)
+		return IO_OK;
+	r = io_writev(b->fd, &v, 1, deadline);
+	if (v.iov_len > 0 && v.iov_len < b->len)
+		memmove(b->buf, v.iov_base, v.iov_len);
+	b->len = v.iov_len;
+	return r;
+}
+
+enum io
+outbuf_add(struct outbuf *b, const void *p, size_t n, instant deadline)
+{
+	struct iovec v[2] = {
+		{ .iov_base = b->buf, .iov_len = b->len },
+		{ .iov_base = (void *)(uintptr_t)p, .iov_len = n },
+	};
+
+	if (n == 0)
+		return IO_OK;
+	if (n <= b->cap - b->len) {
+		memcpy(b->buf + b->len, p, n);
+		b->len += n;
+		return IO_OK;
+	}
+	/* Both in one call: what does not fit is never copied. */
+	b->len = 0;
+	return io_writev(b->fd, v, 2, deadline);
+}
