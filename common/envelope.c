@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* Takes the envelope frames apart: facts, sender, recipients. */
+#include "envelope.h"
+
+/* NUL, CR or LF would be a second line, or half a name, to the next program. */
+static bool
+is_text(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
+			return false;
+	}
+	return true;
+}
+
+bool
+envelope_fact(struct span payload, struct span *name, struct span *value)
+{
+	size_t equals = span_find(payload, '=');
+
+	if (equals == 0 || equals == payload.n || !is_text(payload))
+		return false;
+	for (size_t i = 0; i < equals; i++) {
+		char c = payload.p[i];
+
+		if (!ascii_isalnum(c) && c != '-' && c != '_')
+			return false;
+	}
+	*name = span_of(payload.p, equals);
+	*value = span_skip(payload, equals + 1);
+	return true;
+}
+
+static bool
+path_and_params(struct span rest, enum address_path kind,
+	struct envelope_path *e)
+{
+	const char *start = rest.p;
+
+	if (!is_text(rest) ||
+	    address_path(&rest, kind, &e->address) != ADDRESS_OK)
+		return false;
+	e->path = span_of(start, (size_t)(rest.p - start));
+	if (rest.n > 0 && rest.p[0] != ' ')
+		return false;
+	e->params = span_trim(rest);
+	return true;
+}
+
+bool
+envelope_sender(struct span payload, struct envelope_path *e)
+{
+	e->local = false;
+	return path_and_params(payload, ADDRESS_REVERSE, e);
+}
+
+bool
+envelope_recipient(struct span payload, struct envelope_path *e)
+{
+	struct span class = span_cut(&payload, ' ');
+
+	e->local = span_eq(class, SPAN("local"));
+	if (!e->local && !span_eq(class, SPAN("remote")))
+		return false;
+	return path_and_params(payload, ADDRESS_FORWARD, e);
+}
