@@ -13,18 +13,34 @@ PORT    = 2525
 .SUFFIXES:
 .DEFAULT_GOAL = all
 
+# --- packages, by their Debian names -----------------------------------------
+# THING:PACKAGE, a command or a header: what stops the build when not there.
+NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev
+BUILD_DEPS = gcc binutils libc6-dev musl-tools
+RUN_DEPS   = $(BUILD_DEPS) swaks curl
+CHECK_DEPS = $(RUN_DEPS) bats python3 strace socat msmtp mandoc ucspi-tcp \
+             daemontools s6 debootstrap systemd systemd-container
+LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
+             mandoc
+FUZZ_DEPS  = $(BUILD_DEPS) clang
+BENCH_DEPS = $(CHECK_DEPS)
+
 # --- compilers -------------------------------------------------------------
 # Programs that need only libc are static, with musl when it is there: it
 # starts four times as fast. Those that ask NSS must be dynamic, with glibc.
 CC      = gcc
-MUSL_CC := $(shell command -v musl-gcc)
-STATIC_CC = $(if $(MUSL_CC),$(MUSL_CC) -isystem $(B)/kernel,$(CC))
+MUSL_CC := $(shell command -v musl-gcc 2>/dev/null)
+ifneq ($(MUSL_CC),)
 # Debian's musl-gcc does not know -static-pie: its start files by hand.
-MUSL_DIR := /usr/lib/$(shell gcc -print-multiarch | sed s/gnu/musl/)
-STATIC   = $(if $(MUSL_CC),-static -nostartfiles \
-           -Wl,-pie,--no-dynamic-linker,-z,text $(MUSL_DIR)/rcrt1.o \
-           $(MUSL_DIR)/crti.o,-static-pie)
-STATIC_END = $(if $(MUSL_CC),$(MUSL_DIR)/crtn.o)
+MUSL_DIR  := /usr/lib/$(shell gcc -print-multiarch | sed s/gnu/musl/)
+STATIC_CC  = $(MUSL_CC) -isystem $(B)/kernel
+STATIC     = -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text \
+             $(MUSL_DIR)/rcrt1.o $(MUSL_DIR)/crti.o
+STATIC_END = $(MUSL_DIR)/crtn.o
+else
+STATIC_CC  = $(CC)
+STATIC     = -static-pie
+endif
 
 OPT     = -O2 -g
 HARDEN  = -fstack-protector-strong -fstack-clash-protection -fPIE \
@@ -32,7 +48,7 @@ HARDEN  = -fstack-protector-strong -fstack-clash-protection -fPIE \
 WARN    = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
           -Wmissing-prototypes -Wold-style-definition -Wvla -Wformat=2 \
           -Wundef -Wpointer-arith -Wwrite-strings -Wswitch-enum
-CPPFLAGS = -D_GNU_SOURCE -DSYSCONFDIR='"$(sysconfdir)"' -Icommon
+CPPFLAGS = -D_GNU_SOURCE -DSYSCONFDIR='"$(sysconfdir)"' -Icommon $(DEFINES)
 CFLAGS  = -std=c17 $(OPT) $(HARDEN) $(WARN)
 FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack
@@ -75,11 +91,11 @@ $(addprefix $(B)/,$(STATIC_PROGRAMS)):
 $(addprefix $(B)/,$(DYNAMIC_PROGRAMS)):
 	$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(B)/static/%.o: %.c | $(B)/kernel
+$(B)/static/%.o: %.c | $(B)/kernel $(B)/needs
 	@mkdir -p $(@D)
 	$(STATIC_CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/dynamic/%.o: %.c
+$(B)/dynamic/%.o: %.c | $(B)/needs
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(FORTIFY) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -89,6 +105,11 @@ $(B)/static/common.a $(B)/dynamic/common.a:
 	rm -f $@
 	ar rcs $@ $^
 
+$(B)/needs:
+	@CC="$(CC)" conf/deps needs $(NEEDS)
+	@mkdir -p $(@D)
+	@touch $@
+
 # The kernel's own headers (Landlock, seccomp), which musl does not bring.
 $(B)/kernel:
 	@mkdir -p $@
@@ -96,15 +117,159 @@ $(B)/kernel:
 	@ln -sfn /usr/include/asm-generic $@/asm-generic
 	@ln -sfn /usr/include/$$($(CC) -print-multiarch)/asm $@/asm
 
+INCLUDES = -Ismtpd-session -Ismtpd-queue -Ismtpd-send -Ismtpd-local -Itests/unit
+
 # --- unit tests ----------------------------------------------------------------
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 unit: $(UNIT)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Ismtpd-session -Ismtpd-queue -Ismtpd-send -Ismtpd-local -Itests/unit $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
+	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
+
+# --- the two commands ----------------------------------------------------------
+# Sub-makes: what deps installs changes what the variables above say.
+run:
+	@conf/deps install $(RUN_DEPS)
+	@exec conf/make-run $(B) $(PORT)
+
+check:
+	@conf/deps install $(CHECK_DEPS)
+	@$(MAKE) --no-print-directory all unit
+	@SMTPD_BIN=$(B) tests/run
+
+deps:
+	@conf/deps install $(sort $(CHECK_DEPS) $(LINT_DEPS) $(FUZZ_DEPS) \
+		$(BENCH_DEPS))
+
+# --- more checks ---------------------------------------------------------------
+C_FILES   = $(shell git ls-files '*.[ch]')
+MAN_PAGES = $(shell git ls-files '*.[158]')
+SH_FILES  = $(shell git grep -lE '^\#!/(usr/bin/env |bin/)(ba)?sh' -- conf tests .ci)
+BATS_FILES = $(shell git ls-files 'tests/*.bats' 'tests/*.bash')
+
+lint: lint-format lint-tidy lint-cppcheck lint-shell lint-man
+lint-format:
+	clang-format --dry-run -Werror $(C_FILES)
+lint-tidy:
+	clang-tidy --quiet $(filter common/%.c smtpd-%.c,$(C_FILES)) -- \
+		$(CPPFLAGS) $(INCLUDES) -std=c17
+lint-cppcheck:
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
+		--enable=warning,performance,portability \
+		--suppress=missingIncludeSystem $(CPPFLAGS) $(INCLUDES) \
+		$(filter common/%.c smtpd-%.c,$(C_FILES))
+lint-shell:
+	shellcheck -x $(SH_FILES)
+	shellcheck -x -s bats $(BATS_FILES)
+lint-man:
+	mandoc -Tlint -W warning $(MAN_PAGES)
+
+format:
+	clang-format -i $(C_FILES)
+
+# All programs and tests under the address and undefined-behaviour sanitizers.
+# They need system calls that a confined program has given away.
+ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all
+asan:
+	@conf/deps install $(CHECK_DEPS)
+	@$(MAKE) --no-print-directory B=$(B)/asan MUSL_CC= STATIC= FORTIFY= \
+		OPT='-O1 -g -fno-omit-frame-pointer $(ASAN)' \
+		DEFINES='-DCONFINE_DEFAULT=\"off\"' all unit
+	@SMTPD_ASAN=1 SMTPD_BIN=$(B)/asan tests/run
+
+# Each target of tests/fuzz for FUZZ_SECONDS, its corpus kept from run to run.
+FUZZ_SECONDS = 10
+FUZZ_CC = clang -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ    = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
+fuzz: $(FUZZ)
+	@for target in $(FUZZ); do \
+		echo "== $$target"; \
+		corpus=$(B)/fuzz/corpus/$${target##*/}; \
+		seeds=tests/fuzz/seeds/$${target##*/}; \
+		mkdir -p $$corpus; \
+		[ -d $$seeds ] || seeds=; \
+		$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+			-rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=$$target- $$corpus $$seeds || exit 1; \
+	done
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
+	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \
+		-o $@ $< $(FUZZ_SRC) $(B)/fuzz/common.a
+$(B)/fuzz/common.a: $(patsubst %.c,$(B)/fuzz/%.o,$(COMMON_LIB))
+	rm -f $@
+	ar rcs $@ $^
+$(B)/fuzz/%.o: %.c | $(B)/needs
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -fsanitize=fuzzer-no-link $(CPPFLAGS) -std=c17 -MMD -MP \
+		-c -o $@ $<
+
+bench: all
+	@conf/deps install $(BENCH_DEPS)
+	@SMTPD_BIN=$(B) tests/bench/run
+
+# The long loops in full: thousands of kills, soak, big backlogs.
+torture: all unit
+	@conf/deps install $(CHECK_DEPS)
+	@SMTPD_BIN=$(B) SMTPD_TORTURE=1 tests/run
+	@[ ! -x tests/torture/run ] || SMTPD_BIN=$(B) tests/torture/run
+
+# --- installation: mode:source:destination -------------------------------------
+unitdir     = $(prefix)/lib/systemd/system
+sysusersdir = $(prefix)/lib/sysusers.d
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+confdir     = $(sysconfdir)/smtpd
+
+SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen
+LIB_PROGRAMS  = $(filter-out $(SBIN_PROGRAMS),$(PROGRAMS))
+UNITS         = $(notdir $(wildcard systemd/*.socket systemd/*.service \
+                systemd/*.target))
+
+INSTALL = \
+$(foreach p,$(LIB_PROGRAMS),0755:$(B)/$(p):$(libdir)/$(p)) \
+$(foreach p,$(SBIN_PROGRAMS),0755:$(B)/$(p):$(sbindir)/$(p)) \
+$(foreach m,$(MAN_PAGES),0644:$(m):$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+$(foreach u,$(UNITS),0644:$(B)/systemd/$(u):$(unitdir)/$(u)) \
+0644:systemd/smtpd.sysusers:$(sysusersdir)/smtpd.conf \
+0644:systemd/smtpd.tmpfiles:$(tmpfilesdir)/smtpd.conf
+
+# Yours once they are there: never written over.
+INSTALL_ONCE = \
+0644:conf/smtpd.conf:$(confdir)/smtpd.conf \
+0644:conf/aliases:$(confdir)/aliases
+
+install: all $(addprefix $(B)/systemd/,$(UNITS))
+	@set -e; umask 022; for line in $(INSTALL) $(INSTALL_ONCE); do \
+		mode=$${line%%:*}; to=$(DESTDIR)$${line##*:}; \
+		from=$${line#*:}; from=$${from%:*}; \
+		case " $(INSTALL_ONCE) " in \
+		*" $$line "*) [ ! -e "$$to" ] || continue ;; \
+		esac; \
+		install -D -m "$$mode" "$$from" "$$to"; \
+	done
+
+$(B)/systemd/%: systemd/%
+	@mkdir -p $(@D)
+	sed -e 's|@libdir@|$(libdir)|g' -e 's|@sbindir@|$(sbindir)|g' \
+		-e 's|@confdir@|$(confdir)|g' $< >$@
+
+help:
+	@sed -n 's/^#: //p' Makefile
+#: make           builds the programs in build/ (B= changes that)
+#: make run       a whole server on 127.0.0.1, PORT=2525, in the foreground
+#: make check     builds, runs every test, ends with N passed, N failed
+#: make install   honours DESTDIR, prefix, sysconfdir
+#: make lint      format, clang-tidy, cppcheck, shellcheck, mandoc
+#: make format    clang-format over all C files
+#: make asan      the tests under address and undefined-behaviour sanitizers
+#: make fuzz      each parser for FUZZ_SECONDS=10
+#: make bench     side by side with Postfix
+#: make torture   the long loops in full
+#: make deps      installs all packages that any of these needs
+#: make clean
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit clean
+.PHONY: all unit run check deps lint lint-format lint-tidy lint-cppcheck \
+	lint-shell lint-man format asan fuzz bench torture install help clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -3,6 +3,10 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
+#ifndef CONFINE_DEFAULT		/* a build with sanitizers says "off" */
+#define CONFINE_DEFAULT "deny"
+#endif
+
 /*
  * X(TYPE, name, default, min, max, meaning), in the order of the man page.
  *
@@ -69,7 +73,7 @@ X(HELPER, lspawn, "/run/smtpd/lspawn", "required", 0, \
 	"smtpd-lspawn, who starts local deliveries") \
 X(PATH, wakeup, "/run/smtpd/wakeup", "required", 0, \
 	"Datagram socket on which smtpd-send hears of new mail") \
-X(CHOICE, confine, "deny", "deny kill off", 0, \
+X(CHOICE, confine, CONFINE_DEFAULT, "deny kill off", 0, \
 	"What a forbidden system call gets: an error, death, or nothing is forbidden")
 
 #endif
