@@ -64,7 +64,8 @@ STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
-smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/commit.c
+smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
+                    smtpd-queue/entrance.c smtpd-queue/commit.c
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c
 sendmail_SRC      = smtpd-queue/sendmail.c
 smtpd-send_SRC    = $(wildcard smtpd-send/*.c)
