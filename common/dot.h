@@ -12,9 +12,9 @@
  */
 enum dot_event {
 	DOT_MORE,		/* all input taken; *run may hold octets */
-	DOT_RUN,		/* *run holds octets; call again with the rest */
+	DOT_RUN,		/* call again with the rest; *run may hold octets */
 	DOT_END,		/* CRLF . CRLF: *used tells where commands go on */
-	DOT_BAD,		/* bare CR, bare LF or NUL: see dot.why */
+	DOT_BAD,		/* the first bare CR, bare LF or NUL: see dot.why */
 };
 
 enum dot_fault { DOT_FINE, DOT_BARE_CR, DOT_BARE_LF, DOT_NUL };
@@ -27,10 +27,11 @@ struct dot {
 };
 
 /*
- * Looks at in, which must not be empty. *used: octets taken; *run: octets of
- * the message. After DOT_BAD the machine goes on (the fault is kept in why)
- * so that the caller can look for the true end and refuse there: only
- * CRLF . CRLF ever ends the text.
+ * Looks at in, which must not be empty. *used: octets taken (none, when a
+ * DOT_BAD is about what came before); *run: octets of the message. After
+ * DOT_BAD, which comes once, the machine goes on without runs (the fault is
+ * kept in why) so that the caller can look for the true end and refuse there:
+ * only CRLF . CRLF ever ends the text. Start with all zero.
  */
 enum dot_event dot_push(struct dot *, struct span in, size_t *used,
 	struct span *run);

@@ -16,15 +16,20 @@ enum header_event {
 /*
  * A push machine over message octets with CRLF or LF line ends. A field is
  * what RFC 5322 2.2 calls one, with its folded lines; a line that is none
- * (no colon, a blank or control in the name) ends the section, as does the
- * empty line. Of a longer field the first HEADER_KEPT octets are kept.
+ * (no colon within HEADER_KEPT octets, a blank inside the name, a control or
+ * an octet above 0x7f) ends the section, as does the empty line. Blanks
+ * between name and colon are obsolete syntax, and taken. Of a longer field
+ * the first HEADER_KEPT octets are kept. When there was no memory field.bad
+ * says so: the caller's is a temporary failure.
  */
 struct header {
 	struct sbuf field;	/* raw, with line ends */
 	bool done;
 	bool complete;		/* state: a whole line stands in field */
+	bool given;		/* state: field was handed out */
 	bool cut;		/* the field was longer than HEADER_KEPT */
 	bool ended;		/* the empty line was seen (and is in *used) */
+	size_t name_len;	/* octets before the colon, once it was seen */
 	uint64_t length;	/* octets of the field, all of them */
 };
 
@@ -34,12 +39,20 @@ void header_free(struct header *);
 /*
  * Pushes in; *used says how much was taken. After HEADER_FIELD the caller
  * looks at header_name and header_value, then pushes the rest; at the end of
- * the message header_finish gives the last field, if any.
+ * the message header_finish gives the last field, if any, and then
+ * HEADER_END.
+ *
+ * After HEADER_END field holds octets of the body: the start of its first
+ * line, when earlier pushes have taken it before it was seen to be no field.
+ * It is empty after the empty line.
  */
 enum header_event header_push(struct header *, struct span in, size_t *used);
 enum header_event header_finish(struct header *);
 
-/* Of the field: its name, and its value unfolded in place and trimmed. */
+/*
+ * Of the field: its name, and its value trimmed and unfolded, which is done
+ * in place: take what you need of the raw field before.
+ */
 struct span header_name(const struct header *);
 struct span header_value(struct header *);
 
