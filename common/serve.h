@@ -17,8 +17,8 @@ enum serve_start {
  * never returns: it accepts, and execs argv[0] (or /proc/self/exe, when that
  * has no slash) afresh with the same arguments and the connection as 0 and 1,
  * at most limit at a time; more wait in line. A connection that ends before
- * its first octet costs nothing. SIGTERM stops accepting, lets the children
- * end, exits 0. A failed accept or spawn is logged and tried again after
+ * its first octet costs nothing. SIGTERM stops accepting, closes what has
+ * not spoken, lets the children end, exits 0. A failed accept or spawn is logged and tried again after
  * 100 ms: it never ends the listener.
  */
 void serve(char *const argv[], enum serve_start, unsigned limit);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+/* A program gives away, for good, what it no longer needs. */
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "confine.h"
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#else
+#error "name the AUDIT_ARCH_ of this architecture here"
+#endif
+
+/* Rights that are younger than the headers we are built with. */
+#define FS_TRUNCATE (1ULL << 14)	/* ABI 3 */
+#define FS_IOCTL_DEV (1ULL << 15)	/* ABI 5 */
+
+#define PATHS_MAX 16
+#define CALLS_MAX 100
+#define FILTER_MAX (2 * CALLS_MAX + 8)	/* jumps reach 255 instructions */
+
+/* --- Landlock: which files --------------------------------------------- */
+
+#define FS_FILE_READ LANDLOCK_ACCESS_FS_READ_FILE
+#define FS_FILE_WRITE (FS_FILE_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | \
+	FS_TRUNCATE)
+#define FS_READ (FS_FILE_READ | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_WRITE (FS_READ | FS_FILE_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | \
+	LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
+	LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER)
+
+static uint64_t
+rights(enum confine_right right, bool dir)
+{
+	switch (right) {
+	case CONFINE_READ:
+		return dir ? FS_READ : FS_FILE_READ;
+	case CONFINE_WRITE:
+		break;
+	}
+	return dir ? FS_WRITE : FS_FILE_WRITE;
+}
+
+static bool
+grant(int ruleset, const struct confine_path *path, uint64_t handled)
+{
+	struct landlock_path_beneath_attr rule;
+	struct stat st;
+	bool ok;
+
+	rule.parent_fd = open(path->path, O_PATH | O_CLOEXEC);
+	if (rule.parent_fd == -1)
+		return false;
+	ok = fstat(rule.parent_fd, &st) == 0;
+	rule.allowed_access = handled &
+	    rights(path->right, ok && S_ISDIR(st.st_mode));
+	ok = ok && syscall(SYS_landlock_add_rule, ruleset,
+	    LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+	(void)close(rule.parent_fd);
+	return ok;
+}
+
+/*
+ * Gives the ruleset's descriptor, -1 on failure, -2 where there is no
+ * Landlock to speak of: the first ABI forbids every rename between
+ * directories, which a Maildir needs, and the filter must do alone.
+ */
+static int
+make_ruleset(const struct confine *c)
+{
+	struct landlock_ruleset_attr attr;
+	int ruleset, saved;
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+	    LANDLOCK_CREATE_RULESET_VERSION);
+
+	if (abi == -1)
+		return errno == ENOSYS || errno == EOPNOTSUPP ? -2 : -1;
+	if (abi < 2)
+		return -2;
+	attr.handled_access_fs = (LANDLOCK_ACCESS_FS_REFER << 1) - 1;
+	if (abi >= 3)
+		attr.handled_access_fs |= FS_TRUNCATE;
+	if (abi >= 5)
+		attr.handled_access_fs |= FS_IOCTL_DEV;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr,
+	    sizeof(attr.handled_access_fs), 0);
+	if (ruleset == -1)
+		return -1;
+	for (size_t i = 0; i < c->npaths; i++)
+		if (!grant(ruleset, &c->paths[i], attr.handled_access_fs)) {
+			saved = errno;
+			(void)close(ruleset);
+			errno = saved;
+			return -1;
+		}
+	return ruleset;
+}
+
+/* --- seccomp: which calls ---------------------------------------------- */
+
+/*
+ * The allowed numbers as the ends of ranges: nr is allowed when an odd number
+ * of them is <= nr. The kernel runs a filter for every call number when it
+ * is loaded, and compiles it: a search tree over few ranges is the cheapest
+ * to do both with.
+ */
+struct table {
+	uint32_t ends[2 * CALLS_MAX];
+	unsigned n;
+};
+
+static int
+by_number(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+make_table(struct table *t, const int *calls, size_t n)
+{
+	int sorted[CALLS_MAX];
+
+	memcpy(sorted, calls, n * sizeof(*calls));
+	qsort(sorted, n, sizeof(*sorted), by_number);
+	t->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t nr = (uint32_t)sorted[i];
+
+		if (t->n > 0 && nr < t->ends[t->n - 1])
+			continue;	/* twice in the list */
+		if (t->n > 0 && nr == t->ends[t->n - 1]) {
+			t->ends[t->n - 1]++;
+			continue;
+		}
+		t->ends[t->n++] = nr;
+		t->ends[t->n++] = nr + 1;
+	}
+}
+
+/* Where the search goes on when ends[lo..hi) remain, and at is the first. */
+static unsigned
+target(unsigned lo, unsigned hi, unsigned at, unsigned verdicts)
+{
+	return lo < hi ? at : verdicts + lo % 2;
+}
+
+/* Nodes for ends[lo..hi), the first at f[at]; verdicts: deny, then allow. */
+static void
+make_tree(struct sock_filter *f, const struct table *t, unsigned lo,
+    unsigned hi, unsigned at, unsigned verdicts)
+{
+	unsigned mid = lo + (hi - lo) / 2, left = at + 1,
+	    right = left + (mid - lo);
+
+	if (lo == hi)
+		return;
+	f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K,
+	    t->ends[mid],
+	    (uint8_t)(target(mid + 1, hi, right, verdicts) - at - 1),
+	    (uint8_t)(target(lo, mid, left, verdicts) - at - 1));
+	make_tree(f, t, lo, mid, left, verdicts);
+	make_tree(f, t, mid + 1, hi, right, verdicts);
+}
+
+static bool
+filter_calls(const struct confine *c, uint32_t denied)
+{
+	struct sock_filter f[FILTER_MAX];
+	struct sock_fprog prog = { .filter = f };
+	struct table t;
+	unsigned verdicts;
+
+	make_table(&t, c->calls, c->ncalls);
+	verdicts = 3 + t.n;
+	f[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	    offsetof(struct seccomp_data, arch));
+	f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH,
+	    0, (uint8_t)(verdicts - 2));
+	f[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	    offsetof(struct seccomp_data, nr));
+	make_tree(f, &t, 0, t.n, 3, verdicts);
+	f[verdicts] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, denied);
+	f[verdicts + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	    SECCOMP_RET_ALLOW);
+	prog.len = (unsigned short)(verdicts + 2);
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0;
+}
+
+bool
+confine(const struct confine *c, const struct conf *conf)
+{
+	bool kill = strcmp(conf->confine, "kill") == 0, ok;
+	int ruleset, saved;
+
+	if (strcmp(conf->confine, "off") == 0)
+		return true;
+	if (c->ncalls > CALLS_MAX || c->npaths > PATHS_MAX) {
+		errno = E2BIG;
+		return false;
+	}
+	ruleset = make_ruleset(c);
+	if (ruleset == -1 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return false;
+	if (ruleset >= 0) {
+		ok = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+		saved = errno;
+		(void)close(ruleset);
+		errno = saved;
+		if (!ok)
+			return false;
+	}
+	return filter_calls(c, kill ? SECCOMP_RET_KILL_PROCESS :
+	    SECCOMP_RET_ERRNO | EPERM);
+}

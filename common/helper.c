@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC */
+/* A helper is a socket path or a command: one way to open either. */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "proc.h"
+
+#define DIAL_SECONDS 10
+
+static bool
+is_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Closes fd and gives -1, leaving errno as it was. */
+static int
+failed(int fd)
+{
+	int saved = errno;
+
+	(void)close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int
+dial(const char *path)
+{
+	static const struct timeval patience = { .tv_sec = DIAL_SECONDS };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t n = strlen(path);
+	int fd;
+
+	if (n >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(sun.sun_path, path, n);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	/* A full backlog makes connect wait for as long as it stays full. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+	    sizeof(patience)) == -1)
+		return failed(fd);
+	while (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		if (errno != EINTR)
+			return failed(fd);
+	return fd;
+}
+
+static int
+start(char *const words[], const struct conf *conf)
+{
+	size_t nwords = 0, nargs = conf == NULL ? 0 : conf->nargs;
+	int sv[2];
+	char **argv;
+	pid_t pid;
+
+	while (words[nwords] != NULL)
+		nwords++;
+	argv = calloc(nwords + nargs + 1, sizeof(*argv));
+	if (argv == NULL)
+		return -1;
+	argv[0] = words[0];
+	for (size_t i = 0; i < nargs; i++)
+		argv[1 + i] = (char *)(uintptr_t)conf->args[i];
+	for (size_t i = 1; i < nwords; i++)
+		argv[nargs + i] = words[i];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1) {
+		free(argv);
+		return -1;
+	}
+	pid = proc_spawn(words[0], argv, NULL,
+	    (const struct proc_fd[]){ { 0, sv[1] }, { 1, sv[1] }, { 2, 2 } },
+	    3);
+	free(argv);
+	if (pid == -1)
+		(void)failed(sv[1]);
+	else
+		(void)close(sv[1]);
+	return pid == -1 ? failed(sv[0]) : sv[0];
+}
+
+int
+helper_openv(char *const words[], const struct conf *conf)
+{
+	if (words[0] == NULL || words[0][0] != '/') {
+		errno = EINVAL;
+		return -1;
+	}
+	if (words[1] == NULL && is_socket(words[0]))
+		return dial(words[0]);
+	return start(words, conf);
+}
+
+int
+helper_open(const char *spec, const struct conf *conf)
+{
+	struct span rest, word;
+	char *text = strdup(spec), **words;
+	size_t n = 0;
+	int fd = -1, saved;
+
+	words = calloc(strlen(spec) / 2 + 2, sizeof(*words));
+	if (text != NULL && words != NULL) {
+		rest = span_str(text);
+		while ((word = span_word(&rest)).n > 0) {
+			words[n] = text + (word.p - text);
+			words[n++][word.n] = '\0';
+		}
+		fd = helper_openv(words, conf);
+	}
+	saved = errno;
+	free(words);
+	free(text);
+	errno = saved;
+	return fd;
+}
