@@ -69,10 +69,15 @@ smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c
 sendmail_SRC      = smtpd-queue/sendmail.c
 smtpd-send_SRC    = $(wildcard smtpd-send/*.c)
-smtpd-rcpt_SRC    = smtpd-local/smtpd-rcpt.c smtpd-local/alias.c \
+ALIAS_SRC         = smtpd-local/alias.c smtpd-local/alias-parse.c \
+                    smtpd-local/alias-check.c smtpd-local/user.c
+smtpd-rcpt_SRC    = smtpd-local/smtpd-rcpt.c smtpd-local/rcpt-loop.c \
+                    smtpd-local/rcpt-answer.c smtpd-local/rcpt-table.c \
+                    smtpd-local/recipient.c $(ALIAS_SRC)
+smtpd-lspawn_SRC  = smtpd-local/smtpd-lspawn.c smtpd-local/child.c \
                     smtpd-local/user.c
-smtpd-lspawn_SRC  = smtpd-local/smtpd-lspawn.c smtpd-local/user.c
-smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/maildir.c
+smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/maildir.c \
+                    smtpd-local/deliver.c smtpd-local/journal.c
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c
 

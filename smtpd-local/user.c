@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: ISC */
+/* Looks a mailbox up, for smtpd-rcpt who answers and smtpd-lspawn who acts. */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "user.h"
+
+#define UID_NOBODY 65534
+#define NSS_ROOM 16384		/* an entry that is larger is nobody's */
+
+bool
+user_name_valid(struct span name)
+{
+	if (name.n == 0 || name.n > USER_NAME_MAX)
+		return false;
+	if (name.p[0] == '.' || name.p[0] == '-')
+		return false;
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+
+		if (c <= ' ' || c > '~' || c == '/' || c == ':')
+			return false;
+	}
+	return true;
+}
+
+/* What NSS says of a name, before anybody asks whether to believe it. */
+static enum user_result
+ask_nss(const char *name, struct user *u)
+{
+	char text[NSS_ROOM];
+	struct passwd pw, *found;
+	size_t n;
+	int r;
+
+	do {
+		r = getpwnam_r(name, &pw, text, sizeof(text), &found);
+	} while (r == EINTR);
+	if (r != 0) {
+		errno = r;
+		return USER_CANNOT;
+	}
+	if (found == NULL)
+		return USER_UNKNOWN;
+	n = strlen(pw.pw_dir);
+	if (n >= sizeof(u->home)) {
+		errno = ENAMETOOLONG;
+		return USER_CANNOT;
+	}
+	memcpy(u->home, pw.pw_dir, n + 1);
+	u->uid = pw.pw_uid;
+	u->gid = pw.pw_gid;
+	return USER_FOUND;
+}
+
+/*
+ * NSS answers "no such user" also when it cannot read its files, so that
+ * answer counts only if an account that must exist is found after it.
+ */
+static enum user_result
+find_account(const struct conf *conf, struct user *u)
+{
+	struct user sentinel;
+
+	switch (ask_nss(u->name, u)) {
+	case USER_FOUND:
+		if (u->uid == 0 || u->uid == UID_NOBODY ||
+		    u->uid == (uid_t)-1 || u->uid < conf->min_uid)
+			return USER_UNKNOWN;
+		return USER_FOUND;
+	case USER_UNKNOWN:
+		break;
+	case USER_CANNOT:
+		return USER_CANNOT;
+	}
+	if (ask_nss(conf->nss_sentinel, &sentinel) == USER_FOUND)
+		return USER_UNKNOWN;
+	errno = ENODATA;
+	return USER_CANNOT;
+}
+
+static bool
+is_directory(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false;
+	errno = ENOTDIR;
+	return S_ISDIR(st.st_mode);
+}
+
+static enum user_result
+find_folder(const struct conf *conf, struct user *u)
+{
+	int n = snprintf(u->home, sizeof(u->home), "%s/%s", conf->mailbox_root,
+	    u->name);
+
+	if (n < 0 || (size_t)n >= sizeof(u->home)) {
+		errno = ENAMETOOLONG;
+		return USER_CANNOT;
+	}
+	u->uid = geteuid();
+	u->gid = getegid();
+	if (is_directory(u->home))
+		return USER_FOUND;
+	if (errno != ENOENT && errno != ENOTDIR)
+		return USER_CANNOT;
+	return is_directory(conf->mailbox_root) ? USER_UNKNOWN : USER_CANNOT;
+}
+
+enum user_result
+user_find(const struct conf *conf, struct span name, struct user *u)
+{
+	if (!user_name_valid(name))
+		return USER_UNKNOWN;
+	memcpy(u->name, name.p, name.n);
+	u->name[name.n] = '\0';
+	return conf->mailbox_root[0] != '\0' ? find_folder(conf, u) :
+	    find_account(conf, u);
+}
+
+enum user_result
+user_find_folded(const struct conf *conf, struct span name, struct user *u)
+{
+	enum user_result r = user_find(conf, name, u);
+	char folded[USER_NAME_MAX];
+	bool differs = false;
+
+	if (r != USER_UNKNOWN || name.n > sizeof(folded))
+		return r;
+	for (size_t i = 0; i < name.n; i++) {
+		folded[i] = ascii_lower(name.p[i]);
+		differs |= folded[i] != name.p[i];
+	}
+	return differs ? user_find(conf, span_of(folded, name.n), u) : r;
+}
