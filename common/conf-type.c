@@ -86,11 +86,12 @@ conf_number(const struct conf_setting *s, struct span value, uint64_t *out)
 }
 
 static bool
-each_word(struct span list, bool (*good)(struct span))
+each_word(struct span list, bool (*good)(struct span), struct span *wrong)
 {
 	struct span word;
 
 	while ((word = span_word(&list)).n > 0) {
+		*wrong = word;
 		if (!good(word))
 			return false;
 	}
@@ -120,17 +121,19 @@ is_choice(struct span words, struct span value)
 }
 
 bool
-conf_text_valid(const struct conf_setting *s, struct span value)
+conf_text_valid(const struct conf_setting *s, struct span value,
+	struct span *wrong)
 {
+	*wrong = value;
 	if (value.n == 0)
 		return conf_is_optional(s);
 	switch (s->type) {
 	case CONF_DOMAIN:
 		return address_is_domain(value);
 	case CONF_DOMAINS:
-		return each_word(value, address_is_domain);
+		return each_word(value, address_is_domain, wrong);
 	case CONF_CIDRS:
-		return each_word(value, cidr_valid);
+		return each_word(value, cidr_valid, wrong);
 	case CONF_WORD:
 		return !has_blank(value);
 	case CONF_PATH:
@@ -151,11 +154,10 @@ noun(enum conf_type type)
 {
 	switch (type) {
 	case CONF_DOMAIN:
-		return "a domain name";
 	case CONF_DOMAINS:
-		return "domain names with blanks between";
+		return "a domain name";
 	case CONF_CIDRS:
-		return "networks, ADDRESS or ADDRESS/BITS, with blanks between";
+		return "a network (ADDRESS or ADDRESS/BITS)";
 	case CONF_WORD:
 		return "a word";
 	case CONF_PATH:
@@ -163,13 +165,13 @@ noun(enum conf_type type)
 	case CONF_HELPER:
 		return "the absolute path of a socket or a command";
 	case CONF_CHOICE:
-		return "one of:";
+		return "one of: ";
 	case CONF_NUMBER:
 		return "a number";
 	case CONF_SIZE:
-		return "a size (K, M, G may follow)";
+		return "a size";
 	case CONF_TIME:
-		return "a time (s, m, h, d may follow)";
+		return "a time";
 	}
 	return "";
 }
@@ -178,16 +180,18 @@ void
 conf_expectation(struct sbuf *b, const struct conf_setting *s)
 {
 	sbuf_adds(b, noun(s->type));
-	if (s->type == CONF_CHOICE) {
-		sbuf_putc(b, ' ');
+	if (s->type == CONF_CHOICE)
 		sbuf_adds(b, s->rule);
-	}
 	if (!conf_is_number(s))
 		return;
 	sbuf_adds(b, " from ");
 	conf_add_number(b, s, s->min);
 	sbuf_adds(b, " to ");
 	conf_add_number(b, s, s->max);
+	if (s->type == CONF_SIZE)
+		sbuf_adds(b, " (octets; K, M or G may follow)");
+	else if (s->type == CONF_TIME)
+		sbuf_adds(b, " (seconds; s, m, h or d may follow)");
 }
 
 void
@@ -204,6 +208,18 @@ conf_add_number(struct sbuf *b, const struct conf_setting *s, uint64_t number)
 		return;
 	}
 	sbuf_addf(b, "%" PRIu64, number);
+}
+
+const struct conf_setting *
+conf_setting(struct span name)
+{
+	for (size_t i = 0; i < CONF_SETTINGS; i++) {
+		const char *s = conf_settings[i].name;
+
+		if (strncmp(s, name.p, name.n) == 0 && s[name.n] == '\0')
+			return &conf_settings[i];
+	}
+	return NULL;
 }
 
 #define NAME_LONG 40	/* nothing longer is near to any name */

@@ -34,14 +34,24 @@ bool conf_is_optional(const struct conf_setting *);
 bool conf_number(const struct conf_setting *, struct span value, uint64_t *)
 	MUST_CHECK;
 
-/* Is value a text as the setting's type and rule want it? */
-bool conf_text_valid(const struct conf_setting *, struct span value);
+/*
+ * Is value a text as the setting's type and rule want it? When it is not,
+ * *wrong is what is wrong of it: the value, or one word of a list.
+ */
+bool conf_text_valid(const struct conf_setting *, struct span value,
+	struct span *wrong);
 
-/* Appends what is expected: "a number from 1 to 10000". */
+/* Appends what is expected of a value, or of each word of a list. */
 void conf_expectation(struct sbuf *, const struct conf_setting *);
 
 /* Appends a number in the largest unit of the type that is exact. */
 void conf_add_number(struct sbuf *, const struct conf_setting *, uint64_t);
+
+/* The setting of that name, or NULL. */
+const struct conf_setting *conf_setting(struct span name);
+
+/* Writes "unknown setting ..." to *where. Always CONF_BAD. */
+enum conf_result conf_unknown(struct span name, struct conf_where *);
 
 /* The setting that name looks most like, or NULL when none is near. */
 const struct conf_setting *conf_nearest(struct span name);

@@ -56,34 +56,41 @@ bad(struct conf_where *where, const char *fmt, ...)
 	return CONF_BAD;
 }
 
-static enum conf_result
-bad_value(const struct conf_setting *s, struct span value,
-	struct conf_where *where)
+static int
+shown(struct span s)
 {
-	struct sbuf b;
-
-	sbuf_init(&b, sizeof(where->what));
-	conf_expectation(&b, s);
-	bad(where, "%s: '%.*s' is not %s%s%s", s->name,
-	    (int)(value.n < 64 ? value.n : 64), value.p, b.s,
-	    conf_is_number(s) || conf_is_optional(s) || value.n > 0 ?
-	    "" : " (it may not be empty)",
-	    span_find(value, '#') < value.n ?
-	    "; a comment needs a line of its own" : "");
-	sbuf_free(&b);
-	return CONF_BAD;
+	return (int)(s.n < 64 ? s.n : 64);
 }
 
 static enum conf_result
-bad_name(struct span name, struct conf_where *where)
+bad_value(const struct conf_setting *s, struct span value, struct span wrong,
+	struct conf_where *where)
+{
+	struct sbuf expected;
+	const char *hint = "";
+
+	if (value.n == 0)
+		hint = " (it may not be empty)";
+	else if (span_find(value, '#') < value.n)
+		hint = "; a comment needs a line of its own";
+	sbuf_init(&expected, sizeof(where->what));
+	conf_expectation(&expected, s);
+	bad(where, "%s: '%.*s' is not %s%s", s->name, shown(wrong), wrong.p,
+	    expected.s, hint);
+	sbuf_free(&expected);
+	return CONF_BAD;
+}
+
+enum conf_result
+conf_unknown(struct span name, struct conf_where *where)
 {
 	const struct conf_setting *near = conf_nearest(name);
-	int n = (int)(name.n < 64 ? name.n : 64);
 
 	if (near == NULL)
-		return bad(where, "unknown setting '%.*s'", n, name.p);
+		return bad(where, "unknown setting '%.*s'", shown(name),
+		    name.p);
 	return bad(where, "unknown setting '%.*s': did you mean '%s'?",
-	    n, name.p, near->name);
+	    shown(name), name.p, near->name);
 }
 
 static enum conf_result
@@ -92,18 +99,6 @@ bad_octet(char c, struct conf_where *where)
 	if (c == '\r')
 		return bad(where, "carriage return: lines end in LF alone");
 	return bad(where, "control character 0x%02x", (unsigned char)c);
-}
-
-static const struct conf_setting *
-setting_named(struct span name)
-{
-	for (size_t i = 0; i < CONF_SETTINGS; i++) {
-		const char *s = conf_settings[i].name;
-
-		if (strncmp(s, name.p, name.n) == 0 && s[name.n] == '\0')
-			return &conf_settings[i];
-	}
-	return NULL;
 }
 
 static uint64_t *
@@ -123,12 +118,14 @@ static enum conf_result
 assign(struct conf *c, const struct conf_setting *s, struct span value,
 	struct conf_where *where)
 {
+	struct span wrong;
+
 	if (conf_is_number(s)) {
 		if (!conf_number(s, value, number_of(c, s)))
-			return bad_value(s, value, where);
+			return bad_value(s, value, value, where);
 	} else {
-		if (!conf_text_valid(s, value))
-			return bad_value(s, value, where);
+		if (!conf_text_valid(s, value, &wrong))
+			return bad_value(s, value, wrong, where);
 		*text_of(c, s) = value.p;
 	}
 	return CONF_OK;
@@ -195,9 +192,9 @@ parse_line(struct conf *c, char *text, size_t n, unsigned first[CONF_SETTINGS],
 		return bad(where, "expected 'name = value'");
 	name = span_trim(span_of(line.p, equals));
 	value = span_trim(span_skip(line, equals + 1));
-	s = setting_named(name);
+	s = conf_setting(name);
 	if (s == NULL)
-		return bad_name(name, where);
+		return conf_unknown(name, where);
 	if (first[s - conf_settings] != 0)
 		return bad(where, "'%s' was already set on line %u", s->name,
 		    first[s - conf_settings]);
@@ -298,7 +295,7 @@ enum conf_result
 conf_set(struct conf *c, struct span name, struct span value,
 	struct conf_where *where)
 {
-	const struct conf_setting *s = setting_named(name = span_trim(name));
+	const struct conf_setting *s = conf_setting(name = span_trim(name));
 	char *copy;
 	size_t length;
 
@@ -308,7 +305,7 @@ conf_set(struct conf *c, struct span name, struct span value,
 	if (!line_length(value.p, value.n, &length) || length < value.n)
 		return bad_octet(value.p[length], where);
 	if (s == NULL)
-		return bad_name(name, where);
+		return conf_unknown(name, where);
 	copy = memory_copy(c, value);
 	if (copy == NULL)
 		return CONF_IOERR;

@@ -35,7 +35,7 @@ struct conf {
 enum conf_result {
 	CONF_OK,
 	CONF_BAD,		/* the file is wrong: where says how */
-	CONF_IOERR,		/* it cannot be read: errno says why */
+	CONF_IOERR,		/* it cannot be read, or no memory: errno */
 };
 
 struct conf_where {
@@ -85,5 +85,12 @@ void conf_describe(struct sbuf *, enum conf_format);
 
 /* Appends "name = value" lines of the effective values. */
 void conf_print(struct sbuf *, const struct conf *);
+
+/*
+ * Appends the effective value of one setting. When there is none of that name
+ * it is false, and *where says so.
+ */
+bool conf_print_one(struct sbuf *, const struct conf *, struct span name,
+	struct conf_where *) MUST_CHECK;
 
 #endif

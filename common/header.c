@@ -156,6 +156,8 @@ header_value(struct header *h)
 	char *s = h->field.s;
 	size_t from = h->name_len + 1, to = from;
 
+	if (from > h->field.len)	/* there was no memory for it */
+		return span_of(s, 0);
 	for (; from < h->field.len; from++) {
 		if (s[from] == '\n' || (s[from] == '\r' &&
 		    (from + 1 == h->field.len || s[from + 1] == '\n')))

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/* Shows and checks the configuration. */
+#include "bufio.h"
+#include "program.h"
+
+#define USAGE "[check | show [name] | sample | mdoc]"
+#define TEXT_MAX (4 * CONF_FILE_MAX)
+
+static void
+print(struct sbuf *b)
+{
+	if (b->bad)
+		die(EXIT_TEMP, "out of memory");
+	if (io_write(1, b->s, b->len, NEVER) != IO_OK)
+		die_sys(EXIT_TEMP, "cannot write");
+	sbuf_free(b);
+}
+
+static void
+describe(enum conf_format format)
+{
+	struct sbuf b;
+
+	sbuf_init(&b, TEXT_MAX);
+	conf_describe(&b, format);
+	print(&b);
+}
+
+static void
+show(const struct conf *conf, const char *name)
+{
+	struct conf_where where;
+	struct sbuf b;
+
+	sbuf_init(&b, TEXT_MAX);
+	if (name == NULL) {
+		conf_print(&b, conf);
+	} else {
+		if (!conf_print_one(&b, conf, span_str(name), &where))
+			die(EXIT_PERM, "%s", where.what);
+		sbuf_putc(&b, '\n');
+	}
+	print(&b);
+}
+
+static bool
+is(const char *operand, const char *word)
+{
+	return operand != NULL && strcmp(operand, word) == 0;
+}
+
+/* What the program knows by itself. */
+static bool
+describes(char *const operands[])
+{
+	if (operands[0] == NULL ||
+	    (is(operands[0], "sample") && operands[1] == NULL))
+		describe(CONF_AS_SAMPLE);
+	else if (is(operands[0], "mdoc") && operands[1] == NULL)
+		describe(CONF_AS_MDOC);
+	else
+		return false;
+	return true;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct conf conf;
+	char *const *operands;
+
+	progname = "smtpd-conf";
+	/* It needs no configuration; there may be none yet. */
+	if (argc > 0 && describes(argv + 1))
+		return EXIT_OK;
+	operands = argv + program_start(argc, argv, &conf,
+	    PROGRAM_MAY_BE_ROOT, USAGE);
+	if (describes(operands))
+		return EXIT_OK;
+	if (is(operands[0], "show") &&
+	    (operands[1] == NULL || operands[2] == NULL))
+		show(&conf, operands[1]);
+	else if (!is(operands[0], "check") || operands[1] != NULL)
+		die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s",
+		    progname, USAGE);
+	return EXIT_OK;
+}
