@@ -66,8 +66,12 @@ DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
                     smtpd-queue/entrance.c smtpd-queue/commit.c
-smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c
-sendmail_SRC      = smtpd-queue/sendmail.c
+smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
+                    smtpd-queue/compose.c
+sendmail_SRC      = smtpd-queue/sendmail.c smtpd-queue/options.c \
+                    smtpd-queue/letter.c smtpd-queue/text.c \
+                    smtpd-queue/addrlist.c smtpd-queue/post.c \
+                    smtpd-queue/mailq.c
 smtpd-send_SRC    = $(wildcard smtpd-send/*.c)
 ALIAS_SRC         = smtpd-local/alias.c smtpd-local/alias-parse.c \
                     smtpd-local/alias-check.c smtpd-local/user.c
@@ -83,7 +87,7 @@ smtpd-conf_SRC    = common/smtpd-conf.c
 
 PROGRAMS = $(STATIC_PROGRAMS) $(DYNAMIC_PROGRAMS)
 
-all: $(addprefix $(B)/,$(PROGRAMS))
+all: $(addprefix $(B)/,$(PROGRAMS)) $(B)/smtpd.conf.5
 
 define program
 $(B)/$(1): $$(patsubst %.c,$(B)/$(2)/%.o,$$($(1)_SRC)) $(B)/$(2)/common.a
@@ -122,6 +126,13 @@ $(B)/kernel:
 	@ln -sfn /usr/include/linux $@/linux
 	@ln -sfn /usr/include/asm-generic $@/asm-generic
 	@ln -sfn /usr/include/$$($(CC) -print-multiarch)/asm $@/asm
+
+# The manual's list of settings comes from the table that is in the code.
+$(B)/smtpd.conf.5: common/smtpd.conf.5.in $(B)/smtpd-conf
+	$(B)/smtpd-conf mdoc >$@.settings
+	sed -e '/@settings@/r $@.settings' -e '/@settings@/d' \
+		-e 's|/etc/smtpd|$(sysconfdir)/smtpd|g' $< >$@
+	rm -f $@.settings
 
 INCLUDES = -Ismtpd-session -Ismtpd-queue -Ismtpd-send -Ismtpd-local -Itests/unit
 
@@ -167,8 +178,8 @@ lint-cppcheck:
 lint-shell:
 	shellcheck -x $(SH_FILES)
 	shellcheck -x -s bats $(BATS_FILES)
-lint-man:
-	mandoc -Tlint -W warning $(MAN_PAGES)
+lint-man: $(B)/smtpd.conf.5
+	mandoc -Tlint -W warning $(MAN_PAGES) $(B)/smtpd.conf.5
 
 format:
 	clang-format -i $(C_FILES)
@@ -235,6 +246,7 @@ $(foreach p,$(LIB_PROGRAMS),0755:$(B)/$(p):$(libdir)/$(p)) \
 $(foreach p,$(SBIN_PROGRAMS),0755:$(B)/$(p):$(sbindir)/$(p)) \
 $(foreach m,$(MAN_PAGES),0644:$(m):$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 $(foreach u,$(UNITS),0644:$(B)/systemd/$(u):$(unitdir)/$(u)) \
+0644:$(B)/smtpd.conf.5:$(mandir)/man5/smtpd.conf.5 \
 0644:systemd/smtpd.sysusers:$(sysusersdir)/smtpd.conf \
 0644:systemd/smtpd.tmpfiles:$(tmpfilesdir)/smtpd.conf
 

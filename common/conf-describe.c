@@ -9,11 +9,12 @@ static void
 add_comment(struct sbuf *b, struct span text)
 {
 	struct span word;
-	size_t column = WIDTH;
+	size_t column = 1;
 
+	sbuf_putc(b, '#');
 	while ((word = span_word(&text)).n > 0) {
 		if (column + 1 + word.n > WIDTH) {
-			sbuf_adds(b, column < WIDTH ? "\n#" : "#");
+			sbuf_adds(b, "\n#");
 			column = 1;
 		}
 		sbuf_putc(b, ' ');

@@ -41,7 +41,7 @@ X(TIME, data_timeout, "3m", 1, 86400, \
 	"How long a session waits for more of a message (RFC 5321 advises 3 minutes)") \
 X(TIME, helper_timeout, "60s", 1, 3600, \
 	"How long a program waits for the answer of another one") \
-X(PATH, aliases, "/etc/smtpd/aliases", "optional", 0, \
+X(PATH, aliases, SYSCONFDIR "/smtpd/aliases", "optional", 0, \
 	"File of aliases; none when empty") \
 X(NUMBER, min_uid, "1000", 1, 4294967293, \
 	"Lowest uid that has a mailbox without an alias") \
