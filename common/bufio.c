@@ -97,9 +97,8 @@ outbuf_init(struct outbuf *b, int fd, char *buf, size_t cap)
 	*b = (struct outbuf){ .fd = fd, .buf = buf, .cap = cap };
 }
 
-/* Takes n octets off the front of the vector; gives what it still holds. */
-static size_t
-advance(struct iovec *v, size_t nv, size_t n)
+size_t
+iov_advance(struct iovec *v, size_t nv, size_t n)
 {
 	size_t left = 0;
 
@@ -135,7 +134,7 @@ io_writev(int fd, struct iovec *v, size_t nv, instant deadline)
 {
 	bool sock = true, wait = false;
 
-	while (advance(v, nv, 0) > 0) {
+	while (iov_advance(v, nv, 0) > 0) {
 		struct msghdr m = { .msg_iov = v, .msg_iovlen = nv };
 		enum io r = wait ? wait_for(fd, POLLOUT, deadline) : IO_OK;
 		ssize_t n;
@@ -145,7 +144,7 @@ io_writev(int fd, struct iovec *v, size_t nv, instant deadline)
 		n = sock ? sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) :
 		    write_some(fd, v, nv);
 		if (n >= 0)
-			(void)advance(v, nv, (size_t)n);
+			(void)iov_advance(v, nv, (size_t)n);
 		else if (errno == ENOTSOCK && sock)
 			sock = false;
 		else if (errno != EAGAIN && errno != EWOULDBLOCK &&

@@ -75,6 +75,9 @@ enum io io_write(int fd, const void *, size_t, instant deadline) MUST_CHECK;
 enum io io_writev(int fd, struct iovec *, size_t n, instant deadline)
 	MUST_CHECK;
 
+/* Takes octets off the front of a vector; gives how many it still holds. */
+size_t iov_advance(struct iovec *, size_t n, size_t octets);
+
 /* Waits until fd is readable (or at its end). */
 enum io io_wait_readable(int fd, instant deadline) MUST_CHECK;
 enum io io_wait_writable(int fd, instant deadline) MUST_CHECK;

@@ -123,16 +123,15 @@ chan_send(struct chan *c, char tag, struct span payload, instant deadline)
 	return IO_OK;
 }
 
-/* The descriptor goes with the first octet, so before any of the frame. */
-static enum io
-send_first(int sock, char *octet, int fd, instant deadline)
+/* Sends what it can of the vector in one call; the descriptor goes with it. */
+static ssize_t
+send_with(int sock, struct iovec *v, size_t nv, int fd)
 {
 	union {
 		struct cmsghdr align;
 		char mem[CMSG_SPACE(sizeof(int))];
 	} u = { .mem = { 0 } };
-	struct iovec v = { .iov_base = octet, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = nv,
 		.msg_control = u.mem, .msg_controllen = sizeof(u.mem) };
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
@@ -140,43 +139,43 @@ send_first(int sock, char *octet, int fd, instant deadline)
 	h->cmsg_type = SCM_RIGHTS;
 	h->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	while (sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == -1) {
-		enum io r;
-
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			return IO_ERROR;
-		r = io_wait_writable(sock, deadline);
-		if (r != IO_OK)
-			return r;
-	}
-	return IO_OK;
+	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/*
+ * What is buffered goes in a call of its own: a reader who takes exactly the
+ * frames before this one must not take its descriptor along, unseen.
+ */
 enum io
 chan_send_fd(struct chan *c, char tag, struct span payload, int fd,
     instant deadline)
 {
-	char h[HEAD_MAX];
-	size_t n;
+	char h[HEAD_MAX], comma = ',';
+	struct iovec v[] = {
+		{ .iov_base = h, .iov_len = head(h, tag, payload.n) },
+		{ .iov_base = (void *)(uintptr_t)payload.p,
+		    .iov_len = payload.n },
+		{ .iov_base = &comma, .iov_len = 1 },
+	};
+	ssize_t n = 0;
 	enum io r;
 
 	if (payload.n > FRAME_PAYLOAD_MAX) {
 		errno = EMSGSIZE;
 		return IO_ERROR;
 	}
-	n = head(h, tag, payload.n);
 	r = chan_flush(c, deadline);
-	if (r == IO_OK)
-		r = send_first(c->out.fd, h, fd, deadline);
-	if (r == IO_OK)
-		r = outbuf_add(&c->out, h + 1, n - 1, deadline);
-	if (r == IO_OK)
-		r = outbuf_add(&c->out, payload.p, payload.n, deadline);
-	if (r == IO_OK)
-		r = outbuf_add(&c->out, ",", 1, deadline);
-	return r == IO_OK ? chan_flush(c, deadline) : r;
+	while (r == IO_OK &&
+	    (n = send_with(c->out.fd, v, nitems(v), fd)) == -1) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			r = io_wait_writable(c->out.fd, deadline);
+		else if (errno != EINTR)
+			r = IO_ERROR;
+	}
+	if (r != IO_OK)
+		return r;
+	(void)iov_advance(v, nitems(v), (size_t)n);
+	return io_writev(c->out.fd, v, nitems(v), deadline);
 }
 
 enum io

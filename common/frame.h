@@ -62,7 +62,10 @@ void chan_close(struct chan *);
 enum io chan_send(struct chan *, char tag, struct span payload,
 	instant deadline) MUST_CHECK;
 
-/* The same with a descriptor, which stays the caller's; flushes first. */
+/*
+ * The same with a descriptor, which stays the caller's; flushes before and
+ * after. It arrives no later than its frame, maybe with the one before.
+ */
 enum io chan_send_fd(struct chan *, char tag, struct span payload, int fd,
 	instant deadline) MUST_CHECK;
 enum io chan_flush(struct chan *, instant deadline) MUST_CHECK;
