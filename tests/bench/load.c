@@ -57,6 +57,7 @@ static struct {
 } count;
 
 static struct slot *slots;
+static volatile sig_atomic_t stopped;	/* SIGTERM: what is done is reported */
 static char *filler;
 static int poller;
 
@@ -308,7 +309,7 @@ dial(struct slot *s)
 static bool
 work_left(void)
 {
-	return (opt.resilient ? count.acked : count.begun) < opt.messages;
+	return !stopped && (opt.resilient ? count.acked : count.begun) < opt.messages;
 }
 
 /* Dials where it is time, gives up where it is late. How many are busy? */
@@ -341,11 +342,18 @@ event(struct slot *s, uint32_t events)
 }
 
 static void
+on_term(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+static void
 run(uint64_t start)
 {
 	struct epoll_event evs[64];
 
-	while (tend() > 0 || work_left()) {
+	while (!stopped && (tend() > 0 || work_left())) {
 		int n = epoll_wait(poller, evs, 64, opt.resilient ? 20 : 1000);
 
 		for (int i = 0; i < n; i++)
@@ -373,6 +381,8 @@ report(uint64_t us)
 	uint64_t n = count.acked < opt.messages ? count.acked : opt.messages;
 	double seconds = (double)us / 1e6;
 
+	if (n == 0)
+		errx(1, "no message was accepted");
 	qsort(count.dot_us, n, sizeof(*count.dot_us), by_size);
 	printf("accepted=%" PRIu64 " seconds=%.4f rate=%.1f p50=%u p99=%u "
 		"max=%u broken=%" PRIu64 " refused=%" PRIu64 "\n", count.acked,
@@ -463,6 +473,7 @@ main(int argc, char *argv[])
 
 	options(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, on_term);
 	make_filler();
 	slots = calloc(opt.connections, sizeof(*slots));
 	count.dot_us = calloc(opt.messages + 1, sizeof(*count.dot_us));

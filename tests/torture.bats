@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: ISC
+# The long loops of torture/run, shortened. `make torture` runs them in full.
+
+setup() {
+	load lib/smtpd
+	[[ -z ${SMTPD_TORTURE-} ]] || skip 'torture/run follows in full'
+}
+
+@test "torture: whatever is killed under load, every 250 is kept" {
+	N=150 "$BATS_TEST_DIRNAME/torture/run" kills 3>&-
+}
+
+@test "torture: 2,000 messages from 100 clients at once, each arrives once" {
+	FLOOD=2000 "$BATS_TEST_DIRNAME/torture/run" flood 3>&-
+}
+
+@test "torture: resident programs do not grow" {
+	SOAK=1200 "$BATS_TEST_DIRNAME/torture/run" soak 3>&-
+}
+
+@test "torture: a backlog waits for smtpd-lspawn and then goes out" {
+	BACKLOG=500 "$BATS_TEST_DIRNAME/torture/run" backlog 3>&-
+}
