@@ -117,6 +117,7 @@ helper_open(const char *spec, const struct conf *conf)
 		rest = span_str(text);
 		while ((word = span_word(&rest)).n > 0) {
 			words[n] = text + (word.p - text);
+			rest = span_skip(rest, 1);
 			words[n++][word.n] = '\0';
 		}
 		fd = helper_openv(words, conf);

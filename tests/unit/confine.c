@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: ISC */
+/* Confinement: each probe in a child of its own that has given all away. */
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <linux/landlock.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "tap.h"
+
+static char dir[] = "/tmp/confine-XXXXXX";
+static struct conf conf;
+
+/* Nearly nothing; exit_group for the probes' results. */
+static const int few[] = { SYS_exit_group, SYS_write, SYS_read, SYS_close,
+	SYS_write };
+
+/* All but connecting: for the probes of Landlock. */
+static int most[100];
+static size_t nmost;
+
+enum outcome { FINE = 0, DENIED = 1, OTHER = 2, UNCONFINED = 3, KILLED = 4 };
+
+static enum outcome
+outcome(bool good)
+{
+	return good ? FINE : errno == EPERM || errno == EACCES ? DENIED :
+	    OTHER;
+}
+
+/* The outcome of probe in a child confined so. */
+static enum outcome
+confined(const char *how, const struct confine *c, enum outcome (*probe)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		conf.confine = how;
+		_exit(confine(c, &conf) ? probe() : UNCONFINED);
+	}
+	(void)waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGSYS ? KILLED : OTHER;
+	return (enum outcome)WEXITSTATUS(status);
+}
+
+static enum outcome
+nothing(void)
+{
+	return FINE;
+}
+
+static enum outcome
+opens(void)
+{
+	return outcome(open("/etc/passwd", O_RDONLY) != -1);
+}
+
+static enum outcome
+makes_socket(void)
+{
+	return outcome(socket(AF_INET, SOCK_STREAM, 0) != -1);
+}
+
+static enum outcome
+execs(void)
+{
+	(void)execl("/bin/true", "true", (char *)NULL);
+	return outcome(false);
+}
+
+static enum outcome
+traces(void)
+{
+	return outcome(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
+}
+
+static enum outcome
+kills(void)
+{
+	return outcome(syscall(SYS_kill, getppid(), 0) == 0);
+}
+
+static enum outcome
+forks(void)
+{
+	return outcome(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) >= 0);
+}
+
+static enum outcome
+reads(void)
+{
+	char c;
+
+	return outcome(syscall(SYS_read, 0, &c, 0) == 0);
+}
+
+/* Numbers no kernel has, and those of another architecture's calls. */
+static enum outcome
+strange_numbers(void)
+{
+	static const long nr[] = { -1, 5000, 0x40000000, 0x40000001,
+		0x7fffffff };
+
+	for (size_t i = 0; i < nitems(nr); i++)
+		if (syscall(nr[i], 0, 0, 0) != -1 || errno != EPERM)
+			return OTHER;
+	return DENIED;
+}
+
+#ifdef __x86_64__
+/* getpid of i386: 20 there, writev here. */
+static enum outcome
+other_architecture(void)
+{
+	long r;
+
+	__asm__ volatile("int $0x80" : "=a"(r) : "a"(20) : "memory");
+	return r > 0 ? FINE : r == -EPERM ? DENIED : OTHER;
+}
+#endif
+
+static enum outcome
+no_new_privs(void)
+{
+	return outcome(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+}
+
+static void
+calls(void)
+{
+	const struct confine c = { .calls = few, .ncalls = nitems(few) };
+	static const struct {
+		enum outcome (*probe)(void);
+		const char *name;
+	} t[] = {
+		{ opens, "open" }, { makes_socket, "socket" },
+		{ execs, "exec" }, { traces, "ptrace" }, { kills, "kill" },
+		{ forks, "clone" }, { strange_numbers, "strange numbers" },
+#ifdef __x86_64__
+		{ other_architecture, "int 0x80" },
+#endif
+	};
+
+	is_num(confined("deny", &c, nothing), FINE, "confined and alive");
+	is_num(confined("deny", &c, reads), FINE, "read is allowed");
+	is_num(confined("kill", &c, reads), FINE, "and does not kill");
+	for (size_t i = 0; i < nitems(t); i++) {
+		is_num(confined("deny", &c, t[i].probe), DENIED,
+		    "%s is denied", t[i].name);
+		is_num(confined("kill", &c, t[i].probe), KILLED,
+		    "%s kills", t[i].name);
+	}
+	is_num(confined("off", &c, opens), FINE, "off: open is allowed");
+}
+
+/* The kernel's own: uretprobe and uprobe of x86_64 never meet a filter. */
+static bool
+unfiltered(int nr)
+{
+#ifdef __x86_64__
+	return nr == 335 || nr == 336;
+#else
+	return nr < 0;
+#endif
+}
+
+/* Every number on its own: exactly the list, whatever its shape. */
+static const struct confine *probed;
+
+static enum outcome
+exactly_the_list(void)
+{
+	for (int nr = 0; nr < 500; nr++) {
+		bool listed = false, denied;
+
+		for (size_t i = 0; i < probed->ncalls; i++)
+			listed |= probed->calls[i] == nr;
+		if (listed && nr != SYS_getppid && nr != SYS_getuid)
+			continue;	/* it would do something */
+		if (unfiltered(nr))
+			continue;
+		errno = 0;
+		denied = syscall(nr, -1, -1, -1, -1, -1, -1) == -1 &&
+		    errno == EPERM;
+		if (denied == listed)
+			return OTHER;
+	}
+	return FINE;
+}
+
+static void
+lists(void)
+{
+	int list[100];
+	struct confine c = { .calls = list };
+	unsigned wrong = 0;
+
+	probed = &c;
+	for (size_t step = 1; step < 12; step++)
+		for (size_t n = 3; n <= nitems(list); n += 13) {
+			for (size_t i = 0; i < n; i++)
+				list[i] = (int)((n - 1 - i) * step + i % 2);
+			list[0] = SYS_exit_group;
+			list[1] = SYS_getppid;
+			list[2] = SYS_getuid;
+			c.ncalls = n;
+			wrong += confined("deny", &c, exactly_the_list) != FINE;
+		}
+	is_num(wrong, 0, "just what is listed, in lists of every shape");
+	c.ncalls = nitems(list) + 1;
+	is_num(confined("deny", &c, nothing), UNCONFINED, "a list too long");
+}
+
+static enum outcome
+reads_below(void)
+{
+	return chdir(dir) == 0 ? outcome(open("in/r", O_RDONLY) != -1) : OTHER;
+}
+
+static enum outcome
+reads_elsewhere(void)
+{
+	return outcome(open("/etc/passwd", O_RDONLY) != -1);
+}
+
+static enum outcome
+lists_elsewhere(void)
+{
+	return outcome(open("/", O_RDONLY | O_DIRECTORY) != -1);
+}
+
+static enum outcome
+climbs(void)
+{
+	return chdir(dir) == 0 ? outcome(open("in/../out/r", O_RDONLY) != -1) :
+	    OTHER;
+}
+
+static enum outcome
+writes_below(void)
+{
+	return chdir(dir) == 0 ?
+	    outcome(open("in/w", O_WRONLY | O_CREAT, 0600) != -1) : OTHER;
+}
+
+static enum outcome
+delivers(void)
+{
+	int fd;
+
+	if (chdir(dir) == -1 || (mkdir("in/tmp", 0700) == -1 &&
+	    errno != EEXIST) || (mkdir("in/new", 0700) == -1 &&
+	    errno != EEXIST))
+		return outcome(false);
+	fd = open("in/tmp/m", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (fd == -1 || write(fd, "x", 1) != 1 || fsync(fd) == -1)
+		return outcome(false);
+	if (rename("in/tmp/m", "in/new/m") == -1 ||
+	    link("in/new/m", "in/tmp/m") == -1 || unlink("in/tmp/m") == -1)
+		return outcome(false);
+	return outcome(open("in/new", O_RDONLY | O_DIRECTORY) != -1);
+}
+
+static enum outcome
+moves_out(void)
+{
+	if (chdir(dir) == -1)
+		return OTHER;
+	return rename("in/r", "out/moved") == 0 ? FINE :
+	    errno == EXDEV || errno == EACCES ? DENIED : OTHER;
+}
+
+static enum outcome
+makes_link(void)
+{
+	return chdir(dir) == 0 ? outcome(symlink("/etc", "in/l") == 0) : OTHER;
+}
+
+static enum outcome
+makes_fifo(void)
+{
+	return chdir(dir) == 0 ? outcome(mkfifo("in/f", 0600) == 0) : OTHER;
+}
+
+static void
+files(void)
+{
+	char in[64], file[64];
+	const struct confine_path write_in = { in, CONFINE_WRITE },
+	    read_in = { in, CONFINE_READ }, read_file = { file, CONFINE_READ };
+	struct confine c = { most, nmost, &write_in, 1 };
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0,
+	    LANDLOCK_CREATE_RULESET_VERSION) < 2) {
+		skipped("this kernel has no Landlock to speak of");
+		return;
+	}
+	(void)snprintf(in, sizeof(in), "%s/in", dir);
+	(void)snprintf(file, sizeof(file), "%s/in/r", dir);
+	is_num(confined("deny", &c, reads_below), FINE, "reading below");
+	is_num(confined("deny", &c, delivers), FINE, "a whole delivery below");
+	is_num(confined("deny", &c, delivers), FINE, "another one");
+	is_num(confined("deny", &c, reads_elsewhere), DENIED, "elsewhere");
+	is_num(confined("deny", &c, lists_elsewhere), DENIED, "listing /");
+	is_num(confined("deny", &c, climbs), DENIED, "up and down again");
+	is_num(confined("deny", &c, moves_out), DENIED, "moving out");
+	is_num(confined("deny", &c, makes_link), DENIED, "a symbolic link");
+	is_num(confined("deny", &c, makes_fifo), DENIED, "a fifo");
+	is_num(confined("deny", &c, execs), DENIED, "exec");
+	c.paths = &read_in;
+	is_num(confined("deny", &c, reads_below), FINE, "read-only: reading");
+	is_num(confined("deny", &c, writes_below), DENIED, "and no writing");
+	c.paths = &read_file;
+	is_num(confined("deny", &c, reads_below), FINE, "one file: reading");
+	is_num(confined("deny", &c, writes_below), DENIED, "no other beside");
+	c.npaths = 0;
+	is_num(confined("deny", &c, reads_elsewhere), DENIED, "no path at all");
+	c.npaths = 1;
+	(void)unlink(file);
+	is_num(confined("deny", &c, nothing), UNCONFINED, "a missing path");
+}
+
+static void
+make_most(void)
+{
+	static const int some[] = { SYS_exit_group, SYS_write, SYS_read,
+		SYS_close, SYS_openat, SYS_chdir, SYS_fsync, SYS_mkdirat,
+		SYS_renameat, SYS_renameat2, SYS_linkat, SYS_unlinkat,
+		SYS_symlinkat, SYS_mknodat, SYS_execve, SYS_prctl,
+#ifdef SYS_open
+		SYS_open, SYS_mkdir, SYS_rename, SYS_link, SYS_unlink,
+		SYS_symlink, SYS_mknod,
+#endif
+	};
+
+	memcpy(most, some, sizeof(some));
+	nmost = nitems(some);
+}
+
+int
+main(void)
+{
+	char text[64];
+	static const char *const parts[] = { "in", "out", "in/r", "out/r" };
+	struct confine c = { 0 };
+
+#if defined(__SANITIZE_ADDRESS__)
+	skipped("sanitizers need what is forbidden here");
+	return done();
+#endif
+	if (mkdtemp(dir) == NULL)
+		abort();
+	for (size_t i = 0; i < nitems(parts); i++) {
+		(void)snprintf(text, sizeof(text), "%s/%s", dir, parts[i]);
+		if (i < 2)
+			(void)mkdir(text, 0700);
+		else
+			(void)close(open(text, O_WRONLY | O_CREAT, 0600));
+	}
+	make_most();
+	c.calls = most;
+	c.ncalls = nmost;
+	is_num(confined("deny", &c, no_new_privs), FINE, "no new privileges");
+	calls();
+	lists();
+	files();
+	(void)snprintf(text, sizeof(text), "rm -r %s", dir);
+	return system(text) == 0 ? done() : 1;
+}
