@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/* Facts, senders and recipients in their frames. */
+#include "envelope.h"
+#include "tap.h"
+
+static void
+test_facts(void)
+{
+	static const char *const good[][3] = {
+		{ "ip=192.0.2.1", "ip", "192.0.2.1" },
+		{ "helo=", "helo", "" },
+		{ "name=Full = Name", "name", "Full = Name" },
+		{ "tls-x_1=\xc3\xa9", "tls-x_1", "\xc3\xa9" },
+	};
+	static const struct span bad[] = {
+		{ "", 0 }, { "ip", 2 }, { "=x", 2 }, { "i p=x", 5 },
+		{ "ip=a\nuid=0", 10 }, { "ip=a\rb", 6 }, { "ip=a\0b", 6 },
+		{ "i\0p=a", 5 }, { " ip=a", 5 },
+	};
+	struct span name, value;
+
+	for (size_t i = 0; i < nitems(good); i++)
+		ok(envelope_fact(span_str(good[i][0]), &name, &value) &&
+		    span_eq(name, span_str(good[i][1])) &&
+		    span_eq(value, span_str(good[i][2])), "fact %s",
+		    good[i][0]);
+	for (size_t i = 0; i < nitems(bad); i++)
+		ok(!envelope_fact(bad[i], &name, &value), "bad fact %zu", i);
+}
+
+struct path_case {
+	const char *payload, *path, *whole, *params;	/* path NULL: bad */
+	bool local;
+};
+
+static const struct path_case senders[] = {
+	{ "<>", "<>", "", "", false },
+	{ "<> BODY=8BITMIME", "<>", "", "BODY=8BITMIME", false },
+	{ "<a@b>", "<a@b>", "a@b", "", false },
+	{ "<@r:a@b> SIZE=1  X=y", "<@r:a@b>", "a@b", "SIZE=1  X=y", false },
+	{ "", NULL, 0, 0, false },
+	{ "a@b", NULL, 0, 0, false },
+	{ "<a@b>x", NULL, 0, 0, false },
+	{ "<a@b>\tX", NULL, 0, 0, false },
+	{ "<a@b> X\nRlocal <c@d>", NULL, 0, 0, false },
+	{ "<a@b> X\r", NULL, 0, 0, false },
+	{ "<postmaster>", NULL, 0, 0, false },
+	{ "local <a@b>", NULL, 0, 0, false },
+};
+
+static const struct path_case recipients[] = {
+	{ "local <a@b>", "<a@b>", "a@b", "", true },
+	{ "remote <\"a b\"@c> NOTIFY=NEVER", "<\"a b\"@c>", "\"a b\"@c",
+	  "NOTIFY=NEVER", false },
+	{ "local <postmaster>", "<postmaster>", "postmaster", "", true },
+	{ "", NULL, 0, 0, false },
+	{ "local", NULL, 0, 0, false },
+	{ "local ", NULL, 0, 0, false },
+	{ "<a@b>", NULL, 0, 0, false },
+	{ "Local <a@b>", NULL, 0, 0, false },
+	{ "locals <a@b>", NULL, 0, 0, false },
+	{ "local  <a@b>", NULL, 0, 0, false },
+	{ "local <>", NULL, 0, 0, false },
+	{ "local <a@b><c@d>", NULL, 0, 0, false },
+	{ "local <a@b> X\n", NULL, 0, 0, false },
+};
+
+static void
+check(bool (*parse)(struct span, struct envelope_path *),
+	const struct path_case *want)
+{
+	struct envelope_path e;
+	bool good = parse(span_str(want->payload), &e);
+
+	if (want->path == NULL)
+		ok(!good, "'%s' is refused", want->payload);
+	else
+		ok(good && span_eq(e.path, span_str(want->path)) &&
+		    span_eq(e.address.whole, span_str(want->whole)) &&
+		    span_eq(e.params, span_str(want->params)) &&
+		    e.local == want->local, "'%s'", want->payload);
+}
+
+int
+main(void)
+{
+	struct envelope_path e;
+
+	test_facts();
+	for (size_t i = 0; i < nitems(senders); i++)
+		check(envelope_sender, &senders[i]);
+	for (size_t i = 0; i < nitems(recipients); i++)
+		check(envelope_recipient, &recipients[i]);
+	ok(!envelope_sender(span_of("<a@b> \0", 7), &e), "NUL is refused");
+	return done();
+}
