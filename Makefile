@@ -70,16 +70,17 @@ smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
                     smtpd-queue/compose.c
 sendmail_SRC      = smtpd-queue/sendmail.c smtpd-queue/options.c \
                     smtpd-queue/letter.c smtpd-queue/text.c \
-                    smtpd-queue/addrlist.c smtpd-queue/post.c \
-                    smtpd-queue/mailq.c
+                    smtpd-queue/addrlist.c smtpd-queue/recipients.c \
+                    smtpd-queue/post.c smtpd-queue/mailq.c
 smtpd-send_SRC    = $(wildcard smtpd-send/*.c)
 ALIAS_SRC         = smtpd-local/alias.c smtpd-local/alias-parse.c \
                     smtpd-local/alias-check.c smtpd-local/user.c
 smtpd-rcpt_SRC    = smtpd-local/smtpd-rcpt.c smtpd-local/rcpt-loop.c \
                     smtpd-local/rcpt-answer.c smtpd-local/rcpt-table.c \
-                    smtpd-local/recipient.c $(ALIAS_SRC)
+                    smtpd-local/recipient.c smtpd-local/descriptors.c \
+                    $(ALIAS_SRC)
 smtpd-lspawn_SRC  = smtpd-local/smtpd-lspawn.c smtpd-local/child.c \
-                    smtpd-local/user.c
+                    smtpd-local/descriptors.c smtpd-local/user.c
 smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/maildir.c \
                     smtpd-local/deliver.c smtpd-local/journal.c
 smtpd-listen_SRC  = common/smtpd-listen.c
@@ -235,6 +236,7 @@ unitdir     = $(prefix)/lib/systemd/system
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 confdir     = $(sysconfdir)/smtpd
+datadir     = $(prefix)/share/smtpd
 
 SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen
 LIB_PROGRAMS  = $(filter-out $(SBIN_PROGRAMS),$(PROGRAMS))
@@ -247,6 +249,10 @@ $(foreach p,$(SBIN_PROGRAMS),0755:$(B)/$(p):$(sbindir)/$(p)) \
 $(foreach m,$(MAN_PAGES),0644:$(m):$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
 $(foreach u,$(UNITS),0644:$(B)/systemd/$(u):$(unitdir)/$(u)) \
 0644:$(B)/smtpd.conf.5:$(mandir)/man5/smtpd.conf.5 \
+$(foreach f,$(wildcard conf/run/*/run),0755:$(f):$(datadir)/run/$(f:conf/run/%=%)) \
+0755:conf/run/setup:$(datadir)/run/setup \
+0755:conf/run/log:$(datadir)/run/log \
+0644:conf/inetd.conf:$(datadir)/inetd.conf \
 0644:systemd/smtpd.sysusers:$(sysusersdir)/smtpd.conf \
 0644:systemd/smtpd.tmpfiles:$(tmpfilesdir)/smtpd.conf
 

@@ -90,6 +90,17 @@ stop_chain() {
 	fi
 }
 
+# chain_kill SIGNAL PROGRAM...: to all processes of them in this chain.
+chain_kill() {
+	local program pids
+	for program in "${@:2}"; do
+		pids=$(pgrep -f "^$SMTPD_BIN/smtpd-$program .*$CHAIN/") ||
+			continue
+		# shellcheck disable=SC2086 # numbers; some may be gone by now
+		kill -s "$1" $pids 2>/dev/null || true
+	done
+}
+
 # The Maildir of a mailbox of the running chain.
 maildir() {
 	printf '%s/mail/%s/Maildir\n' "$CHAIN" "${1:-user}"
@@ -119,4 +130,14 @@ queue_count() {
 
 queue_is_empty() {
 	[[ $(queue_count "$1") -eq 0 ]]
+}
+
+# arrived_exactly MESSAGE FILE: is the delivered file the message (LF line
+# ends) below nothing but trace fields?
+arrived_exactly() {
+	local size
+	size=$(stat -c %s "$1")
+	tail -c "$size" "$2" | cmp - "$1" || return 1
+	! head -c "-$size" "$2" |
+		grep -vE '^(Return-Path|Delivered-To|Received): |^[[:blank:]]'
 }

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: ISC
+# A small Debian with a real systemd, booted on a throw-away copy of the image
+# that lib/image builds; its network is a loopback of its own.
+#
+# container_start in setup_file, container_stop in teardown_file.
+
+container_start() {
+	local image layer=$BATS_FILE_TMPDIR/layer
+
+	[[ $(id -u) -eq 0 ]] || { echo 'needs root'; return 1; }
+	command -v systemd-nspawn >/dev/null ||
+		{ echo 'package systemd-container is missing'; return 1; }
+	image=$("$SMTPD_TOP/tests/lib/image" 2>&1) ||
+		{ echo "${image##*$'\n'}"; return 1; }
+	export ROOT=$BATS_FILE_TMPDIR/root
+	mkdir "$ROOT" "$layer"
+	if ! mount -t tmpfs -o mode=755 layer "$layer" ||
+	    ! mkdir "$layer/upper" "$layer/work" ||
+	    ! mount -t overlay container "$ROOT" -o \
+	        "lowerdir=$image,upperdir=$layer/upper,workdir=$layer/work"
+	then
+		container_unmount
+		echo 'an overlay file system cannot be mounted'
+		return 1
+	fi
+}
+
+# Boots what container_start has made; install into $ROOT between the two.
+container_boot() {
+	local log=$BATS_FILE_TMPDIR/boot.log
+
+	systemd-nspawn --quiet --directory="$ROOT" --register=no --keep-unit \
+		--boot --console=pipe --private-network --resolv-conf=off \
+		--machine="smtpd-test-$$" \
+		</dev/null >"$log" 2>&1 3>&- &
+	export NSPAWN=$!
+	if ! wait_for container_find_init || ! WAIT_SECONDS=60 wait_for \
+	    inside systemctl is-system-running --wait; then
+		tail -n 5 "$log"
+		container_stop
+		return 1
+	fi
+}
+
+container_find_init() {
+	export INIT
+	INIT=$(pgrep -P "$NSPAWN" | head -n 1)
+	[[ -n $INIT ]]
+}
+
+# Runs a command in the container.
+inside() {
+	nsenter --target "$INIT" --all -- "$@"
+}
+
+# Runs a command of the machine's own in the container's network.
+on_its_net() {
+	nsenter --target "$INIT" --net -- "$@"
+}
+
+container_unmount() {
+	umount "$ROOT" 2>/dev/null
+	umount "$BATS_FILE_TMPDIR/layer" 2>/dev/null
+}
+
+# Nothing in it is worth an orderly shutdown.
+container_stop() {
+	if [[ -n ${NSPAWN-} ]]; then
+		kill -KILL "${INIT:-$NSPAWN}" 2>/dev/null
+		wait "$NSPAWN" 2>/dev/null
+		NSPAWN=
+	fi
+	[[ -z ${ROOT-} ]] || container_unmount
+	return 0
+}

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+# The chain under a real systemd, installed as the README says.
+
+setup_file() {
+	load lib/smtpd
+	load lib/container
+	if container_start >"$BATS_FILE_TMPDIR/why" 2>&1; then
+		prepare_root >"$BATS_FILE_TMPDIR/why" 2>&1
+		container_boot >"$BATS_FILE_TMPDIR/why" 2>&1 || return 0
+		inside sh -c 'systemd-sysusers && systemd-tmpfiles --create &&
+			systemctl daemon-reload &&
+			systemctl enable --now smtpd.socket'
+	fi
+}
+
+teardown_file() {
+	load lib/smtpd
+	load lib/container
+	container_stop
+}
+
+setup() {
+	load lib/smtpd
+	load lib/container
+	[ -n "${INIT-}" ] ||
+		skip_loudly "no container: $(cat "$BATS_FILE_TMPDIR/why")"
+}
+
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED-}" ] || [ -z "${INIT-}" ] ||
+		inside journalctl --no-pager -n 40 -o cat >&2
+}
+
+prepare_root() {
+	make -s -C "$SMTPD_TOP" B="$SMTPD_BIN" DESTDIR="$ROOT" install
+	printf '%s\n' 'hostname = mail.example.com' \
+		'local_domains = example.com' >"$ROOT/etc/smtpd/smtpd.conf"
+	sed -i 's/^#postmaster:.*/postmaster: alice/' \
+		"$ROOT/etc/smtpd/aliases"
+	chroot "$ROOT" useradd --create-home --uid 1001 alice
+	chroot "$ROOT" useradd --create-home --uid 1002 bob
+}
+
+# send_mail ADDRESS SUBJECT [SWAKS-OPTION...]
+send_mail() {
+	on_its_net swaks --silent 2 --server 127.0.0.1 --from a@example.org \
+		--to "$1" --header "Subject: $2" "${@:3}"
+}
+
+# has_subject USER SUBJECT: the file in his Maildir that bears it.
+has_subject() {
+	grep -rlx "Subject: $2" "$ROOT/home/$1/Maildir/new"
+}
+
+services() {
+	printf 'smtpd-%s.service\n' rcpt queue-in queue-user submit lspawn send
+}
+
+@test "systemd: mail through the socket unit lands as the user's own" {
+	send_mail alice@example.com hello
+	wait_for has_subject alice hello
+	file=$(has_subject alice hello)
+	[ "$(stat -c '%u %g %a' "$file")" = '1001 1001 600' ]
+	[ "$(stat -c '%u %g %a' "$ROOT/home/alice/Maildir")" = '1001 1001 700' ]
+	run -0 inside systemctl --failed --no-legend
+	[ -z "$output" ]
+}
+
+@test "systemd: mail over IPv6 lands too" {
+	send_mail alice@example.com v6 --server ::1
+	wait_for has_subject alice v6
+	grep -q '\[IPv6:::1\]' "$(has_subject alice v6)"
+}
+
+@test "systemd: an alias and a name in capitals land" {
+	send_mail 'POSTMASTER@Example.COM' alias
+	wait_for has_subject alice alias
+	send_mail 'Bob+list@example.com' detail
+	wait_for has_subject bob detail
+}
+
+@test "systemd: system accounts and unknown users are refused" {
+	for user in root daemon nobody smtpd-queue no.such; do
+		[ "$user" != root ] || continue		# it has an alias
+		run send_mail "$user@example.com" refused
+		[ "$status" -ne 0 ]
+	done
+}
+
+@test "systemd: sendmail of a user and of root's cron" {
+	printf 'Subject: from bob\n\nhi\n' |
+		inside setpriv --reuid=bob --regid=bob --init-groups -- \
+		/usr/local/sbin/sendmail -i alice@example.com
+	wait_for has_subject alice 'from bob'
+	grep -q 'from uid 1002' "$(has_subject alice 'from bob')"
+	printf 'Subject: from cron\n\nhi\n' |
+		inside /usr/local/sbin/sendmail -i -t -FCronDaemon \
+		bob@example.com || printf 'Subject: from cron\n\nhi\n' |
+		inside /usr/local/sbin/sendmail -i -FCronDaemon bob@example.com
+	wait_for has_subject bob 'from cron'
+}
+
+@test "systemd: a session is the user smtpd, without rights" {
+	mkfifo "$BATS_TEST_TMPDIR/hold"
+	on_its_net bash -c 'exec 4<>/dev/tcp/127.0.0.1/25
+		read -r -u 4 && echo "$REPLY" && read -r <"$1"' \
+		session "$BATS_TEST_TMPDIR/hold" >"$BATS_TEST_TMPDIR/up" 3>&- &
+	wait_for grep -q ^220 "$BATS_TEST_TMPDIR/up"
+	pid=$(inside pgrep -u smtpd smtpd-session | head -n 1)
+	run -0 inside grep -E '^(NoNewPrivs|Seccomp|CapEff):' "/proc/$pid/status"
+	: >"$BATS_TEST_TMPDIR/hold"
+	[[ $output == *$'NoNewPrivs:\t1'* ]]
+	[[ $output == *$'Seccomp:\t2'* ]]
+	[[ $output == *$'CapEff:\t0000000000000000'* ]]
+}
+
+# The one table of who may speak to whom.
+@test "systemd: only the right users can open an internal socket" {
+	while read -r socket allowed; do
+		for user in smtpd smtpd-rcpt smtpd-submit smtpd-queue bob; do
+			run inside setpriv --reuid="$user" --regid="$user" \
+				--init-groups -- perl -MIO::Socket::UNIX -e \
+				'exit !IO::Socket::UNIX->new($ARGV[0])' \
+				"/run/smtpd/$socket"
+			case " $allowed " in
+			*" $user "*) [ "$status" -eq 0 ] ;;
+			*)           [ "$status" -ne 0 ] ;;
+			esac
+		done
+	done <<-EOT
+	rcpt smtpd smtpd-queue
+	queue-in smtpd
+	queue-user smtpd-submit
+	submit smtpd smtpd-rcpt smtpd-submit smtpd-queue bob
+	lspawn smtpd-queue
+	EOT
+	[ "$(inside stat -c '%U %a' /run/smtpd/wakeup)" = 'smtpd-queue 600' ]
+	[ "$(inside stat -c '%U %a' /var/lib/smtpd/queue)" = 'smtpd-queue 700' ]
+}
+
+@test "systemd: killed five times, no socket closes and no mail is lost" {
+	for round in 1 2 3 4 5 6; do
+		send_mail alice@example.com "round $round"
+		for service in $(services); do
+			inside systemctl kill --kill-who=main -s KILL "$service" ||
+				true
+		done
+	done
+	send_mail alice@example.com 'round 7'
+	for round in 1 2 3 4 5 6 7; do
+		WAIT_SECONDS=60 wait_for has_subject alice "round $round"
+	done
+	for unit in smtpd.socket smtpd-rcpt.socket smtpd-queue-in.socket \
+	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
+	    smtpd-send.socket; do
+		[ "$(inside systemctl is-active "$unit")" = active ]
+	done
+	run -0 find "$ROOT/var/lib/smtpd/queue/new" \
+		"$ROOT/var/lib/smtpd/queue/msg" -type f ! -name '*.log'
+	[ -z "$output" ]
+}
+
+@test "systemd: 300 connections in a row do not close the port" {
+	on_its_net python3 - <<-'PY'
+	import socket
+	for i in range(300):
+	    with socket.create_connection(("127.0.0.1", 25), 10) as s:
+	        assert s.recv(512).startswith(b"220 "), i
+	        s.sendall(b"QUIT\r\n")
+	        assert s.recv(512).startswith(b"221 "), i
+	PY
+	[ "$(inside systemctl is-active smtpd.socket)" = active ]
+}
+
+@test "systemd: reload tries everything now" {
+	inside systemctl reload smtpd-send.service
+	[ "$(inside systemctl is-active smtpd-send.service)" = active ]
+}
+
+@test "systemd: the resident listener instead of an instance each" {
+	inside systemctl disable --now smtpd.socket
+	inside systemctl enable --now smtpd-listener.socket
+	send_mail bob@example.com 'through the listener'
+	wait_for has_subject bob 'through the listener'
+	pid=$(inside systemctl show --value -p MainPID smtpd-listener.service)
+	inside kill -KILL "$pid"
+	send_mail bob@example.com 'through the next'
+	wait_for has_subject bob 'through the next'
+	inside systemctl disable --now smtpd-listener.socket
+	inside systemctl enable --now smtpd.socket
+}
+
+@test "systemd: stopping the target stops all of it" {
+	inside systemctl stop smtpd.target smtpd.socket
+	wait_for eval '! inside pgrep smtpd-'
+	inside systemctl start smtpd.socket
+	send_mail bob@example.com 'started again'
+	wait_for has_subject bob 'started again'
+}
