@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: ISC */
+/* What smtpd-submit does with each frame of a message on its way down. */
+#include "submission.h"
+
+#include <errno.h>
+
+#include "compose.h"
+#include "envelope.h"
+#include "log.h"
+
+#define REPLY_MAX 8192
+#define LOCAL_ERROR "451 4.3.0 Local error, try again later"
+
+static void
+forget(struct submission *s)
+{
+	s->stage = SUBMISSION_NONE;
+	s->refused = s->id[0] = '\0';
+	s->body_began = false;
+	s->has_date = s->has_message_id = s->has_from = false;
+	sbuf_reset(&s->reply);
+	sbuf_reset(&s->sender);
+	sbuf_reset(&s->name);
+	sbuf_reset(&s->held);
+	header_free(&s->header);
+	header_init(&s->header);
+}
+
+void
+submission_init(struct submission *s, const struct conf *conf, uid_t uid,
+	struct chan *up, struct chan *down)
+{
+	*s = (struct submission){
+		.conf = conf, .uid = uid, .up = up, .down = down
+	};
+	sbuf_init(&s->reply, REPLY_MAX);
+	sbuf_init(&s->sender, FRAME_PAYLOAD_MAX);
+	sbuf_init(&s->name, FRAME_PAYLOAD_MAX);
+	sbuf_init(&s->held, SUBMISSION_HEADER_MAX);
+	header_init(&s->header);
+	forget(s);
+}
+
+static instant
+patience(const struct submission *s)
+{
+	return clock_in(s->conf->helper_timeout * 1000);
+}
+
+static void
+set_reply(struct submission *s, char tag, struct span text)
+{
+	if (s->refused != '\0')
+		return;
+	s->refused = tag;
+	sbuf_reset(&s->reply);
+	sbuf_addspan(&s->reply, text);
+}
+
+/* Downstream is gone; what it may have said last is its verdict. */
+static void
+lose(struct submission *s)
+{
+	struct frame f;
+
+	if (s->lost)
+		return;
+	warn_sys("lost the program downstream");
+	s->lost = true;
+	while (chan_recv(s->down, &f, patience(s)) == IO_OK) {
+		if (f.tag == 'Z' || f.tag == 'X')
+			set_reply(s, f.tag, f.payload);
+	}
+	set_reply(s, 'Z', SPAN(LOCAL_ERROR));
+}
+
+static void
+pass(struct submission *s, char tag, struct span payload)
+{
+	if (s->refused == '\0' &&
+	    chan_send(s->down, tag, payload, patience(s)) != IO_OK)
+		lose(s);
+}
+
+static void
+flush(struct submission *s)
+{
+	if (s->refused == '\0' && chan_flush(s->down, patience(s)) != IO_OK)
+		lose(s);
+}
+
+/* A verdict of our own: nothing of the message stays downstream. */
+static void
+refuse(struct submission *s, char tag, struct span text)
+{
+	pass(s, 'A', SPAN(""));
+	flush(s);
+	set_reply(s, tag, text);
+}
+
+/* A user does not say who he is, nor from where: the kernel told us. */
+static void
+take_fact(struct submission *s, const struct frame *f)
+{
+	static const char *const ours[] = {
+		"ip", "peer", "tls", "uid", "user"
+	};
+	struct span name, value;
+
+	if (!envelope_fact(f->payload, &name, &value)) {
+		pass(s, f->tag, f->payload);
+		return;
+	}
+	for (size_t i = 0; i < nitems(ours); i++) {
+		if (span_eq(name, span_str(ours[i])))
+			return;
+	}
+	if (!span_eq(name, SPAN("name"))) {
+		pass(s, f->tag, f->payload);
+		return;
+	}
+	sbuf_reset(&s->name);
+	sbuf_addspan(&s->name, value);
+}
+
+/*
+ * The id that downstream gives. When it gives none the client gets one that
+ * no message will have: he may be waiting for it before he goes on to E.
+ */
+static bool
+await_id(struct submission *s)
+{
+	struct frame f;
+
+	flush(s);
+	if (s->refused == '\0' &&
+	    chan_recv(s->down, &f, patience(s)) == IO_OK && f.tag == 'I' &&
+	    queue_id_valid(f.payload)) {
+		memcpy(s->id, f.payload.p, QUEUE_ID_LEN);
+		s->id[QUEUE_ID_LEN] = '\0';
+		return true;
+	}
+	if (s->refused == '\0')
+		lose(s);
+	return s->id[0] != '\0' || queue_id_new(s->id);
+}
+
+static enum io
+take_sender(struct submission *s, const struct frame *f, instant deadline)
+{
+	struct sbuf uid;
+
+	sbuf_init(&uid, 64);
+	sbuf_addf(&uid, "uid=%lu", (unsigned long)s->uid);
+	if (uid.bad)
+		refuse(s, 'Z', SPAN(LOCAL_ERROR));
+	pass(s, 'C', sbuf_span(&uid));
+	sbuf_free(&uid);
+	pass(s, 'S', f->payload);
+	sbuf_reset(&s->sender);
+	sbuf_addspan(&s->sender, f->payload);
+	if (!await_id(s))
+		return IO_ERROR;
+	return chan_send(s->up, 'I', span_str(s->id), deadline);
+}
+
+/* Which domains are local is for us to say. */
+static void
+take_recipient(struct submission *s, const struct frame *f)
+{
+	struct envelope_path to;
+	struct sbuf b;
+
+	if (s->body_began || !envelope_recipient(f->payload, &to)) {
+		refuse(s, 'X', SPAN("554 5.5.0 Malformed envelope"));
+		return;
+	}
+	sbuf_init(&b, FRAME_PAYLOAD_MAX);
+	sbuf_adds(&b, to.address.domain.n == 0 || conf_has_domain(
+	    s->conf->local_domains, to.address.domain) ? "local" : "remote");
+	sbuf_addspan(&b, span_skip(f->payload, span_find(f->payload, ' ')));
+	if (b.bad)
+		refuse(s, 'Z', SPAN(LOCAL_ERROR));
+	else
+		pass(s, 'R', sbuf_span(&b));
+	sbuf_free(&b);
+}
+
+static void
+note_field(struct submission *s)
+{
+	struct span name = header_name(&s->header);
+
+	s->has_date = s->has_date || span_ieq(name, SPAN("Date"));
+	s->has_from = s->has_from || span_ieq(name, SPAN("From"));
+	s->has_message_id = s->has_message_id ||
+	    span_ieq(name, SPAN("Message-ID"));
+}
+
+/* Passes one field as an H frame, and frees it. */
+static void
+pass_field(struct submission *s, struct sbuf *field)
+{
+	if (field->bad)
+		refuse(s, 'Z', SPAN(LOCAL_ERROR));
+	else
+		pass(s, 'H', sbuf_span(field));
+	sbuf_free(field);
+}
+
+/* The last stands on top: Date, Message-ID, From. */
+static void
+pass_missing_fields(struct submission *s)
+{
+	const char *host = s->conf->hostname;
+	struct envelope_path from;
+	struct sbuf b;
+
+	sbuf_init(&b, FRAME_PAYLOAD_MAX);
+	if (!s->has_from &&
+	    envelope_sender(sbuf_span(&s->sender), &from)) {
+		compose_from(&b, sbuf_span(&s->name), &from.address, host);
+		pass_field(s, &b);
+	}
+	if (!s->has_message_id) {
+		compose_message_id(&b, s->id, host);
+		pass_field(s, &b);
+	}
+	if (!s->has_date) {
+		compose_date(&b, (time_t)(clock_wall_us() / 1000000));
+		pass_field(s, &b);
+	}
+}
+
+static void
+pass_body(struct submission *s, struct span octets)
+{
+	while (octets.n > 0) {
+		size_t n = octets.n < FRAME_PAYLOAD_MAX ? octets.n :
+		    FRAME_PAYLOAD_MAX;
+
+		pass(s, 'B', span_of(octets.p, n));
+		octets = span_skip(octets, n);
+	}
+}
+
+/*
+ * The header section is over, and all of it is held. When text follows it
+ * without an empty line, that line is put in: else the text's first line
+ * would stand among the fields that we put on top. text: how much of what is
+ * held is of the text already.
+ */
+static void
+end_header(struct submission *s, bool text_follows, size_t text)
+{
+	struct span held = sbuf_span(&s->held);
+
+	s->stage = SUBMISSION_BODY;
+	pass_missing_fields(s);
+	pass_body(s, span_of(held.p, held.n - text));
+	if (text_follows && !s->header.ended)
+		pass_body(s, SPAN("\r\n"));
+	pass_body(s, span_skip(held, held.n - text));
+	sbuf_free(&s->held);
+}
+
+static void
+hold(struct submission *s, struct span octets)
+{
+	if (octets.n > SUBMISSION_HEADER_MAX - s->held.len)
+		refuse(s, 'X', SPAN("552 5.3.4 Header section too big"));
+	sbuf_addspan(&s->held, octets);
+	if (s->held.bad)
+		refuse(s, 'Z', SPAN(LOCAL_ERROR));
+}
+
+static void
+take_body(struct submission *s, const struct frame *f)
+{
+	struct span in = f->payload;
+	size_t used;
+
+	s->body_began = true;
+	while (in.n > 0 && s->stage == SUBMISSION_HEADER &&
+	    s->refused == '\0') {
+		enum header_event e = header_push(&s->header, in, &used);
+
+		hold(s, span_of(in.p, used));
+		in = span_skip(in, used);
+		if (e == HEADER_FIELD)
+			note_field(s);
+		else if (e == HEADER_END)
+			end_header(s, true, s->header.field.len);
+	}
+	pass_body(s, in);
+}
+
+/* The message is whole: what is still to be added, and E. */
+static void
+end_message(struct submission *s)
+{
+	struct sbuf received;
+	size_t text;
+
+	if (s->stage == SUBMISSION_HEADER) {
+		while (header_finish(&s->header) == HEADER_FIELD)
+			note_field(s);
+		text = s->header.field.len;
+		end_header(s, text > 0, text);
+	}
+	sbuf_init(&received, FRAME_PAYLOAD_MAX);
+	compose_received(&received, s->uid, s->id, s->conf->hostname,
+	    (time_t)(clock_wall_us() / 1000000));
+	pass_field(s, &received);
+	pass(s, 'E', SPAN(""));
+	flush(s);
+}
+
+static enum io
+take_end(struct submission *s, instant deadline)
+{
+	struct frame f = { 0 };
+	enum io r;
+
+	if (s->refused == '\0')
+		end_message(s);
+	if (s->refused == '\0' &&
+	    (chan_recv(s->down, &f, patience(s)) != IO_OK ||
+	    (f.tag != 'K' && f.tag != 'Z' && f.tag != 'X')))
+		lose(s);
+	if (s->refused == '\0')
+		set_reply(s, f.tag, f.payload);
+	r = chan_send(s->up, s->reply.bad ? 'Z' : s->refused,
+	    s->reply.bad ? SPAN(LOCAL_ERROR) : sbuf_span(&s->reply), deadline);
+	if (r == IO_OK)
+		r = chan_flush(s->up, deadline);
+	return r;
+}
+
+enum io
+submission_take(struct submission *s, const struct frame *f, instant deadline)
+{
+	enum io r = IO_OK;
+
+	if (s->stage == SUBMISSION_NONE)
+		s->stage = SUBMISSION_HEADER;
+	switch (f->tag) {
+	case 'C':
+		take_fact(s, f);
+		break;
+	case 'S':
+		return take_sender(s, f, deadline);
+	case 'R':
+		take_recipient(s, f);
+		break;
+	case 'B':
+		take_body(s, f);
+		break;
+	case 'E':
+		r = take_end(s, deadline);
+		forget(s);
+		break;
+	case 'A':
+		pass(s, 'A', SPAN(""));
+		flush(s);
+		forget(s);
+		break;
+	default:
+		pass(s, f->tag, f->payload);
+	}
+	if (r == IO_OK && s->lost && s->stage == SUBMISSION_NONE) {
+		errno = EPIPE;
+		return IO_ERROR;
+	}
+	return r;
+}
