@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /* One loop over all clients of smtpd-rcpt, each in a kilobyte. */
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "log.h"
 #include "rcpt-loop.h"
 
 #define CLIENTS_MORE 64		/* beside the sessions: schedulers, tests */
-#define FDS_MORE 32		/* for NSS and ourselves */
 #define OUT_SOFT 4096		/* no further request before this is sent */
 #define TICK_MS 1000
 #define EVENTS 64
@@ -233,39 +232,17 @@ drop_stalled(struct loop *l)
 	}
 }
 
-/* As many places as we may have descriptors for. */
-static size_t
-places(const struct conf *conf)
-{
-	struct rlimit r;
-	rlim_t want = conf->max_sessions + CLIENTS_MORE + FDS_MORE;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		die_sys(EXIT_TEMP, "cannot learn the limit of descriptors");
-	if (r.rlim_cur < want) {
-		r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
-		(void)setrlimit(RLIMIT_NOFILE, &r);
-	}
-	if (r.rlim_cur >= want)
-		return (size_t)(want - FDS_MORE);
-	if (r.rlim_cur <= CLIENTS_MORE + FDS_MORE)
-		die(EXIT_TEMP, "the limit of %llu descriptors is too low",
-		    (unsigned long long)r.rlim_cur);
-	warn("the limit of %llu descriptors is too low for max_sessions",
-	    (unsigned long long)r.rlim_cur);
-	return (size_t)(r.rlim_cur - FDS_MORE);
-}
-
 static void
 start(struct loop *l, int listener, struct rcpt_table *table)
 {
+	const struct conf *conf = table->aliases.conf;
 	struct epoll_event e = { .events = EPOLLIN };
 
 	memset(l, 0, sizeof(*l));
 	l->listener = listener;
 	l->table = table;
-	l->patience_ms = table->aliases.conf->helper_timeout * 1000;
-	l->nclients = places(table->aliases.conf);
+	l->patience_ms = conf->helper_timeout * 1000;
+	l->nclients = descriptors_for(conf->max_sessions + CLIENTS_MORE);
 	l->clients = calloc(l->nclients, sizeof(*l->clients));
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l->clients == NULL || l->epoll < 0)

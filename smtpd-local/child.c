@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+/* Becomes the recipient, for good. All that is done with root's rights for
+ * a delivery stands in this file; read it first. */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "frame.h"
+#include "log.h"
+
+bool
+child_plan(struct child_plan *p, const char *program, const struct conf *conf)
+{
+	unsigned n = 0;
+
+	p->argv = calloc(conf->nargs + 3, sizeof(*p->argv));
+	if (p->argv == NULL)
+		return false;
+	p->argv[n++] = program;
+	for (unsigned i = 0; i < conf->nargs; i++)
+		p->argv[n++] = conf->args[i];
+	p->home = &p->argv[n];
+	p->drop = conf->mailbox_root[0] == '\0';
+	return true;
+}
+
+void
+child_say(int conn, char tag, const char *text)
+{
+	struct sbuf b;
+
+	sbuf_init(&b, 1024);
+	frame_add(&b, tag, span_str(text));
+	if (!b.bad)
+		(void)send(conn, b.s, b.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	sbuf_free(&b);
+}
+
+_Noreturn static void
+give_up(const struct user *u, const char *what)
+{
+	warn_sys("delivery to '%s': %s '%s'", u->name, what, u->home);
+	child_say(1, 'Z', "451 4.3.0 Mailbox is out of reach now");
+	_exit(EXIT_TEMP);
+}
+
+/* Nothing of root is left, and no call brings any of it back. */
+static bool
+is_for_good(const struct user *u)
+{
+	uid_t ruid, euid, suid;
+	gid_t rgid, egid, sgid;
+
+	if (u->uid == 0 || getresuid(&ruid, &euid, &suid) < 0 ||
+	    getresgid(&rgid, &egid, &sgid) < 0)
+		return false;
+	if (ruid != u->uid || euid != u->uid || suid != u->uid ||
+	    rgid != u->gid || egid != u->gid || sgid != u->gid ||
+	    getgroups(0, NULL) != 0)
+		return false;
+	if (setuid(0) == 0 || seteuid(0) == 0 || setresuid(0, 0, 0) == 0 ||
+	    setgroups(0, NULL) == 0)
+		return false;
+	return u->gid == 0 || (setgid(0) < 0 && setegid(0) < 0);
+}
+
+/*
+ * No supplementary groups: his own uid opens his home, and asking NSS for
+ * them would cost more than the rest of a delivery.
+ */
+static void
+become(const struct user *u)
+{
+	if (setgroups(0, NULL) < 0 ||
+	    setresgid(u->gid, u->gid, u->gid) < 0 ||
+	    setresuid(u->uid, u->uid, u->uid) < 0)
+		give_up(u, "cannot become the owner of");
+	if (!is_for_good(u))
+		_exit(EXIT_BUG);
+}
+
+static void
+forget_signals(void)
+{
+	sigset_t none;
+
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn static void
+child(struct child_plan *p, const struct user *u, int conn)
+{
+	char *const no_environment[] = { NULL };
+
+	forget_signals();
+	/* All of ours are close-on-exec; a library's might not be. */
+	if (dup2(conn, 0) < 0 || dup2(conn, 1) < 0)
+		_exit(EXIT_TEMP);
+	(void)close_range(3, ~0U, 0);
+	(void)setsid();
+	if (p->drop)
+		become(u);
+	/* Only now: of a path that is his, he alone may feel the effects. */
+	if (chdir(u->home) < 0)
+		give_up(u, "cannot enter");
+	*p->home = u->home;
+	execve(p->argv[0], (char *const *)(uintptr_t)p->argv, no_environment);
+	give_up(u, "cannot start smtpd-local in");
+}
+
+/*
+ * Not vfork: between the drop and the exec the child is the user's already,
+ * and by stopping it he would stop us.
+ */
+pid_t
+child_start(struct child_plan *p, const struct user *u, int conn)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child(p, u, conn);
+	return pid;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+/* Writes into a Maildir so that no crash loses a message or shows half. */
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "journal.h"
+#include "maildir.h"
+#include "queuefile.h"
+
+#define HOST_MAX 100	/* of the name in a file name; flags follow it */
+#define PATH_ROOM (sizeof("tmp/") + MAILDIR_NAME_MAX)
+
+static void
+path_of(char path[PATH_ROOM], const char *dir, const char *name)
+{
+	snprintf(path, PATH_ROOM, "%s/%s", dir, name);
+}
+
+static bool
+sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved;
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = fsync(fd) == 0;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return ok;
+}
+
+/* The directory is there, or was made: then *made is set. */
+static bool
+make_directory(const char *path, bool *made)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0) {
+		errno = ENOTDIR;
+		return S_ISDIR(st.st_mode);
+	}
+	if (errno != ENOENT)
+		return false;
+	*made = true;
+	/* Another delivery may be making it too. */
+	return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+bool
+maildir_enter(struct maildir *m, const char *home, const char *name)
+{
+	bool made = false;
+	struct stat st;
+
+	if (chdir(home) < 0 || !make_directory(name, &made) ||
+	    chdir(name) < 0 || !make_directory("tmp", &made) ||
+	    !make_directory("new", &made) || !make_directory("cur", &made))
+		return false;
+	if (made && (!sync_directory(".") || !sync_directory(home)))
+		return false;
+	if (stat("tmp", &st) < 0)
+		return false;
+	m->dev = st.st_dev;
+	m->ordered = journal_keeps_order("tmp");
+	return true;
+}
+
+void
+maildir_name(char name[MAILDIR_NAME_MAX + 1], const char *id, unsigned index,
+	const char *hostname)
+{
+	snprintf(name, MAILDIR_NAME_MAX + 1, "%llu.Q%sR%u.%.*s",
+	    (unsigned long long)(queue_id_time(id) / 1000000), id, index,
+	    HOST_MAX, hostname);
+}
+
+/*
+ * Readers append flags behind ':' when they move a message to cur, and
+ * Dovecot its sizes behind ','.
+ */
+static bool
+is_named(const char *entry, struct span name)
+{
+	struct span e = span_str(entry);
+
+	return span_starts(e, name) && (e.n == name.n ||
+	    e.p[name.n] == ':' || e.p[name.n] == ',');
+}
+
+static enum maildir_copy
+find_in_cur(struct span name)
+{
+	enum maildir_copy found = MAILDIR_NO_COPY;
+	DIR *dir = opendir("cur");
+	struct dirent *d;
+
+	if (dir == NULL)
+		return MAILDIR_UNSURE;
+	while (found == MAILDIR_NO_COPY) {
+		errno = 0;
+		d = readdir(dir);
+		if (d == NULL && errno != 0)
+			found = MAILDIR_UNSURE;
+		if (d == NULL)
+			break;
+		if (is_named(d->d_name, name))
+			found = MAILDIR_COPY;
+	}
+	closedir(dir);
+	return found;
+}
+
+/*
+ * A name is in new or cur only after its octets were synced: the copy is
+ * whole. The name itself may not be durable yet; after this it is.
+ *
+ * new first: a reader moves it from there to cur, never back.
+ */
+enum maildir_copy
+maildir_find(const char *name)
+{
+	enum maildir_copy found;
+	char path[PATH_ROOM];
+	struct stat st;
+
+	path_of(path, "new", name);
+	if (lstat(path, &st) == 0)
+		return sync_directory("new") ? MAILDIR_COPY : MAILDIR_UNSURE;
+	if (errno != ENOENT)
+		return MAILDIR_UNSURE;
+	found = find_in_cur(span_str(name));
+	if (found == MAILDIR_COPY && !sync_directory("cur"))
+		return MAILDIR_UNSURE;
+	return found;
+}
+
+int
+maildir_create(const char *name)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	char path[PATH_ROOM];
+	int fd;
+
+	path_of(path, "tmp", name);
+	fd = open(path, flags, 0600);
+	/*
+	 * Of an attempt that was killed: whoever delivers this message holds
+	 * its lock, so nobody writes to that file any more.
+	 */
+	if (fd < 0 && errno == EEXIST && unlink(path) == 0)
+		fd = open(path, flags, 0600);
+	return fd;
+}
+
+/*
+ * A stop or a power cut, wherever it comes, leaves the queue file until the
+ * scheduler has read the verdict. So what can be lost is a name in new/ that
+ * was not durable when the queue file's name went.
+ *
+ * The second fsync is for that. It is left out where one journal orders the
+ * rename before that unlink: the same file system, of a kind that commits
+ * names in order. Then the disk never has the one without the other.
+ */
+bool
+maildir_publish(const struct maildir *m, const char *name, int fd,
+	dev_t queue)
+{
+	char tmp[PATH_ROOM], new[PATH_ROOM];
+
+	path_of(tmp, "tmp", name);
+	path_of(new, "new", name);
+	/* Killed here: tmp/name without meaning; the next attempt replaces it. */
+	if (fsync(fd) < 0)
+		return false;
+	/* Killed here: the same. */
+	if (rename(tmp, new) < 0)
+		return false;
+	/*
+	 * Killed here: a whole message in new/ that no verdict was given
+	 * for; the next attempt finds it and gives one.
+	 */
+	return (m->ordered && queue == m->dev) || sync_directory("new");
+}
+
+void
+maildir_discard(const char *name)
+{
+	char path[PATH_ROOM];
+	int saved = errno;
+
+	path_of(path, "tmp", name);
+	(void)unlink(path);
+	errno = saved;
+}
