@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: ISC */
+/* The only resolver: udns below one deadline, TCP when an answer is long. */
+#include <arpa/inet.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <udns.h>
+
+#include "dns.h"
+#include "dns-tcp.h"
+
+#define TRY_SECONDS 2		/* until udns asks the next server */
+#define TRIES 3			/* of all servers */
+#define UDP_SIZE 1232		/* the size that is not fragmented */
+
+/* One question under way: what udns told of its answer. */
+struct question {
+	struct dns_question wire;
+	dns_parse_fn *parse;
+	void *records;		/* malloc'ed by the parser */
+	int status;		/* DNS_E_... */
+	bool done, truncated, authentic;
+};
+
+static bool
+is_loopback(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *v4 = (const void *)ss;
+	const struct sockaddr_in6 *v6 = (const void *)ss;
+
+	if (ss->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+static bool
+parse_server(struct span s, struct sockaddr_storage *ss)
+{
+	struct sockaddr_in *v4 = (void *)ss;
+	struct sockaddr_in6 *v6 = (void *)ss;
+	struct span host = s, port = SPAN("53");
+	uint32_t number;
+	struct ip ip;
+
+	if (s.n > 0 && s.p[0] == '[') {
+		size_t end = span_find(s, ']');
+
+		if (end == s.n)
+			return false;
+		host = span_of(s.p + 1, end - 1);
+		if (end + 1 < s.n && s.p[end + 1] != ':')
+			return false;
+		if (end + 1 < s.n)
+			port = span_skip(s, end + 2);
+	} else if (span_find(s, ':') == span_rfind(s, ':') &&
+	    span_find(s, ':') < s.n) {
+		host = span_cut(&s, ':');
+		port = s;
+	}
+	if (!ip_parse(host, &ip) || !span_u32(port, 65535, &number) ||
+	    number == 0)
+		return false;
+	memset(ss, 0, sizeof(*ss));
+	if (ip.size == 4) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)number);
+		memcpy(&v4->sin_addr, ip.octets, 4);
+	} else {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)number);
+		memcpy(&v6->sin6_addr, ip.octets, 16);
+	}
+	return true;
+}
+
+static unsigned
+parse_servers(const char *servers, struct sockaddr_storage ss[DNS_SERVERS])
+{
+	struct span rest = span_str(servers), word;
+	unsigned n = 0;
+
+	while ((word = span_word(&rest)).n > 0)
+		if (n == DNS_SERVERS || !parse_server(word, &ss[n++]))
+			return 0;
+	return n;
+}
+
+bool
+dns_servers_valid(const char *servers)
+{
+	struct sockaddr_storage ss[DNS_SERVERS];
+
+	return parse_servers(servers, ss) > 0;
+}
+
+/*
+ * Sees every answer that udns takes for one of ours (code 0; 1 is a query that
+ * leaves), also those of which the parsers see nothing.
+ */
+static void
+observe(int code, const struct sockaddr *sa, unsigned salen, dnscc_t *pkt,
+	int len, const struct dns_query *query, void *data)
+{
+	struct question *q = data;
+
+	(void)sa;
+	(void)salen;
+	if (code != 0 || query == NULL || q == NULL || len < DNS_HSIZE)
+		return;
+	q->truncated = dns_tc(pkt) != 0;
+	q->authentic = dns_ad(pkt) != 0;
+}
+
+/*
+ * A context of our own: dns_init would read the environment and resolv.conf.
+ */
+static bool
+open_context(struct dns_resolver *r)
+{
+	dns_reset(&dns_defctx);
+	r->udns = dns_new(&dns_defctx);
+	if (r->udns == NULL) {
+		errno = ENOMEM;
+		return false;
+	}
+	for (unsigned i = 0; i < r->nservers; i++)
+		(void)dns_add_serv_s(r->udns, (void *)&r->servers[i]);
+	(void)dns_set_opt(r->udns, DNS_OPT_FLAGS, DNS_NOSRCH | DNS_SET_DO);
+	(void)dns_set_opt(r->udns, DNS_OPT_TIMEOUT, TRY_SECONDS);
+	(void)dns_set_opt(r->udns, DNS_OPT_NTRIES, TRIES);
+	(void)dns_set_opt(r->udns, DNS_OPT_UDPSIZE, UDP_SIZE);
+	dns_set_dbgfn(r->udns, observe);
+	if (dns_open(r->udns) < 0) {
+		dns_close_resolver(r);
+		return false;
+	}
+	return true;
+}
+
+bool
+dns_open_resolver(struct dns_resolver *r, const char *servers)
+{
+	memset(r, 0, sizeof(*r));
+	r->nservers = parse_servers(servers, r->servers);
+	if (r->nservers == 0) {
+		errno = EINVAL;
+		return false;
+	}
+	r->trusted = true;
+	for (unsigned i = 0; i < r->nservers; i++)
+		r->trusted = r->trusted && is_loopback(&r->servers[i]);
+	return open_context(r);
+}
+
+void
+dns_close_resolver(struct dns_resolver *r)
+{
+	if (r->udns != NULL)
+		dns_free(r->udns);
+	r->udns = NULL;
+}
+
+static void
+answered(struct dns_ctx *ctx, void *records, void *data)
+{
+	struct question *q = data;
+
+	q->done = true;
+	q->records = records;
+	q->status = dns_status(ctx);
+}
+
+static bool
+all_done(const struct question *q, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!q[i].done)
+			return false;
+	return true;
+}
+
+/*
+ * Runs udns until all is answered or the deadline comes. dns_cancel leaks
+ * in udns 0.4, so late questions go down with their context.
+ */
+static void
+run(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
+{
+	while (!all_done(q, n)) {
+		struct pollfd p = { .fd = dns_sock(r->udns), .events = POLLIN };
+		int next = dns_timeouts(r->udns, -1, time(NULL));
+		int wait = clock_left(deadline);
+
+		if (all_done(q, n))
+			return;
+		if (next >= 0 && (wait < 0 || next * 1000 < wait))
+			wait = next * 1000;
+		if (poll(&p, 1, wait) > 0)
+			dns_ioevent(r->udns, time(NULL));
+		else if (clock_left(deadline) == 0)
+			break;
+	}
+	if (!all_done(q, n))
+		dns_close_resolver(r);
+}
+
+/* False: nobody could be asked for such a name. */
+static bool
+wire_name(struct span name, dnsc_t dn[DNS_MAXDN])
+{
+	char text[DNS_NAME_SIZE];
+
+	if (name.n > 0 && name.p[name.n - 1] == '.')
+		name.n--;
+	if (name.n == 0 || name.n > DNS_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (!ascii_isalnum(name.p[i]) &&
+		    memchr("-_.", name.p[i], 3) == NULL)
+			return false;
+	memcpy(text, name.p, name.n);
+	text[name.n] = '\0';
+	return dns_sptodn(text, dn, DNS_MAXDN) > 0;
+}
+
+static enum dns_result
+result_of(const struct question *q)
+{
+	switch (q->status) {
+	case DNS_E_NOERROR:
+		return DNS_FOUND;
+	case DNS_E_NXDOMAIN:
+		return DNS_NXDOMAIN;
+	case DNS_E_NODATA:
+		return DNS_NODATA;
+	case DNS_E_BADQUERY:
+		return DNS_BAD_NAME;
+	default:
+		return DNS_TEMPORARY;
+	}
+}
+
+/* What did not fit into a datagram is asked for again over TCP. */
+static void
+ask_tcp(struct dns_resolver *r, struct question *q, instant deadline)
+{
+	struct dns_tcp_answer a;
+
+	for (unsigned i = 0; i < r->nservers; i++) {
+		if (!dns_tcp_ask(&r->servers[i], &q->wire, deadline, &a))
+			continue;
+		q->authentic = a.authentic;
+		q->status = a.rcode == DNS_R_NXDOMAIN ? DNS_E_NXDOMAIN :
+		    a.rcode != DNS_R_NOERROR ? DNS_E_TEMPFAIL :
+		    q->parse(q->wire.dn, a.packet, a.answers,
+		    a.packet + a.length, &q->records);
+		if (a.rcode == DNS_R_NOERROR && q->status >= 0)
+			q->status = DNS_E_NOERROR;
+		free(a.packet);
+		return;
+	}
+}
+
+/* Asks all n at once; each then has its status and, if found, records. */
+static void
+ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
+{
+	for (size_t i = 0; i < n; i++) {
+		q[i].status = DNS_E_TEMPFAIL;
+		q[i].records = NULL;
+	}
+	if (r->udns == NULL && !open_context(r))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (dns_submit_dn(r->udns, q[i].wire.dn, DNS_C_IN,
+		    q[i].wire.type, 0, q[i].parse, answered, &q[i]) == NULL)
+			q[i].done = true;
+	run(r, q, n, deadline);
+	for (size_t i = 0; i < n; i++)
+		if (q[i].truncated)
+			ask_tcp(r, &q[i], deadline);
+}
+
+static void
+mx_hosts(const struct dns_rr_mx *rr, struct dns_mx_host *out, size_t max,
+	size_t *n)
+{
+	for (int i = 0; i < rr->dnsmx_nrr && *n < max; i++) {
+		const struct dns_mx *mx = &rr->dnsmx_mx[i];
+		size_t len = strlen(mx->name);
+
+		if (len > DNS_NAME_MAX)
+			continue;
+		memcpy(out[*n].name, mx->name, len + 1);
+		out[*n].preference = (uint16_t)mx->priority;
+		(*n)++;
+	}
+}
+
+enum dns_result
+dns_lookup_mx(struct dns_resolver *r, struct span name, instant deadline,
+	struct dns_mx_host *out, size_t max, size_t *n, bool *secure)
+{
+	struct question q = { .parse = dns_parse_mx };
+
+	*n = 0;
+	*secure = false;
+	q.wire.type = DNS_T_MX;
+	if (!wire_name(name, q.wire.dn))
+		return DNS_BAD_NAME;
+	ask(r, &q, 1, deadline);
+	*secure = r->trusted && q.authentic;
+	if (q.records != NULL)
+		mx_hosts(q.records, out, max, n);
+	free(q.records);
+	return result_of(&q);
+}
+
+static void
+addresses(const void *octets, unsigned char size, int count, struct ip *out,
+	size_t max, size_t *n)
+{
+	const unsigned char *p = octets;
+
+	for (int i = 0; i < count && *n < max; i++, p += size) {
+		out[*n] = (struct ip){ .size = size };
+		memcpy(out[*n].octets, p, size);
+		(*n)++;
+	}
+}
+
+enum dns_result
+dns_lookup_addresses(struct dns_resolver *r, struct span name,
+	instant deadline, struct ip *out, size_t max, size_t *n, bool *secure)
+{
+	struct question q[2] = {
+		{ .parse = dns_parse_a6 }, { .parse = dns_parse_a4 }
+	};
+	enum dns_result six, four;
+
+	*n = 0;
+	*secure = false;
+	q[0].wire.type = DNS_T_AAAA;
+	q[1].wire.type = DNS_T_A;
+	if (!wire_name(name, q[0].wire.dn) || !wire_name(name, q[1].wire.dn))
+		return DNS_BAD_NAME;
+	ask(r, q, nitems(q), deadline);
+	if (q[0].records != NULL) {
+		const struct dns_rr_a6 *rr = q[0].records;
+
+		addresses(rr->dnsa6_addr, 16, rr->dnsa6_nrr, out, max, n);
+	}
+	if (q[1].records != NULL) {
+		const struct dns_rr_a4 *rr = q[1].records;
+
+		addresses(rr->dnsa4_addr, 4, rr->dnsa4_nrr, out, max, n);
+	}
+	*secure = r->trusted && q[0].authentic && q[1].authentic;
+	six = result_of(&q[0]);
+	four = result_of(&q[1]);
+	free(q[0].records);
+	free(q[1].records);
+	if (*n > 0)
+		return DNS_FOUND;
+	return six == DNS_TEMPORARY ? six : four == DNS_FOUND ? six : four;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/* The only resolver: udns below one deadline, TCP when an answer is long. */
+#ifndef DNS_H
+#define DNS_H
+
+#include <sys/socket.h>
+
+#include "cidr.h"
+#include "clock.h"
+#include "span.h"
+
+#define DNS_SERVERS 2
+#define DNS_NAME_MAX 253	/* octets of a name as text */
+#define DNS_NAME_SIZE (DNS_NAME_MAX + 1)
+
+enum dns_result {
+	DNS_FOUND,
+	DNS_NXDOMAIN,		/* the name does not exist */
+	DNS_NODATA,		/* it does, without such records */
+	DNS_TEMPORARY,		/* SERVFAIL, no answer in time, garbage */
+	DNS_BAD_NAME,		/* no name that one could ask for */
+};
+
+struct dns_ctx;
+struct dns_resolver {
+	struct dns_ctx *udns;
+	struct sockaddr_storage servers[DNS_SERVERS];
+	unsigned nservers;
+	bool trusted;		/* all on loopback: their AD bit counts */
+};
+
+/*
+ * servers: one or two blank-separated ADDRESS[:PORT], an IPv6 address with a
+ * port in brackets. The second is asked when the first does not answer.
+ * False with errno; EINVAL: not of that form. dns_servers_valid tells the
+ * form alone.
+ */
+bool dns_open_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
+void dns_close_resolver(struct dns_resolver *);
+bool dns_servers_valid(const char *servers);
+
+struct dns_mx_host {
+	char name[DNS_NAME_SIZE];	/* no dot at its end; "" is a null MX */
+	uint16_t preference;
+};
+
+/*
+ * Each look-up answers by the deadline. *secure: the answer was validated
+ * (AD), by a resolver that is on loopback. What is found is written to at
+ * most max places, *n tells how many; the rest is left out.
+ */
+enum dns_result dns_lookup_mx(struct dns_resolver *, struct span name,
+	instant deadline, struct dns_mx_host *, size_t max, size_t *n,
+	bool *secure);
+
+/*
+ * A and AAAA, asked for at once; IPv6 ones first. TEMPORARY only when no
+ * address was found and one of the answers was: half of a host is a host.
+ */
+enum dns_result dns_lookup_addresses(struct dns_resolver *, struct span name,
+	instant deadline, struct ip *, size_t max, size_t *n, bool *secure);
+
+#endif
