@@ -13,7 +13,7 @@
  */
 struct alias_entry *
 alias_next(const struct alias_table *t, const struct alias_entry *from,
-	const struct address *target)
+    const struct address *target)
 {
 	char text[ADDRESS_LOCAL_MAX + 1];
 	struct span local = alias_local(target, text);
@@ -34,16 +34,16 @@ can_be_mailbox(const struct alias_table *t, const struct address *target)
 	char text[ADDRESS_LOCAL_MAX + 1];
 
 	return !alias_is_local(t, target->domain) ||
-	    user_name_valid(alias_local(target, text));
+	       user_name_valid(alias_local(target, text));
 }
 
 static enum alias_result count(struct alias_table *, struct alias_entry *,
-	unsigned depth, struct alias_where *);
+    unsigned depth, struct alias_where *);
 
 /* Adds what target i leads to. */
 static enum alias_result
 count_target(struct alias_table *t, struct alias_entry *e, size_t i,
-	unsigned depth, struct alias_where *where)
+    unsigned depth, struct alias_where *where)
 {
 	struct span text = alias_target(t, e, i);
 	enum alias_result result;
@@ -56,9 +56,10 @@ count_target(struct alias_table *t, struct alias_entry *e, size_t i,
 	if (next == NULL) {
 		e->recipients++;
 		where->line = e->line;
-		return can_be_mailbox(t, &a) ? ALIAS_OK :
-		    alias_fault(where, "'%.*s' can be no mailbox",
-		    (int)text.n, text.p);
+		return can_be_mailbox(t, &a)
+			   ? ALIAS_OK
+			   : alias_fault(where, "'%.*s' can be no mailbox",
+				 (int)text.n, text.p);
 	}
 	result = count(t, next, depth + 1, where);
 	if (result != ALIAS_OK)
@@ -75,7 +76,7 @@ count_target(struct alias_table *t, struct alias_entry *e, size_t i,
  */
 static enum alias_result
 count(struct alias_table *t, struct alias_entry *e, unsigned depth,
-	struct alias_where *where)
+    struct alias_where *where)
 {
 	enum alias_result result;
 
@@ -86,8 +87,10 @@ count(struct alias_table *t, struct alias_entry *e, unsigned depth,
 	if (e->recipients > 0)
 		return ALIAS_OK;
 	if (depth > ALIAS_DEPTH_MAX)
-		return alias_fault(where, "'%.*s' is more than %d aliases "
-		    "away from another one", NAME(t, e), ALIAS_DEPTH_MAX);
+		return alias_fault(where,
+		    "'%.*s' is more than %d aliases "
+		    "away from another one",
+		    NAME(t, e), ALIAS_DEPTH_MAX);
 	e->counting = true;
 	for (size_t i = 0; i < e->ntargets; i++) {
 		result = count_target(t, e, i, depth, where);
@@ -95,11 +98,15 @@ count(struct alias_table *t, struct alias_entry *e, unsigned depth,
 			return result;
 		where->line = e->line;
 		if (e->recipients > ALIAS_RECIPIENTS_MAX)
-			return alias_fault(where, "'%.*s' has more than %d "
-			    "recipients", NAME(t, e), ALIAS_RECIPIENTS_MAX);
+			return alias_fault(where,
+			    "'%.*s' has more than %d "
+			    "recipients",
+			    NAME(t, e), ALIAS_RECIPIENTS_MAX);
 		if (e->depth > ALIAS_DEPTH_MAX)
-			return alias_fault(where, "'%.*s' is more than %d "
-			    "aliases deep", NAME(t, e), ALIAS_DEPTH_MAX);
+			return alias_fault(where,
+			    "'%.*s' is more than %d "
+			    "aliases deep",
+			    NAME(t, e), ALIAS_DEPTH_MAX);
 	}
 	e->counting = false;
 	return ALIAS_OK;

@@ -32,7 +32,7 @@ fault_of(enum address_result r)
  */
 static enum alias_result
 mailbox(const struct alias_table *t, struct span word, struct sbuf *text,
-	struct address *a, bool *bare, struct alias_where *where)
+    struct address *a, bool *bare, struct alias_where *where)
 {
 	struct span domains = span_str(t->conf->local_domains);
 	enum address_result r = address_mailbox(word, a);
@@ -57,7 +57,7 @@ mailbox(const struct alias_table *t, struct span word, struct sbuf *text,
 /* Appends the name under which an entry is found. */
 static enum alias_result
 fold_name(const struct alias_table *t, const struct address *a, bool bare,
-	struct sbuf *name, struct alias_where *where)
+    struct sbuf *name, struct alias_where *where)
 {
 	address_unquote(name, a);
 	if (span_find(sbuf_span(name), '@') < name->len)
@@ -85,8 +85,7 @@ add_entry(struct alias_table *t, struct span name, struct alias_where *where)
 		return alias_fault(where, "'%.*s' already stands on line %u",
 		    WORD(name), (unsigned)first->line);
 	errno = ENOMEM;
-	return alias_add(t, name, where->line) == NULL ? ALIAS_IOERR :
-	    ALIAS_OK;
+	return alias_add(t, name, where->line) == NULL ? ALIAS_IOERR : ALIAS_OK;
 }
 
 static enum alias_result
@@ -123,13 +122,12 @@ unsupported(struct span word)
 		return ":include:";
 	if (span_starts(word, SPAN("\\")))
 		return "a backslash (an alias that lists its own name "
-		    "means the mailbox)";
+		       "means the mailbox)";
 	return NULL;
 }
 
 static enum alias_result
-parse_target(struct alias_table *t, struct span word,
-	struct alias_where *where)
+parse_target(struct alias_table *t, struct span word, struct alias_where *where)
 {
 	const char *what = unsupported(word);
 	enum alias_result result;
@@ -172,7 +170,7 @@ word_length(struct span line, char stop)
 
 static enum alias_result
 parse_targets(struct alias_table *t, struct span line,
-	struct alias_where *where)
+    struct alias_where *where)
 {
 	enum alias_result result;
 	size_t n;
@@ -237,8 +235,7 @@ parse_line(struct alias_table *t, struct span line, struct alias_where *where)
 		return result;
 	if (ascii_isblank(line.p[0])) {
 		if (t->nentries == 0)
-			return alias_fault(where,
-			    "a continuation of nothing");
+			return alias_fault(where, "a continuation of nothing");
 		return parse_targets(t, rest, where);
 	}
 	result = end_entry(t, where);
@@ -249,13 +246,12 @@ parse_line(struct alias_table *t, struct span line, struct alias_where *where)
 	if (n == 0 || line.n == 0 || line.p[0] != ':')
 		return alias_fault(where, "expected 'name: target, ...'");
 	result = parse_name(t, span_of(rest.p, n), where);
-	return result != ALIAS_OK ? result :
-	    parse_targets(t, span_skip(line, 1), where);
+	return result != ALIAS_OK ? result
+				  : parse_targets(t, span_skip(line, 1), where);
 }
 
 enum alias_result
-alias_parse(struct alias_table *t, struct span text,
-	struct alias_where *where)
+alias_parse(struct alias_table *t, struct span text, struct alias_where *where)
 {
 	enum alias_result result;
 

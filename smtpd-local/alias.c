@@ -46,8 +46,7 @@ alias_name(const struct alias_table *t, const struct alias_entry *e)
 }
 
 struct span
-alias_target(const struct alias_table *t, const struct alias_entry *e,
-	size_t i)
+alias_target(const struct alias_table *t, const struct alias_entry *e, size_t i)
 {
 	const struct alias_target *target = &t->targets[e->first + i];
 
@@ -78,7 +77,7 @@ slot_of(const struct alias_table *t, struct span name)
 	size_t i = hash(name) & (t->nslots - 1);
 
 	while (t->slots[i] != 0 &&
-	    !span_eq(alias_name(t, &t->entries[t->slots[i] - 1]), name))
+	       !span_eq(alias_name(t, &t->entries[t->slots[i] - 1]), name))
 		i = (i + 1) & (t->nslots - 1);
 	return &t->slots[i];
 }
@@ -159,8 +158,7 @@ alias_add_target(struct alias_table *t, struct span mailbox)
 	struct alias_target *target;
 	void *targets = t->targets;
 
-	if (!make_room(&targets, &t->targets_cap, t->ntargets,
-	    sizeof(*target)))
+	if (!make_room(&targets, &t->targets_cap, t->ntargets, sizeof(*target)))
 		return false;
 	t->targets = targets;
 	target = &t->targets[t->ntargets];
@@ -175,8 +173,7 @@ alias_add_target(struct alias_table *t, struct span mailbox)
 }
 
 const struct alias_entry *
-alias_find(const struct alias_table *t, struct span local,
-	struct span domain)
+alias_find(const struct alias_table *t, struct span local, struct span domain)
 {
 	char name[ALIAS_NAME_MAX];
 	const struct alias_entry *e;
@@ -199,7 +196,8 @@ alias_find(const struct alias_table *t, struct span local,
 struct span
 alias_local(const struct address *a, char text[ADDRESS_LOCAL_MAX + 1])
 {
-	struct sbuf b = { .s = text, .cap = ADDRESS_LOCAL_MAX + 1,
+	struct sbuf b = { .s = text,
+		.cap = ADDRESS_LOCAL_MAX + 1,
 		.max = ADDRESS_LOCAL_MAX };
 
 	text[0] = '\0';
@@ -237,8 +235,7 @@ read_all(int fd, struct sbuf *text, struct alias_where *where)
 }
 
 enum alias_result
-alias_load(struct alias_table *t, const char *path,
-	struct alias_where *where)
+alias_load(struct alias_table *t, const char *path, struct alias_where *where)
 {
 	enum alias_result result;
 	struct sbuf text;

@@ -76,8 +76,7 @@ is_for_good(const struct user *u)
 static void
 become(const struct user *u)
 {
-	if (setgroups(0, NULL) < 0 ||
-	    setresgid(u->gid, u->gid, u->gid) < 0 ||
+	if (setgroups(0, NULL) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
 	    setresuid(u->uid, u->uid, u->uid) < 0)
 		give_up(u, "cannot become the owner of");
 	if (!is_for_good(u))

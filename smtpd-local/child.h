@@ -6,14 +6,14 @@
 #include "user.h"
 
 struct child_plan {
-	const char **argv;	/* smtpd-local and its options; NULL-ended */
-	const char **home;	/* the place of the last operand in argv */
-	bool drop;		/* false: we are an unprivileged user already */
+	const char **argv; /* smtpd-local and its options; NULL-ended */
+	const char **home; /* the place of the last operand in argv */
+	bool drop;         /* false: we are an unprivileged user already */
 };
 
 /* Makes the plan; program is the absolute path of smtpd-local. */
 bool child_plan(struct child_plan *, const char *program,
-	const struct conf *) MUST_CHECK;
+    const struct conf *) MUST_CHECK;
 
 /*
  * Starts a delivery to the user, which has conn as 0 and 1, the log as 2, no

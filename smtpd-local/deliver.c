@@ -11,12 +11,12 @@
 
 struct copy {
 	int out;
-	bool cr;		/* a CR that may be half of a CRLF */
+	bool cr; /* a CR that may be half of a CRLF */
 	uint32_t crc;
 	struct header header;
 	struct span address;
 	size_t len;
-	char buf[PIECE];	/* not yet written */
+	char buf[PIECE]; /* not yet written */
 	char in[PIECE];
 };
 
@@ -149,8 +149,9 @@ copy_message(struct copy *c, const struct queuefile *q)
 
 	while (at < q->body_len) {
 		uint64_t left = q->body_len - at;
-		ssize_t n = pread(q->fd, c->in, left < sizeof(c->in) ?
-		    (size_t)left : sizeof(c->in), (off_t)at);
+		ssize_t n = pread(q->fd, c->in,
+		    left < sizeof(c->in) ? (size_t)left : sizeof(c->in),
+		    (off_t)at);
 		struct span s;
 
 		if (n < 0 && errno == EINTR)
@@ -158,7 +159,7 @@ copy_message(struct copy *c, const struct queuefile *q)
 		if (n < 0)
 			return DELIVER_UNREADABLE;
 		if (n == 0)
-			return DELIVER_DAMAGED;	/* shorter than it was */
+			return DELIVER_DAMAGED; /* shorter than it was */
 		s = span_of(c->in, (size_t)n);
 		c->crc = crc32c(c->crc, s.p, s.n);
 		if (finds_loop(c, s))
@@ -175,10 +176,10 @@ copy_message(struct copy *c, const struct queuefile *q)
 }
 
 enum deliver_result
-deliver_copy(const struct queuefile *q, struct span sender,
-	struct span address, int out)
+deliver_copy(const struct queuefile *q, struct span sender, struct span address,
+    int out)
 {
-	static struct copy c;	/* large, and touched as far as used only */
+	static struct copy c; /* large, and touched as far as used only */
 	enum deliver_result result = DELIVER_UNWRITABLE;
 
 	c.out = out;

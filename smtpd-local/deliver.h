@@ -7,10 +7,10 @@
 
 enum deliver_result {
 	DELIVER_OK,
-	DELIVER_LOOP,		/* its header has this Delivered-To already */
-	DELIVER_DAMAGED,	/* the octets are not those that were taken */
-	DELIVER_UNREADABLE,	/* of the queue file; errno says why */
-	DELIVER_UNWRITABLE,	/* of out; errno says why */
+	DELIVER_LOOP,       /* its header has this Delivered-To already */
+	DELIVER_DAMAGED,    /* the octets are not those that were taken */
+	DELIVER_UNREADABLE, /* of the queue file; errno says why */
+	DELIVER_UNWRITABLE, /* of out; errno says why */
 };
 
 /*
@@ -20,6 +20,6 @@ enum deliver_result {
  * to be undamaged.
  */
 enum deliver_result deliver_copy(const struct queuefile *, struct span sender,
-	struct span address, int out) MUST_CHECK;
+    struct span address, int out) MUST_CHECK;
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* Asks the kernel about a file system's journal: five calls, no fsync. */
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
@@ -13,7 +12,7 @@
 #include "span.h"
 
 #define XFS_MAGIC 0x58465342
-#define EXT4_MAGIC 0xef53	/* that of ext2 and ext3 too */
+#define EXT4_MAGIC 0xef53 /* that of ext2 and ext3 too */
 
 /* "vda1" for a device number; sysfs writes '!' for a '/' in both places. */
 static bool
@@ -57,15 +56,13 @@ has_journal(dev_t dev)
 }
 
 bool
-journal_keeps_order(const char *path)
+journal_keeps_order(const char *path, dev_t dev)
 {
 	struct statfs fs;
-	struct stat st;
 
-	if (statfs(path, &fs) < 0 || stat(path, &st) < 0)
+	if (statfs(path, &fs) < 0)
 		return false;
 	if ((unsigned long)fs.f_type == XFS_MAGIC)
 		return true;
-	return (unsigned long)fs.f_type == EXT4_MAGIC &&
-	    has_journal(st.st_dev);
+	return (unsigned long)fs.f_type == EXT4_MAGIC && has_journal(dev);
 }

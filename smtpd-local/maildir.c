@@ -12,7 +12,7 @@
 #include "maildir.h"
 #include "queuefile.h"
 
-#define HOST_MAX 100	/* of the name in a file name; flags follow it */
+#define HOST_MAX 100 /* of the name in a file name; flags follow it */
 #define PATH_ROOM (sizeof("tmp/") + MAILDIR_NAME_MAX)
 
 static void
@@ -38,43 +38,45 @@ sync_directory(const char *path)
 
 /* The directory is there, or was made: then *made is set. */
 static bool
-make_directory(const char *path, bool *made)
+make_directory(const char *path, bool *made, dev_t *dev)
 {
 	struct stat st;
+	int r = stat(path, &st);
 
-	if (stat(path, &st) == 0) {
-		errno = ENOTDIR;
-		return S_ISDIR(st.st_mode);
+	if (r < 0 && errno == ENOENT) {
+		*made = true;
+		/* Another delivery may be making it too. */
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return false;
+		r = stat(path, &st);
 	}
-	if (errno != ENOENT)
+	if (r < 0)
 		return false;
-	*made = true;
-	/* Another delivery may be making it too. */
-	return mkdir(path, 0700) == 0 || errno == EEXIST;
+	*dev = st.st_dev;
+	errno = ENOTDIR;
+	return S_ISDIR(st.st_mode);
 }
 
 bool
 maildir_enter(struct maildir *m, const char *home, const char *name)
 {
 	bool made = false;
-	struct stat st;
+	dev_t other;
 
-	if (chdir(home) < 0 || !make_directory(name, &made) ||
-	    chdir(name) < 0 || !make_directory("tmp", &made) ||
-	    !make_directory("new", &made) || !make_directory("cur", &made))
+	if (chdir(home) < 0 || !make_directory(name, &made, &other) ||
+	    chdir(name) < 0 || !make_directory("new", &made, &other) ||
+	    !make_directory("cur", &made, &other) ||
+	    !make_directory("tmp", &made, &m->dev))
 		return false;
 	if (made && (!sync_directory(".") || !sync_directory(home)))
 		return false;
-	if (stat("tmp", &st) < 0)
-		return false;
-	m->dev = st.st_dev;
-	m->ordered = journal_keeps_order("tmp");
+	m->ordered = journal_keeps_order("tmp", m->dev);
 	return true;
 }
 
 void
 maildir_name(char name[MAILDIR_NAME_MAX + 1], const char *id, unsigned index,
-	const char *hostname)
+    const char *hostname)
 {
 	snprintf(name, MAILDIR_NAME_MAX + 1, "%llu.Q%sR%u.%.*s",
 	    (unsigned long long)(queue_id_time(id) / 1000000), id, index,
@@ -90,8 +92,8 @@ is_named(const char *entry, struct span name)
 {
 	struct span e = span_str(entry);
 
-	return span_starts(e, name) && (e.n == name.n ||
-	    e.p[name.n] == ':' || e.p[name.n] == ',');
+	return span_starts(e, name) &&
+	       (e.n == name.n || e.p[name.n] == ':' || e.p[name.n] == ',');
 }
 
 static enum maildir_copy
@@ -169,8 +171,7 @@ maildir_create(const char *name)
  * names in order. Then the disk never has the one without the other.
  */
 bool
-maildir_publish(const struct maildir *m, const char *name, int fd,
-	dev_t queue)
+maildir_publish(const struct maildir *m, const char *name, int fd, dev_t queue)
 {
 	char tmp[PATH_ROOM], new[PATH_ROOM];
 

@@ -15,28 +15,28 @@
  * included, can only lead to what is his.
  */
 struct maildir {
-	dev_t dev;		/* the file system of tmp */
-	bool ordered;		/* journal_keeps_order there */
+	dev_t dev;    /* the file system of tmp */
+	bool ordered; /* journal_keeps_order there */
 };
 
 /*
  * Goes to the directory name below home, and makes it, tmp, new and cur where
  * they are missing (mode 0700, synced). False with errno.
  */
-bool maildir_enter(struct maildir *, const char *home, const char *name)
-	MUST_CHECK;
+bool maildir_enter(struct maildir *, const char *home,
+    const char *name) MUST_CHECK;
 
 /*
  * The file name of a recipient of a message: the same at every attempt.
  *	<seconds>.Q<id>R<index>.<hostname>
  */
 void maildir_name(char name[MAILDIR_NAME_MAX + 1], const char *id,
-	unsigned index, const char *hostname);
+    unsigned index, const char *hostname);
 
 enum maildir_copy {
 	MAILDIR_NO_COPY,
-	MAILDIR_COPY,		/* there is one, and it is durable */
-	MAILDIR_UNSURE,		/* errno says why */
+	MAILDIR_COPY,   /* there is one, and it is durable */
+	MAILDIR_UNSURE, /* errno says why */
 };
 
 /* Did an earlier attempt deliver it, whatever flags it has got in cur? */
@@ -53,7 +53,7 @@ int maildir_create(const char *name) MUST_CHECK;
  * may be unlinked in the file system queue. False with errno: it is deferred.
  */
 bool maildir_publish(const struct maildir *, const char *name, int fd,
-	dev_t queue) MUST_CHECK;
+    dev_t queue) MUST_CHECK;
 
 /* Removes tmp/name; keeps errno. */
 void maildir_discard(const char *name);

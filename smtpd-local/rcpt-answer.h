@@ -6,8 +6,8 @@
 #include "frame.h"
 #include "rcpt-table.h"
 
-#define RCPT_REQUEST_MAX 1024	/* one frame on the wire */
-#define RCPT_ANSWER_MAX (1024 * 1024)	/* a thousand T frames, and K */
+#define RCPT_REQUEST_MAX 1024         /* one frame on the wire */
+#define RCPT_ANSWER_MAX (1024 * 1024) /* a thousand T frames, and K */
 
 /*
  * Appends the answer: to Q one of K Z X, to L any number of T before it;

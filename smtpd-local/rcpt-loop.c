@@ -11,16 +11,16 @@
 #include "log.h"
 #include "rcpt-loop.h"
 
-#define CLIENTS_MORE 64		/* beside the sessions: schedulers, tests */
-#define OUT_SOFT 4096		/* no further request before this is sent */
+#define CLIENTS_MORE 64 /* beside the sessions: schedulers, tests */
+#define OUT_SOFT 4096   /* no further request before this is sent */
 #define TICK_MS 1000
 #define EVENTS 64
 
 struct client {
-	int fd;			/* -1: a free place */
-	bool done;		/* it sends no more */
-	bool stalled;		/* it waits for room to send to */
-	instant since;		/* when it last sent, or since when it stalls */
+	int fd;        /* -1: a free place */
+	bool done;     /* it sends no more */
+	bool stalled;  /* it waits for room to send to */
+	instant since; /* when it last sent, or since when it stalls */
 	struct sbuf out;
 	size_t sent, len;
 	char in[RCPT_REQUEST_MAX];
@@ -98,8 +98,8 @@ answer_all(struct loop *l, struct client *c)
 	struct frame f;
 
 	while (!c->stalled) {
-		enum frame_event e = frame_parse(span_of(c->in + at,
-		    c->len - at), &f, &used);
+		enum frame_event e =
+		    frame_parse(span_of(c->in + at, c->len - at), &f, &used);
 
 		if (e == FRAME_BAD ||
 		    (e == FRAME_MORE && c->len - at == sizeof(c->in)))
@@ -147,8 +147,7 @@ longest_idle(const struct loop *l)
 	for (size_t i = 0; i < l->nclients; i++) {
 		struct client *c = &l->clients[i];
 
-		if (c->fd != -1 &&
-		    (oldest == NULL || c->since < oldest->since))
+		if (c->fd != -1 && (oldest == NULL || c->since < oldest->since))
 			oldest = c;
 	}
 	return oldest;
@@ -162,7 +161,8 @@ free_place(struct loop *l)
 	if (l->used == l->nclients) {
 		c = longest_idle(l);
 		warn("more than %zu connections: the one that has been idle "
-		    "longest is closed", l->nclients);
+		     "longest is closed",
+		    l->nclients);
 		drop(l, c);
 		return c;
 	}
@@ -213,7 +213,7 @@ welcome(struct loop *l)
 		warn_sys("cannot watch a connection");
 		drop(l, c);
 	} else if (!serve(l, c)) {
-		drop(l, c);	/* its question mostly came along */
+		drop(l, c); /* its question mostly came along */
 	}
 }
 

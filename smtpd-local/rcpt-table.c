@@ -28,18 +28,17 @@ rcpt_table_check(const struct alias_table *t, struct span *domain)
 /* Says, as FILE:LINE where there is one, that postmaster leads to nobody. */
 static void
 name_postmaster(const struct alias_table *t, struct span domain,
-	struct sbuf *why)
+    struct sbuf *why)
 {
-	const struct alias_entry *e = alias_find(t, SPAN("postmaster"),
-	    domain);
+	const struct alias_entry *e = alias_find(t, SPAN("postmaster"), domain);
 
-	sbuf_adds(why, t->conf->aliases[0] == '\0' ? "aliases" :
-	    t->conf->aliases);
+	sbuf_adds(why,
+	    t->conf->aliases[0] == '\0' ? "aliases" : t->conf->aliases);
 	if (e != NULL)
 		sbuf_addf(why, ":%u", (unsigned)e->line);
 	sbuf_addf(why, ": postmaster@%.*s %s", (int)domain.n, domain.p,
-	    e != NULL ? "leads to nobody" :
-	    "is neither an alias nor a mailbox");
+	    e != NULL ? "leads to nobody"
+		      : "is neither an alias nor a mailbox");
 }
 
 /*
@@ -64,8 +63,7 @@ load(struct alias_table *t, struct sbuf *why)
 		sbuf_addf(why, "%s:%u: %s", path, where.line, where.what);
 		goto fail;
 	case ALIAS_IOERR:
-		sbuf_addf(why, "cannot read '%s': %s", path,
-		    strerror(errno));
+		sbuf_addf(why, "cannot read '%s': %s", path, strerror(errno));
 		code = EXIT_TEMP;
 		goto fail;
 	}
@@ -76,8 +74,8 @@ load(struct alias_table *t, struct sbuf *why)
 		name_postmaster(t, domain, why);
 		break;
 	case RECIPIENT_CANNOT:
-		sbuf_addf(why, "cannot look up postmaster@%.*s",
-		    (int)domain.n, domain.p);
+		sbuf_addf(why, "cannot look up postmaster@%.*s", (int)domain.n,
+		    domain.p);
 		code = EXIT_TEMP;
 		break;
 	}
@@ -90,11 +88,11 @@ static bool
 same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	    a->st_size == b->st_size &&
-	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	    a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+	       a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 /* One whose change lies in the future was changed by a clock. */
@@ -103,7 +101,7 @@ settled(const struct stat *st)
 {
 	uint64_t now = clock_wall_us();
 	uint64_t changed = (uint64_t)st->st_ctim.tv_sec * 1000000 +
-	    (uint64_t)st->st_ctim.tv_nsec / 1000;
+			   (uint64_t)st->st_ctim.tv_nsec / 1000;
 
 	return changed > now || now - changed >= SETTLED_US;
 }

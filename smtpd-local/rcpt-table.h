@@ -10,7 +10,7 @@
 
 struct rcpt_table {
 	struct alias_table aliases;
-	struct stat seen;	/* the file that they came from, or was wrong */
+	struct stat seen; /* the file that they came from, or was wrong */
 	instant next_look;
 };
 
@@ -30,6 +30,6 @@ void rcpt_table_refresh(struct rcpt_table *);
 
 /* Is postmaster of every local domain still found? */
 enum recipient_result rcpt_table_check(const struct alias_table *,
-	struct span *domain) MUST_CHECK;
+    struct span *domain) MUST_CHECK;
 
 #endif

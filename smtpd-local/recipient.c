@@ -9,8 +9,8 @@
 /* One way down from one address. */
 struct walk {
 	const struct alias_table *aliases;
-	struct sbuf *out;	/* frames; NULL: one good end is enough */
-	struct span end[ALIAS_RECIPIENTS_MAX];	/* addresses already in out */
+	struct sbuf *out; /* frames; NULL: one good end is enough */
+	struct span end[ALIAS_RECIPIENTS_MAX]; /* addresses already in out */
 	size_t nends;
 	unsigned good;
 	bool cannot;
@@ -57,7 +57,7 @@ add_end(struct walk *w, const char *mailbox, struct span address)
 /* What became of the look-up of this address. */
 static void
 user_end(struct walk *w, enum user_result r, const struct user *u,
-	struct span address)
+    struct span address)
 {
 	switch (r) {
 	case USER_FOUND:
@@ -83,7 +83,7 @@ static void walk_entry(struct walk *, const struct alias_entry *);
  */
 static void
 walk_local(struct walk *w, const struct alias_entry *from,
-	const struct address *a, struct span domain)
+    const struct address *a, struct span domain)
 {
 	char text[ADDRESS_LOCAL_MAX + 1];
 	struct span local = alias_local(a, text);
@@ -105,13 +105,12 @@ walk_local(struct walk *w, const struct alias_entry *from,
 }
 
 static void
-walk_target(struct walk *w, const struct alias_entry *from,
-	struct span target)
+walk_target(struct walk *w, const struct alias_entry *from, struct span target)
 {
 	struct address a;
 
 	if (address_mailbox(target, &a) != ADDRESS_OK) {
-		w->cannot = true;	/* it was well when it was loaded */
+		w->cannot = true; /* it was well when it was loaded */
 		return;
 	}
 	if (alias_is_local(w->aliases, a.domain)) {
@@ -134,8 +133,7 @@ static enum recipient_result
 walk(const struct alias_table *t, const struct address *a, struct sbuf *out)
 {
 	struct span domains = span_str(t->conf->local_domains);
-	struct span domain = a->domain.n > 0 ? a->domain :
-	    span_word(&domains);
+	struct span domain = a->domain.n > 0 ? a->domain : span_word(&domains);
 	size_t before = out == NULL ? 0 : out->len;
 	struct walk w;
 
@@ -159,7 +157,7 @@ recipient_known(const struct alias_table *t, const struct address *a)
 
 enum recipient_result
 recipient_expand(const struct alias_table *t, const struct address *a,
-	struct sbuf *out)
+    struct sbuf *out)
 {
 	return walk(t, a, out);
 }

@@ -7,8 +7,8 @@
 
 enum recipient_result {
 	RECIPIENT_OK,
-	RECIPIENT_UNKNOWN,	/* for certain */
-	RECIPIENT_CANNOT,	/* nobody can tell now */
+	RECIPIENT_UNKNOWN, /* for certain */
+	RECIPIENT_CANNOT,  /* nobody can tell now */
 };
 
 /*
@@ -17,7 +17,7 @@ enum recipient_result {
  * of its ends is.
  */
 enum recipient_result recipient_known(const struct alias_table *,
-	const struct address *) MUST_CHECK;
+    const struct address *) MUST_CHECK;
 
 /*
  * Appends a T frame for each end of the address:
@@ -27,6 +27,6 @@ enum recipient_result recipient_known(const struct alias_table *,
  * delivery fails, and the sender hears of it. Not OK: nothing is appended.
  */
 enum recipient_result recipient_expand(const struct alias_table *,
-	const struct address *, struct sbuf *out) MUST_CHECK;
+    const struct address *, struct sbuf *out) MUST_CHECK;
 
 #endif

@@ -11,53 +11,23 @@
 
 #include "confine.h"
 #include "deliver.h"
-#include "envelope.h"
 #include "maildir.h"
+#include "parcel.h"
 #include "program.h"
 
 #define VERDICT_MAX 8192
 
-/* The message that is being told: D S R, then E. */
-struct job {
-	int fd;			/* -1: no D yet */
-	char id[QUEUE_ID_SIZE];
-	bool tried;		/* it may have been delivered before */
-	bool has_sender, has_recipient;
-	uint32_t index;
-	struct sbuf sender, address;
-};
-
 struct mailbox {
 	const struct conf *conf;
 	struct maildir dir;
-	int fault;		/* errno of maildir_enter: nothing can be */
-};				/* delivered now */
+	int fault; /* errno of maildir_enter: nothing can be */
+};                 /* delivered now */
 
 struct verdict {
-	char tag;		/* K Z X */
+	char tag; /* K Z X */
 	const char *text;
-	int fault;		/* errno, to be logged and told; 0: none */
+	int fault; /* errno, to be logged and told; 0: none */
 };
-
-static void
-job_init(struct job *j)
-{
-	memset(j, 0, sizeof(*j));
-	j->fd = -1;
-	sbuf_init(&j->sender, ADDRESS_PATH_MAX);
-	sbuf_init(&j->address, ADDRESS_PATH_MAX);
-}
-
-static void
-job_forget(struct job *j)
-{
-	if (j->fd >= 0)
-		close(j->fd);
-	j->fd = -1;
-	j->has_sender = j->has_recipient = false;
-	sbuf_reset(&j->sender);
-	sbuf_reset(&j->address);
-}
 
 /* --- verdicts -------------------------------------------------------------- */
 
@@ -95,8 +65,8 @@ verdict_of(enum deliver_result r)
 	case DELIVER_OK:
 		break;
 	case DELIVER_LOOP:
-		return (struct verdict){ 'X',
-			"554 5.4.6 Delivered-To loop", 0 };
+		return (struct verdict){ 'X', "554 5.4.6 Delivered-To loop",
+			0 };
 	case DELIVER_DAMAGED:
 		return damaged();
 	case DELIVER_UNREADABLE:
@@ -114,20 +84,20 @@ verdict_of(enum deliver_result r)
  * another folder here; for now all is delivered to the inbox.
  */
 static struct verdict
-write_message(const struct mailbox *m, const struct job *j,
-	const struct queuefile *q, const char *name)
+write_message(const struct mailbox *m, const struct parcel *p,
+    const struct queuefile *q, const char *name)
 {
 	struct verdict v;
 	struct stat st;
 	int out;
 
-	if (fstat(j->fd, &st) < 0)
+	if (fstat(p->fd, &st) < 0)
 		return unreadable(errno);
 	out = maildir_create(name);
 	if (out < 0)
 		return unwritable(errno);
-	v = verdict_of(deliver_copy(q, sbuf_span(&j->sender),
-	    sbuf_span(&j->address), out));
+	v = verdict_of(deliver_copy(q, sbuf_span(&p->sender),
+	    sbuf_span(&p->address), out));
 	if (v.tag == 'K' && !maildir_publish(&m->dir, name, out, st.st_dev))
 		v = unwritable(errno);
 	close(out);
@@ -137,12 +107,12 @@ write_message(const struct mailbox *m, const struct job *j,
 }
 
 static struct verdict
-deliver_new(const struct mailbox *m, const struct job *j, const char *name)
+deliver_new(const struct mailbox *m, const struct parcel *p, const char *name)
 {
 	struct queuefile q;
 	struct verdict v;
 
-	switch (queuefile_open(&q, j->fd, j->id)) {
+	switch (queuefile_open(&q, p->fd, p->id)) {
 	case QUEUEFILE_OK:
 		break;
 	case QUEUEFILE_TORN:
@@ -151,21 +121,21 @@ deliver_new(const struct mailbox *m, const struct job *j, const char *name)
 	case QUEUEFILE_IOERR:
 		return unreadable(errno);
 	}
-	v = write_message(m, j, &q, name);
+	v = write_message(m, p, &q, name);
 	queuefile_close(&q);
 	return v;
 }
 
 static struct verdict
-deliver(const struct mailbox *m, const struct job *j)
+deliver(const struct mailbox *m, const struct parcel *p)
 {
 	char name[MAILDIR_NAME_MAX + 1];
 
 	if (m->fault != 0)
 		return unwritable(m->fault);
-	maildir_name(name, j->id, j->index, m->conf->hostname);
-	if (!j->tried)
-		return deliver_new(m, j, name);
+	maildir_name(name, p->id, p->index, m->conf->hostname);
+	if (!p->tried)
+		return deliver_new(m, p, name);
 	switch (maildir_find(name)) {
 	case MAILDIR_NO_COPY:
 		break;
@@ -175,106 +145,54 @@ deliver(const struct mailbox *m, const struct job *j)
 	case MAILDIR_UNSURE:
 		return unwritable(errno);
 	}
-	return deliver_new(m, j, name);
+	return deliver_new(m, p, name);
 }
 
 /* --- the conversation ------------------------------------------------------ */
 
-/* D: ID ATTEMPT, and the message's descriptor. */
 static bool
-take_message(struct job *j, struct chan *c, struct span s)
-{
-	struct span id = span_cut(&s, ' ');
-	uint32_t attempt;
-
-	job_forget(j);
-	if (!queue_id_valid(id) || !span_u32(s, UINT32_MAX, &attempt))
-		return false;
-	memcpy(j->id, id.p, QUEUE_ID_LEN);
-	j->tried = attempt > 0;
-	j->fd = chan_take_fd(c);
-	return j->fd >= 0;
-}
-
-static bool
-take_sender(struct job *j, struct span s)
-{
-	struct envelope_path e;
-
-	if (j->has_sender || !envelope_sender(s, &e))
-		return false;
-	sbuf_addspan(&j->sender, e.path);
-	j->has_sender = true;
-	return !j->sender.bad;
-}
-
-/* R: INDEX <address>. */
-static bool
-take_recipient(struct job *j, struct span s)
-{
-	struct span index = span_cut(&s, ' ');
-	struct address a;
-
-	if (j->has_recipient || !span_u32(index, UINT32_MAX, &j->index) ||
-	    address_path(&s, ADDRESS_FORWARD, &a) != ADDRESS_OK || s.n > 0)
-		return false;
-	sbuf_addspan(&j->address, a.whole);
-	j->has_recipient = true;
-	return !j->address.bad;
-}
-
-static bool
-say(struct chan *c, const struct mailbox *m, const struct job *j,
-	const struct verdict *v)
+say(struct chan *c, const struct mailbox *m, const struct parcel *p,
+    const struct verdict *v)
 {
 	instant deadline = clock_in(m->conf->helper_timeout * 1000);
 	struct sbuf text;
 	bool ok;
 
 	sbuf_init(&text, VERDICT_MAX);
-	sbuf_addf(&text, "%u maildir - %s", (unsigned)j->index, v->text);
+	sbuf_addf(&text, "%u maildir - %s", (unsigned)p->index, v->text);
 	if (v->fault != 0) {
 		sbuf_addf(&text, ": %s", strerror(v->fault));
 		errno = v->fault;
-		warn_sys("message %s", j->id);
+		warn_sys("message %s", p->id);
 	}
 	ok = !text.bad &&
-	    chan_send(c, v->tag, sbuf_span(&text), deadline) == IO_OK &&
-	    chan_flush(c, deadline) == IO_OK;
+	     chan_send(c, v->tag, sbuf_span(&text), deadline) == IO_OK &&
+	     chan_flush(c, deadline) == IO_OK;
 	sbuf_free(&text);
 	return ok;
 }
 
 static bool
-take_end(struct job *j, struct chan *c, const struct mailbox *m)
+take_end(struct parcel *p, struct chan *c, const struct mailbox *m)
 {
 	struct verdict v;
 	bool ok;
 
-	if (j->fd < 0 || !j->has_sender || !j->has_recipient)
+	if (!parcel_is_whole(p))
 		return false;
-	v = deliver(m, j);
-	ok = say(c, m, j, &v);
-	job_forget(j);
+	v = deliver(m, p);
+	ok = say(c, m, p, &v);
+	parcel_forget(p);
 	return ok;
 }
 
 static bool
-take(struct job *j, struct chan *c, const struct mailbox *m,
-	const struct frame *f)
+take(struct parcel *p, struct chan *c, const struct mailbox *m,
+    const struct frame *f)
 {
-	switch (f->tag) {
-	case 'D':
-		return take_message(j, c, f->payload);
-	case 'S':
-		return j->fd >= 0 && take_sender(j, f->payload);
-	case 'R':
-		return j->fd >= 0 && take_recipient(j, f->payload);
-	case 'E':
-		return take_end(j, c, m);
-	default:
-		return f->tag >= 'a';	/* lower case may be ignored */
-	}
+	if (f->tag == 'E')
+		return take_end(p, c, m);
+	return f->tag >= 'a' || parcel_take(p, c, f);
 }
 
 /*
@@ -287,21 +205,20 @@ converse(const struct mailbox *m)
 	static struct chan chan;
 	instant last = clock_in(m->conf->local_timeout * 1000);
 	struct frame f;
-	struct job job;
+	struct parcel parcel;
 	enum io r;
 
 	chan_init(&chan, 0, 1);
-	job_init(&job);
+	parcel_init(&parcel);
 	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK && f.tag != 'Q') {
-		if (!take(&job, &chan, m, &f)) {
-			warn("unexpected frame %c, or no way to answer",
-			    f.tag);
+		if (!take(&parcel, &chan, m, &f)) {
+			warn("unexpected frame %c, or no way to answer", f.tag);
 			return EXIT_TEMP;
 		}
 		if (f.tag == 'E' && clock_now() >= last)
 			return EXIT_OK;
 	}
-	if (r == IO_ERROR || job.fd >= 0) {
+	if (r == IO_ERROR || parcel.fd >= 0) {
 		warn("the scheduler left in the middle of a message");
 		return EXIT_TEMP;
 	}
@@ -316,14 +233,37 @@ static void
 give_up_rights(const struct mailbox *m)
 {
 	static const int calls[] = {
-		SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_pread64, SYS_write,
-		SYS_writev, SYS_openat, SYS_close, SYS_fstat, SYS_newfstatat,
-		SYS_fsync, SYS_renameat, SYS_unlinkat, SYS_getdents64,
-		SYS_fcntl, SYS_lseek, SYS_brk, SYS_mmap, SYS_munmap,
-		SYS_mremap, SYS_clock_gettime, SYS_rt_sigreturn,
-		SYS_restart_syscall, SYS_exit, SYS_exit_group,
-#ifdef SYS_open		/* what older architectures have besides */
-		SYS_open, SYS_poll, SYS_stat, SYS_lstat, SYS_rename,
+		SYS_recvmsg,
+		SYS_sendmsg,
+		SYS_ppoll,
+		SYS_pread64,
+		SYS_write,
+		SYS_writev,
+		SYS_openat,
+		SYS_close,
+		SYS_fstat,
+		SYS_newfstatat,
+		SYS_fsync,
+		SYS_renameat,
+		SYS_unlinkat,
+		SYS_getdents64,
+		SYS_fcntl,
+		SYS_lseek,
+		SYS_brk,
+		SYS_mmap,
+		SYS_munmap,
+		SYS_mremap,
+		SYS_clock_gettime,
+		SYS_rt_sigreturn,
+		SYS_restart_syscall,
+		SYS_exit,
+		SYS_exit_group,
+#ifdef SYS_open /* what older architectures have besides */
+		SYS_open,
+		SYS_poll,
+		SYS_stat,
+		SYS_lstat,
+		SYS_rename,
 		SYS_unlink,
 #endif
 	};
@@ -332,7 +272,8 @@ give_up_rights(const struct mailbox *m)
 		{ "new", CONFINE_WRITE },
 		{ "cur", CONFINE_READ },
 	};
-	const struct confine c = { .calls = calls, .ncalls = nitems(calls),
+	const struct confine c = { .calls = calls,
+		.ncalls = nitems(calls),
 		.paths = paths,
 		.npaths = m->fault == 0 ? nitems(paths) : 0 };
 

@@ -25,8 +25,7 @@ converse(struct rcpt_table *table, instant patience_ms)
 		rcpt_answer(table, &f, &out);
 		if (out.bad)
 			die(EXIT_TEMP, "no memory for an answer");
-		if (io_write(1, out.s, out.len, clock_in(patience_ms)) !=
-		    IO_OK)
+		if (io_write(1, out.s, out.len, clock_in(patience_ms)) != IO_OK)
 			die_sys(EXIT_TEMP, "cannot answer");
 	}
 	if (r != IO_EOF)

@@ -9,7 +9,7 @@
 #include "user.h"
 
 #define UID_NOBODY 65534
-#define NSS_ROOM 16384		/* an entry that is larger is nobody's */
+#define NSS_ROOM 16384 /* an entry that is larger is nobody's */
 
 bool
 user_name_valid(struct span name)
@@ -119,8 +119,8 @@ user_find(const struct conf *conf, struct span name, struct user *u)
 		return USER_UNKNOWN;
 	memcpy(u->name, name.p, name.n);
 	u->name[name.n] = '\0';
-	return conf->mailbox_root[0] != '\0' ? find_folder(conf, u) :
-	    find_account(conf, u);
+	return conf->mailbox_root[0] != '\0' ? find_folder(conf, u)
+					     : find_account(conf, u);
 }
 
 enum user_result

@@ -12,14 +12,14 @@
 
 enum user_result {
 	USER_FOUND,
-	USER_UNKNOWN,		/* for certain: may become a 550 */
-	USER_CANNOT,		/* nobody can tell now: 451 */
+	USER_UNKNOWN, /* for certain: may become a 550 */
+	USER_CANNOT,  /* nobody can tell now: 451 */
 };
 
 struct user {
 	char name[USER_NAME_MAX + 1];
-	char home[PATH_MAX];	/* or the folder below mailbox_root */
-	uid_t uid;		/* our own with mailbox_root */
+	char home[PATH_MAX]; /* or the folder below mailbox_root */
+	uid_t uid;           /* our own with mailbox_root */
 	gid_t gid;
 };
 
@@ -37,10 +37,10 @@ bool user_name_valid(struct span name);
  * nss_sentinel (with mailbox_root: that directory) is found then.
  */
 enum user_result user_find(const struct conf *, struct span name,
-	struct user *) MUST_CHECK;
+    struct user *) MUST_CHECK;
 
 /* The same as it is written, then in lower case. */
 enum user_result user_find_folded(const struct conf *, struct span name,
-	struct user *) MUST_CHECK;
+    struct user *) MUST_CHECK;
 
 #endif
