@@ -73,9 +73,9 @@ build(unsigned char *out, uint16_t id, const struct dns_question *q)
 	return (size_t)(p - out);
 }
 
-/* Is it the answer to this question? Then where do its answers begin? */
+/* Is it the answer to this question? Then the place that parsers want. */
 static const unsigned char *
-answers_of(const unsigned char *pkt, size_t n, uint16_t id,
+after_name(const unsigned char *pkt, size_t n, uint16_t id,
 	const struct dns_question *q)
 {
 	const unsigned char *p = pkt + DNS_HSIZE, *end = pkt + n;
@@ -87,7 +87,7 @@ answers_of(const unsigned char *pkt, size_t n, uint16_t id,
 	    !dns_dnequal(dn, q->dn) || end - p < FIXED ||
 	    dns_get16(p) != (unsigned)q->type || dns_get16(p + 2) != DNS_C_IN)
 		return NULL;
-	return p + FIXED;
+	return p;
 }
 
 static bool
@@ -107,8 +107,8 @@ converse(int fd, const struct dns_question *q, instant deadline,
 	if (a->packet == NULL)
 		return false;
 	if (read_all(fd, a->packet, a->length, deadline))
-		a->answers = answers_of(a->packet, a->length, id, q);
-	if (a->answers == NULL) {
+		a->cursor = after_name(a->packet, a->length, id, q);
+	if (a->cursor == NULL) {
 		free(a->packet);
 		return false;
 	}

@@ -17,7 +17,8 @@ struct dns_question {
 struct dns_tcp_answer {
 	unsigned char *packet;	/* malloc'ed; the caller's */
 	size_t length;
-	const unsigned char *answers;	/* in it, behind the question */
+	const unsigned char *cursor;	/* behind the name of the question:
+					   there the parsers of udns begin */
 	unsigned rcode;
 	bool authentic;		/* the AD bit */
 };

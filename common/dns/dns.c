@@ -254,7 +254,7 @@ ask_tcp(struct dns_resolver *r, struct question *q, instant deadline)
 		q->authentic = a.authentic;
 		q->status = a.rcode == DNS_R_NXDOMAIN ? DNS_E_NXDOMAIN :
 		    a.rcode != DNS_R_NOERROR ? DNS_E_TEMPFAIL :
-		    q->parse(q->wire.dn, a.packet, a.answers,
+		    q->parse(q->wire.dn, a.packet, a.cursor,
 		    a.packet + a.length, &q->records);
 		if (a.rcode == DNS_R_NOERROR && q->status >= 0)
 			q->status = DNS_E_NOERROR;
