@@ -209,6 +209,8 @@ become(const struct passwd *pw)
 {
 	uid_t r, e, s;
 
+	if (pw->pw_uid != 0 && getuid() == pw->pw_uid && geteuid() == getuid())
+		return;		/* an ordinary user who names himself */
 	if (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
