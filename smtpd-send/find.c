@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: ISC */
+/* Finding messages, by listing and by hint. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "find.h"
+#include "log.h"
+#include "spool.h"
+
+#define LIST_MS 2000
+#define LIST_SHARE 20		/* at most this part of the time is listing */
+#define HINTS_AT_ONCE 32
+#define GIVEN_FD 3
+
+static void
+add(struct sched *s, const char *id, unsigned flags)
+{
+	struct message *m = table_add(&s->table, id);
+
+	if (m == NULL)
+		return;		/* the next listing finds it again */
+	m->flags = (uint8_t)flags;
+	if (!heap_put(&s->heap, m, s->now))
+		table_remove(&s->table, m);
+}
+
+/* --- the start --------------------------------------------------------------- */
+
+struct scan {
+	struct sched *s;
+	const char *dir;
+	unsigned place;		/* MESSAGE_NEW or 0 */
+};
+
+static void
+scan_message(void *arg, enum spool_kind kind, const char *name)
+{
+	struct scan *scan = arg;
+	struct message *m;
+
+	if (kind == SPOOL_STRAY)
+		warn("'%s' in %s/ is not a message", name, scan->dir);
+	if (kind != SPOOL_MESSAGE)
+		return;
+	m = table_find(&scan->s->table, name);
+	if (m == NULL)
+		add(scan->s, name, scan->place | MESSAGE_OLD);
+}
+
+static void
+sweep_log(void *arg, enum spool_kind kind, const char *name)
+{
+	struct scan *scan = arg;
+
+	if (kind == SPOOL_LOG && table_find(&scan->s->table, name) == NULL)
+		spool_log_remove(scan->s->queue, name);
+}
+
+static void
+scan(struct sched *s, const char *dir, unsigned place,
+	void (*each)(void *, enum spool_kind, const char *))
+{
+	struct scan arg = { s, dir, place };
+
+	for (unsigned i = 0; i < QUEUE_SHARDS; i++)
+		if (!spool_list(s->queue, dir, i, each, &arg))
+			die_sys(EXIT_TEMP, "cannot list '%s' in the queue",
+			    dir);
+}
+
+void
+find_all(struct sched *s)
+{
+	scan(s, "msg", 0, scan_message);
+	scan(s, "new", MESSAGE_NEW, scan_message);
+	scan(s, "msg", 0, sweep_log);
+}
+
+/* --- new ones ------------------------------------------------------------------ */
+
+/*
+ * Seen for the first time while we hold the queue's lock, and younger than
+ * our start: nobody has tried it. From before, it was on its way here then.
+ */
+static void
+find_new(struct sched *s, const char *id)
+{
+	struct message *m = table_find(&s->table, id);
+
+	if (m == NULL)
+		add(s, id, MESSAGE_NEW | (queue_id_time(id) < s->started ?
+		    MESSAGE_OLD : 0));
+}
+
+static void
+list_new(void *arg, enum spool_kind kind, const char *name)
+{
+	if (kind == SPOOL_MESSAGE)
+		find_new(arg, name);
+}
+
+instant
+find_more(struct sched *s, struct listing *l)
+{
+	instant took;
+
+	if (l->shard == 0 && s->now < l->next)
+		return l->next;
+	if (l->shard == 0)
+		l->begun = s->now;
+	if (!spool_list(s->queue, "new", l->shard, list_new, s))
+		warn_sys("cannot list 'new' in the queue");
+	l->shard = (l->shard + 1) % QUEUE_SHARDS;
+	if (l->shard != 0)
+		return s->now;
+	took = clock_now() - l->begun;
+	l->next = l->begun + (took * LIST_SHARE > LIST_MS ?
+	    took * LIST_SHARE : LIST_MS);
+	return l->next;
+}
+
+void
+find_due_now(struct sched *s)
+{
+	struct message *m;
+
+	for (m = table_first(&s->table); m != NULL;
+	    m = table_after(&s->table, m)) {
+		if (m->job != NULL && m->place == 0)
+			continue;	/* it is being worked on */
+		m->flags &= (uint8_t)~MESSAGE_HELD;
+		m->flags |= MESSAGE_FORCED;
+		if (!heap_put(&s->heap, m, s->now))
+			warn("no memory for '%s'", m->id);
+	}
+}
+
+/* --- hints ----------------------------------------------------------------------- */
+
+static bool
+is_datagram_socket(int fd)
+{
+	socklen_t n = sizeof(int);
+	int type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+	    type == SOCK_DGRAM;
+}
+
+/* systemd's: LISTEN_FDS=1 and our own pid in LISTEN_PID. */
+static bool
+is_given(void)
+{
+	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	uint32_t v;
+
+	return n != NULL && pid != NULL && strcmp(n, "1") == 0 &&
+	    span_u32(span_str(pid), INT32_MAX, &v) &&
+	    (pid_t)v == getpid() && is_datagram_socket(GIVEN_FD);
+}
+
+/*
+ * Called under the queue's lock: what stands at the path is nobody's. The
+ * umask makes it ours alone, and smtpd-queue's, who runs as the same user.
+ */
+int
+find_hints_open(const struct conf *conf)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	const char *path = conf->wakeup;
+	size_t n = strlen(path);
+	struct stat st;
+	int fd;
+
+	if (is_given())
+		return GIVEN_FD;
+	if (n >= sizeof(sun.sun_path))
+		die(EXIT_PERM, "wakeup: '%s' is too long", path);
+	memcpy(sun.sun_path, path, n);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    unlink(path) == -1)
+		die_sys(EXIT_TEMP, "cannot remove '%s'", path);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		die_sys(EXIT_TEMP, "cannot make the socket '%s'", path);
+	return fd;
+}
+
+/* Any message may be tried at any time, so a false hint does no harm. */
+static void
+take_hint(struct sched *s, struct span hint)
+{
+	char id[QUEUE_ID_SIZE];
+	struct message *m;
+
+	if (!queue_id_valid(hint))
+		return;
+	memcpy(id, hint.p, QUEUE_ID_LEN);
+	id[QUEUE_ID_LEN] = '\0';
+	m = table_find(&s->table, id);
+	if (m == NULL)
+		find_new(s, id);
+	else if ((m->flags & MESSAGE_UNREADY) != 0 && m->place != 0 &&
+	    !heap_put(&s->heap, m, s->now))
+		warn("no memory for '%s'", id);
+}
+
+void
+find_hints(struct sched *s, int hints)
+{
+	char text[HINTS_AT_ONCE][QUEUE_ID_SIZE];
+	struct iovec v[HINTS_AT_ONCE];
+	struct mmsghdr m[HINTS_AT_ONCE];
+	int n;
+
+	for (size_t i = 0; i < HINTS_AT_ONCE; i++) {
+		v[i] = (struct iovec){ text[i], sizeof(text[i]) };
+		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[i],
+		    .msg_iovlen = 1 } };
+	}
+	n = recvmmsg(hints, m, HINTS_AT_ONCE, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++)
+		take_hint(s, span_of(text[i], m[i].msg_len));
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/* The waiting messages by the time they are due, the next one on top. */
+#ifndef HEAP_H
+#define HEAP_H
+
+#include "message.h"
+
+struct heap {
+	struct message **at;
+	size_t n, cap;
+};
+
+/* Puts it in at m->due, or moves it there. False when there is no memory. */
+bool heap_put(struct heap *, struct message *, instant due) MUST_CHECK;
+
+/* Takes it out, if it is in. */
+void heap_remove(struct heap *, struct message *);
+
+static inline struct message *
+heap_top(const struct heap *h)
+{
+	return h->n > 0 ? h->at[0] : NULL;
+}
+
+void heap_free(struct heap *);
+
+#endif

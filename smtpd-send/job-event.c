@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+/* What the log on stderr hears of the messages. */
+#include <stdio.h>
+
+#include "job-parts.h"
+#include "log.h"
+
+static uint64_t
+age_ms(const struct sched *s, const struct message *m)
+{
+	uint64_t born = queue_id_time(m->id);
+
+	return s->wall > born ? (s->wall - born) / 1000 : 0;
+}
+
+static void
+add_next(struct logline *l, const struct job *job, const struct sched *s)
+{
+	uint64_t now = s->wall / 1000000;
+
+	if (job->planned && !job->plan.expired)
+		log_num(l, "next", job->plan.at > now ? job->plan.at - now : 0);
+}
+
+void
+job_event_verdict(struct sched *s, const struct rcpt *r,
+	const struct outcome *o, unsigned left)
+{
+	static const char *const events[] = {
+		[VERDICT_DELIVERED] = "delivered",
+		[VERDICT_DEFERRED] = "deferred",
+		[VERDICT_FAILED] = "failed",
+	};
+	const struct message *m = r->job->message;
+	struct span user = rcpt_user(r);
+	struct logline l;
+
+	log_begin(&l, m->id, events[o->verdict]);
+	log_span(&l, "rcpt", rcpt_address(r));
+	if (user.n > 0)
+		log_span(&l, "user", user);
+	log_num(&l, "attempt", m->attempts + 1U);
+	log_num(&l, "delay_ms", age_ms(s, m));
+	log_num(&l, "left", left);
+	if (o->verdict != VERDICT_DELIVERED) {
+		add_next(&l, r->job, s);
+		log_span(&l, "stage", o->stage);
+	}
+	if (o->host.n > 0)
+		log_span(&l, "host", o->host);
+	if (o->crash != NULL)
+		log_str(&l, "crash", o->crash);
+	log_span(&l, "reply", o->reply);
+	log_end(&l);
+}
+
+void
+job_event_origin(struct sched *s, const struct job *job, unsigned origin,
+	struct span reply)
+{
+	struct logline l;
+
+	log_begin(&l, job->message->id,
+	    job->origins[origin].state == ORIGIN_REFUSED ? "failed" :
+	    "deferred");
+	log_span(&l, "rcpt", origin_path(job, origin));
+	log_num(&l, "attempt", job->message->attempts + 1U);
+	add_next(&l, job, s);
+	log_str(&l, "stage", "rcpt");
+	log_span(&l, "reply", reply);
+	log_end(&l);
+}
+
+void
+job_event_held(struct sched *s, const struct message *m, const char *event,
+	const char *reason)
+{
+	struct logline l;
+
+	log_begin(&l, m->id, event);
+	log_num(&l, "attempts", m->attempts);
+	log_num(&l, "age_ms", age_ms(s, m));
+	log_str(&l, "reason", reason);
+	log_end(&l);
+}
+
+void
+job_event_removed(struct sched *s, const struct message *m)
+{
+	struct logline l;
+
+	log_begin(&l, m->id, "removed");
+	log_num(&l, "age_ms", age_ms(s, m));
+	log_end(&l);
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: ISC */
+/* Local deliveries: whose turn it is, and when a delivery has taken too long. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dial.h"
+#include "log.h"
+#include "sched.h"
+#include "talk.h"
+
+#define REDIAL_MS 1000
+#define BACKLOG_MS 50		/* smtpd-lspawn has too many in its backlog */
+
+void
+local_init(struct local *l)
+{
+	*l = (struct local){ .ready_tail = &l->ready };
+	sbuf_init(&l->out, 4096);
+}
+
+/* --- users ------------------------------------------------------------------ */
+
+static struct dest **
+bucket_of(struct local *l, struct span name)
+{
+	return &l->bucket[crc32c(0, name.p, name.n) % LOCAL_BUCKETS];
+}
+
+static struct dest *
+find_dest(struct local *l, struct span name)
+{
+	struct dest *d;
+
+	for (d = *bucket_of(l, name); d != NULL; d = d->chain)
+		if (span_eq(span_str(d->name), name))
+			break;
+	return d;
+}
+
+static struct dest *
+get_dest(struct local *l, struct span name)
+{
+	struct dest **b = bucket_of(l, name), *d = find_dest(l, name);
+
+	if (d != NULL)
+		return d;
+	d = calloc(1, sizeof(*d) + name.n + 1);
+	if (d == NULL)
+		return NULL;
+	memcpy(d->name, name.p, name.n);
+	d->chain = *b;
+	*b = d;
+	return d;
+}
+
+/* Frees it when nothing is left of it. */
+static void
+drop_dest(struct local *l, struct dest *d)
+{
+	struct dest **p = bucket_of(l, span_str(d->name));
+
+	if (d->head != NULL || d->running > 0 || d->ready || d->kept)
+		return;
+	while (*p != d)
+		p = &(*p)->chain;
+	*p = d->chain;
+	free(d);
+}
+
+static void
+push(struct dest *d, struct rcpt *r)
+{
+	r->next = NULL;
+	if (d->head == NULL)
+		d->head = r;
+	else
+		d->tail->next = r;
+	d->tail = r;
+}
+
+static struct rcpt *
+pop(struct dest *d)
+{
+	struct rcpt *r = d->head;
+
+	d->head = r->next;
+	return r;
+}
+
+static void
+push_back(struct dest *d, struct rcpt *r)
+{
+	r->next = d->head;
+	if (d->head == NULL)
+		d->tail = r;
+	d->head = r;
+}
+
+static bool
+user_may_run(const struct sched *s, const struct dest *d)
+{
+	return d->head != NULL && d->running < s->conf->user_concurrency;
+}
+
+static bool
+has_place(const struct sched *s)
+{
+	const struct local *l = &s->local;
+
+	return !s->stopping && s->now >= l->again &&
+	    l->nslots - l->nslow < s->conf->local_concurrency &&
+	    l->nslots < s->conf->local_concurrency + LOCAL_SLOW_MAX;
+}
+
+static void
+make_ready(struct sched *s, struct dest *d)
+{
+	struct local *l = &s->local;
+
+	if (d->ready || !user_may_run(s, d))
+		return;
+	d->ready = true;
+	d->ready_next = NULL;
+	*l->ready_tail = d;
+	l->ready_tail = &d->ready_next;
+}
+
+static struct dest *
+take_ready(struct local *l)
+{
+	struct dest *d = l->ready;
+
+	l->ready = d->ready_next;
+	if (l->ready == NULL)
+		l->ready_tail = &l->ready;
+	d->ready = false;
+	return d;
+}
+
+bool
+local_must_wait(struct sched *s, const struct job *job)
+{
+	for (unsigned i = 0; i < job->nrcpts; i++) {
+		const struct dest *d = find_dest(&s->local,
+		    rcpt_user(&job->rcpts[i]));
+
+		if (d == NULL || d->running < s->conf->user_concurrency)
+			return false;
+	}
+	return true;
+}
+
+static void
+submit(struct sched *s, struct rcpt *r)
+{
+	struct dest *d = get_dest(&s->local, rcpt_user(r));
+
+	if (d == NULL) {
+		job_verdict(s, r, &(struct outcome){
+		    .verdict = VERDICT_DEFERRED, .stage = SPAN("send"),
+		    .reply = SPAN("451 4.3.0 out of memory") });
+		return;
+	}
+	push(d, r);
+	make_ready(s, d);
+}
+
+const struct transport local_transport = { submit };
+
+/* --- slots, by the time they were given their message ------------------------- */
+
+static void
+enlist(struct local *l, struct slot *slot)
+{
+	slot->next = NULL;
+	slot->prev = l->newest;
+	if (l->newest != NULL)
+		l->newest->next = slot;
+	else
+		l->oldest = slot;
+	l->newest = slot;
+}
+
+static void
+unlist(struct local *l, struct slot *slot)
+{
+	if (slot->prev != NULL)
+		slot->prev->next = slot->next;
+	else
+		l->oldest = slot->next;
+	if (slot->next != NULL)
+		slot->next->prev = slot->prev;
+	else
+		l->newest = slot->prev;
+}
+
+static void
+set_slow(struct local *l, struct slot *slot, bool slow)
+{
+	if (slow && !slot->slow)
+		l->nslow++;
+	if (!slow && slot->slow)
+		l->nslow--;
+	slot->slow = slow;
+}
+
+static void
+close_slot(struct sched *s, struct slot *slot)
+{
+	struct local *l = &s->local;
+	struct dest *d = slot->dest;
+
+	unlist(l, slot);
+	set_slow(l, slot, false);
+	l->nslots--;
+	(void)close(slot->fd);
+	free(slot);
+	d->running--;
+	make_ready(s, d);
+	drop_dest(l, d);
+}
+
+/* lspawn cannot be reached: nobody's fault, nothing is counted. */
+static void
+pause_dialling(struct sched *s, int err)
+{
+	struct local *l = &s->local;
+
+	l->again = s->now + (err == EAGAIN ? BACKLOG_MS : REDIAL_MS);
+	if (err == EAGAIN || l->failing)
+		return;
+	l->failing = true;
+	warn("smtpd-lspawn ('%s') cannot be reached: %s", s->conf->lspawn,
+	    strerror(err));
+}
+
+static struct slot *
+open_slot(struct sched *s, struct dest *d)
+{
+	struct local *l = &s->local;
+	struct slot *slot = malloc(sizeof(*slot));
+
+	if (slot == NULL) {
+		pause_dialling(s, ENOMEM);
+		return NULL;
+	}
+	slot->fd = dial(s->conf->lspawn, s->conf);
+	if (slot->fd == -1) {
+		pause_dialling(s, errno);
+		free(slot);
+		return NULL;
+	}
+	l->failing = false;
+	slot->dest = d;
+	slot->rcpt = NULL;
+	slot->served = 0;
+	slot->named = slot->slow = false;
+	slot->len = 0;
+	enlist(l, slot);
+	l->nslots++;
+	d->running++;
+	return slot;
+}
+
+static void
+verdict(struct sched *s, struct slot *slot, const struct outcome *o)
+{
+	struct rcpt *r = slot->rcpt;
+
+	slot->rcpt = NULL;
+	slot->served++;
+	r->job->running--;
+	job_verdict(s, r, o);
+}
+
+/*
+ * Gives the slot, which has none, its user's next message. False: there is
+ * none, or this connection takes no more.
+ */
+static bool
+give_next(struct sched *s, struct slot *slot)
+{
+	struct local *l = &s->local;
+	struct rcpt *r;
+
+	while (slot->dest->head != NULL) {
+		r = slot->rcpt = pop(slot->dest);
+		r->job->running++;
+		if (!job_reopen(s, r->job)) {
+			verdict(s, slot, &(struct outcome){
+			    .verdict = VERDICT_DEFERRED, .stage = SPAN("send"),
+			    .reply = SPAN("451 4.3.0 cannot open the message")
+			});
+			continue;
+		}
+		if (talk_give(slot, &l->out)) {
+			slot->since = s->now;
+			set_slow(l, slot, false);
+			unlist(l, slot);
+			enlist(l, slot);
+			return true;
+		}
+		slot->rcpt = NULL;
+		r->job->running--;
+		push_back(slot->dest, r);
+		return false;
+	}
+	return false;
+}
+
+static void
+fail(struct sched *s, struct slot *slot, const char *why, const char *crash)
+{
+	if (slot->rcpt != NULL)
+		verdict(s, slot, &(struct outcome){
+		    .verdict = VERDICT_DEFERRED, .stage = SPAN("local"),
+		    .reply = span_str(why), .crash = crash });
+	close_slot(s, slot);
+}
+
+/* A new process for a user whose turn it is; there is a place for it. */
+static void
+start_user(struct sched *s, struct dest *d)
+{
+	struct slot *slot = open_slot(s, d);
+
+	if (slot != NULL && !give_next(s, slot)) {
+		if (d->head != NULL)
+			pause_dialling(s, EPIPE);	/* it is going down */
+		close_slot(s, slot);
+	}
+	make_ready(s, d);	/* at the end of the line */
+}
+
+/* The slot has done its message: the user's next one, or the end. */
+static void
+go_on(struct sched *s, struct slot *slot)
+{
+	unsigned batch = s->local.ready != NULL ? LOCAL_BATCH_SHARED :
+	    LOCAL_BATCH;
+
+	/* More was said than the verdict: not one to trust with the next. */
+	if (s->stopping || slot->len > 0 || slot->served >= batch ||
+	    !give_next(s, slot))
+		close_slot(s, slot);
+}
+
+void
+local_ready(struct sched *s, struct slot *slot)
+{
+	struct heard heard;
+
+	switch (talk_hear(slot, &heard)) {
+	case HEARD_NOTHING:
+		return;
+	case HEARD_VERDICT:
+		verdict(s, slot, &heard.outcome);
+		talk_take(slot, heard.used);
+		go_on(s, slot);
+		return;
+	case HEARD_DEATH:
+		fail(s, slot, heard.why, heard.crash ? heard.how : NULL);
+		return;
+	case HEARD_END:
+		fail(s, slot, "451 4.3.0 the delivery ended without a verdict",
+		    NULL);
+		return;
+	case HEARD_NONSENSE:
+		fail(s, slot, "451 4.3.0 the delivery does not make sense",
+		    NULL);
+		return;
+	}
+}
+
+static void
+watch_slots(struct sched *s, instant *next)
+{
+	uint64_t timeout = s->conf->local_timeout * 1000;
+	struct slot *slot, *after;
+
+	for (slot = s->local.oldest; slot != NULL; slot = after) {
+		after = slot->next;
+		if (s->now >= slot->since + timeout) {
+			fail(s, slot, "451 4.3.0 the delivery took too long",
+			    NULL);
+			continue;
+		}
+		if (slot->since + timeout < *next)
+			*next = slot->since + timeout;
+		if (s->now < slot->since + LOCAL_SLOW_MS) {
+			if (slot->since + LOCAL_SLOW_MS < *next)
+				*next = slot->since + LOCAL_SLOW_MS;
+			break;	/* the others are younger */
+		}
+		set_slow(&s->local, slot, true);
+	}
+}
+
+instant
+local_pump(struct sched *s)
+{
+	struct local *l = &s->local;
+	instant next = NEVER;
+
+	watch_slots(s, &next);
+	while (l->ready != NULL && has_place(s)) {
+		struct dest *d = take_ready(l);
+
+		d->kept = true;
+		if (user_may_run(s, d))
+			start_user(s, d);
+		d->kept = false;
+		drop_dest(l, d);
+	}
+	if (l->ready != NULL && !s->stopping && l->again > s->now &&
+	    l->again < next)
+		next = l->again;
+	return next;
+}

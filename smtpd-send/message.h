@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/* What is kept of every message in the queue, and the table of them. */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include "clock.h"
+#include "queuefile.h"
+
+enum {
+	MESSAGE_NEW = 1,	/* stands in new/, else in msg/ */
+	MESSAGE_OLD = 2,	/* from before our start: may have been tried */
+	MESSAGE_LOGGED = 4,	/* there is, or may be, an id.log */
+	MESSAGE_FORCED = 8,	/* try it now, whatever its log says */
+	MESSAGE_UNREADY = 16,	/* was locked or unfinished when last seen */
+	MESSAGE_HELD = 32,	/* stays, and is not tried */
+	MESSAGE_SEEN = 64,	/* was read once */
+};
+
+/* 100,000 of these wait in memory: all else is read again when it is due. */
+struct message {
+	struct message *chain;	/* the table's */
+	struct job *job;	/* its details while it is worked on, or NULL */
+	instant due;
+	uint32_t place;		/* in the heap, from 1; 0: not there */
+	uint16_t attempts;
+	uint8_t flags;
+	char id[QUEUE_ID_SIZE];
+};
+
+struct table {
+	struct message **bucket;
+	size_t nbuckets;	/* a power of two, or 0 */
+	size_t count;
+};
+
+/* An id's random part: spreads buckets and retries. */
+uint32_t message_seed(const char *id);
+
+/* The message of the id, or NULL. */
+struct message *table_find(const struct table *, const char *id);
+
+/* A new one, all else zero; the id must not be there. NULL: no memory. */
+struct message *table_add(struct table *, const char *id);
+
+/* Forgets and frees it; it is in no heap any more. */
+void table_remove(struct table *, struct message *);
+
+/* The first, and the one after m; NULL: no more. Nothing may change between. */
+struct message *table_first(const struct table *);
+struct message *table_after(const struct table *, const struct message *m);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+/* The log of a message that outlived its first try: what it has got to. */
+#ifndef PROGRESS_H
+#define PROGRESS_H
+
+#include "sbuf.h"
+
+/*
+ * queue/msg/<shard>/<id>.log holds lines, only ever added:
+ *
+ *	<crc> <record>\n	crc: CRC-32C of the record, 8 hex digits
+ *
+ *	log 1 <id> <nonce>	the first: the nonce of the queue file. Another
+ *				one: this is not that message's log
+ *	rcpt <index> <origin> user <name> <address>
+ *	rcpt <index> <origin> remote <path>
+ *				what the R frame number origin (from 0) is
+ *				expanded to; index tells it from all others
+ *	done <index> <attempt> <time> <reply>		delivered
+ *	failed <index> <attempt> <time> <reply>		refused for good
+ *	deferred <index> <attempt> <time> <reply>	to be tried again
+ *	refused <origin> <attempt> <time> <reply>	smtpd-rcpt knows nobody
+ *	tried <attempts> <next>	a try is over; when the next one is due
+ *	crash <count> <how>	a delivery died by it
+ *	held <why>		not tried any more (crash, expired) until
+ *				a later tried record
+ *
+ * Times are seconds since 1970; a reply is an SMTP reply line. The first line
+ * that is not whole ends the log: it is what a crash left, and is cut off
+ * before the next one is added.
+ */
+#define PROGRESS_REPLY_MAX 8192		/* of failed: for the bounce */
+#define PROGRESS_DEFERRED_MAX 512	/* of the others */
+#define PROGRESS_LINE_MAX (PROGRESS_REPLY_MAX + 256)
+
+enum progress_kind {
+	PROGRESS_LOG,
+	PROGRESS_RCPT,
+	PROGRESS_DONE,
+	PROGRESS_FAILED,
+	PROGRESS_DEFERRED,
+	PROGRESS_REFUSED,
+	PROGRESS_TRIED,
+	PROGRESS_CRASH,
+	PROGRESS_HELD,
+};
+
+struct progress_record {
+	enum progress_kind kind;
+	uint32_t number;	/* index, origin, attempts or count */
+	uint32_t other;		/* rcpt: origin; verdicts: attempt */
+	uint64_t time;		/* verdicts: when; tried: next */
+	struct span text;	/* rcpt: "user ..."; reply, how, why */
+};
+
+/* One line, without its newline. False when it is not whole, or not ours. */
+bool progress_parse(struct span line, struct progress_record *) MUST_CHECK;
+
+/* Appends the first line of a message's log. */
+void progress_begin(struct sbuf *, const char *id, uint64_t nonce);
+
+/* Appends one line. Controls in the text become '?'; it is cut when long. */
+void progress_add(struct sbuf *, const struct progress_record *);
+
+enum progress_result {
+	PROGRESS_READ,
+	PROGRESS_OTHER,		/* empty, or of another message: start anew */
+	PROGRESS_IOERR,		/* errno says */
+};
+
+/*
+ * Gives each record after the first to each, up to the first torn line;
+ * *length is where the next one belongs.
+ */
+enum progress_result progress_read(int fd, const char *id, uint64_t nonce,
+	uint64_t *length, void (*each)(void *, const struct progress_record *),
+	void *arg) MUST_CHECK;
+
+/*
+ * Writes lines at *length, after what is beyond it is cut off, and moves
+ * *length. On failure the log is as it was.
+ */
+bool progress_append(int fd, uint64_t *length, struct span lines) MUST_CHECK;
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+/* The scheduler: what its parts share. */
+#ifndef SCHED_H
+#define SCHED_H
+
+#include "conf.h"
+#include "heap.h"
+#include "intake.h"
+#include "job.h"
+#include "local.h"
+#include "schedule.h"
+#include "sync.h"
+
+/* A waiting job gives up its descriptor when so many are open. */
+#define SCHED_OPEN_MAX 400
+
+/* Recipients in memory, beyond which messages stay on disk. */
+#define SCHED_RCPTS_MAX 200000
+
+struct sched {
+	const struct conf *conf;
+	int queue;		/* the queue directory */
+	instant now;		/* of this turn of the loop */
+	uint64_t wall;		/* the same, us since 1970 */
+	uint64_t started;	/* wall us */
+	struct clockwatch clock;
+	struct table table;
+	struct heap heap;
+	size_t nrcpts;		/* of all jobs */
+	size_t nopen;		/* descriptors of all jobs */
+	struct intake intake;
+	struct local local;
+	struct sync sync;
+	bool stopping;
+};
+
+/*
+ * A way to deliver. submit takes a rcpt that is RCPT_BUSY and, now or later,
+ * gives job_verdict for it.
+ */
+struct transport {
+	void (*submit)(struct sched *, struct rcpt *);
+};
+
+extern const struct transport local_transport, remote_transport;
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+/* The scheduler: takes messages from the queue and has them delivered. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "dial.h"
+#include "find.h"
+#include "program.h"
+#include "spool.h"
+
+#define STOP_MS 5000		/* for running deliveries, after SIGTERM */
+#define OPEN_AT_ONCE 32		/* messages begun in one turn of the loop */
+#define POLL_FIXED 3		/* hints, smtpd-rcpt, the child that syncs */
+
+static volatile sig_atomic_t got_term, got_hup;
+
+static void
+on_signal(int signal)
+{
+	if (signal == SIGHUP)
+		got_hup = 1;
+	else
+		got_term++;
+}
+
+/* They are blocked but while the loop waits: none is missed in between. */
+static void
+take_signals(sigset_t *waiting)
+{
+	static const int ours[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction a = { .sa_handler = on_signal };
+	sigset_t block;
+
+	(void)sigemptyset(&block);
+	for (size_t i = 0; i < nitems(ours); i++) {
+		(void)sigaddset(&block, ours[i]);
+		(void)sigaction(ours[i], &a, NULL);
+	}
+	(void)signal(SIGCHLD, SIG_IGN);	/* nobody waits for a child here */
+	(void)sigprocmask(SIG_BLOCK, &block, waiting);
+	for (size_t i = 0; i < nitems(ours); i++)
+		(void)sigdelset(waiting, ours[i]);
+}
+
+/* What the loop, malloc and a fork of musl or glibc call. */
+static const int calls[] = {
+	SYS_read, SYS_write, SYS_close, SYS_openat, SYS_fstat, SYS_newfstatat,
+	SYS_pread64, SYS_pwrite64, SYS_ftruncate, SYS_fdatasync, SYS_fsync,
+	SYS_flock, SYS_renameat, SYS_renameat2, SYS_unlinkat, SYS_getdents64,
+	SYS_fcntl, SYS_lseek, SYS_statx, SYS_fchmod,
+	SYS_socket, SYS_socketpair, SYS_connect, SYS_sendto, SYS_sendmsg,
+	SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_shutdown, SYS_getsockopt,
+	SYS_ppoll, SYS_clock_gettime, SYS_nanosleep, SYS_restart_syscall,
+	SYS_clone, SYS_close_range, SYS_gettid, SYS_getpid, SYS_set_tid_address,
+	SYS_set_robust_list, SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap,
+	SYS_mprotect, SYS_madvise, SYS_getrandom, SYS_exit, SYS_exit_group,
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+#ifdef SYS_fork
+	SYS_fork,
+#endif
+#ifdef SYS_stat
+	SYS_stat,
+#endif
+#ifdef SYS_open
+	SYS_open,
+#endif
+};
+
+/*
+ * smtpd-rcpt and smtpd-lspawn are dialled again and again, so socket() and
+ * connect() stay; with helpers that are sockets nothing is ever exec'd. A
+ * helper that is a command (as tests have it) would inherit the confinement,
+ * down to smtpd-local that has to write a Maildir: then there is none.
+ */
+static void
+confine_self(const struct conf *conf)
+{
+	const struct confine_path paths[] = { { conf->queue, CONFINE_WRITE } };
+	const struct confine c = { calls, nitems(calls), paths,
+		nitems(paths) };
+
+	if (dial_is_command(conf->rcpt) || dial_is_command(conf->lspawn))
+		return;
+	if (!confine(&c, conf))
+		die_sys(EXIT_TEMP, "cannot confine");
+}
+
+static void
+raise_open_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur == r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
+static void
+see_clock(struct sched *s)
+{
+	s->now = clock_now();
+	s->wall = clock_wall_us();
+	if (clockwatch_jumped(&s->clock, s->now, s->wall / 1000000))
+		warn("the clock was set: nothing expires for an hour");
+}
+
+/* When a message may be opened: now, later, or NEVER (an answer makes room). */
+static instant
+next_due(const struct sched *s)
+{
+	const struct message *m = heap_top(&s->heap);
+
+	if (m == NULL || s->stopping || s->intake.njobs >= INTAKE_JOBS ||
+	    (s->nrcpts > SCHED_RCPTS_MAX && s->intake.njobs > 0))
+		return NEVER;
+	return m->due;
+}
+
+static void
+open_due(struct sched *s)
+{
+	for (unsigned i = 0; i < OPEN_AT_ONCE && next_due(s) <= s->now; i++) {
+		struct message *m = heap_top(&s->heap);
+
+		heap_remove(&s->heap, m);
+		job_open(s, m);
+	}
+}
+
+static instant
+earlier(instant a, instant b)
+{
+	return a < b ? a : b;
+}
+
+struct watch {
+	struct pollfd *fds;
+	struct slot **slots;	/* of fds[POLL_FIXED + i] */
+	size_t cap;
+};
+
+static size_t
+fill_watch(struct sched *s, struct watch *w, int hints)
+{
+	const int fixed[POLL_FIXED] = { hints, intake_fd(&s->intake),
+		s->sync.fd };
+	size_t n = 0;
+
+	for (; n < POLL_FIXED; n++)
+		w->fds[n] = (struct pollfd){ fixed[n], POLLIN, 0 };
+	for (struct slot *p = s->local.oldest; p != NULL; p = p->next) {
+		w->slots[n - POLL_FIXED] = p;
+		w->fds[n++] = (struct pollfd){ p->fd, POLLIN, 0 };
+	}
+	return n;
+}
+
+static void
+serve_watch(struct sched *s, struct watch *w, size_t n)
+{
+	if (w->fds[0].revents != 0)
+		find_hints(s, w->fds[0].fd);
+	if (w->fds[1].revents != 0)
+		intake_ready(s);
+	if (w->fds[2].revents != 0)
+		sync_ready(s);
+	/* A slot is ended by its own event or by the pump, never by another. */
+	for (size_t i = POLL_FIXED; i < n; i++)
+		if (w->fds[i].revents != 0)
+			local_ready(s, w->slots[i - POLL_FIXED]);
+}
+
+/* All that can go on without waiting; when it can again at the latest. */
+static instant
+pump(struct sched *s, struct listing *listing)
+{
+	instant next = NEVER;
+
+	if (!s->stopping)
+		next = earlier(next, find_more(s, listing));
+	open_due(s);
+	next = earlier(next, intake_pump(s));
+	next = earlier(next, local_pump(s));
+	next = earlier(next, sync_pump(s));
+	return earlier(next, next_due(s));
+}
+
+static void
+take_word(struct sched *s, instant *stop)
+{
+	if (got_hup) {
+		got_hup = 0;
+		warn("SIGHUP: everything is due now");
+		find_due_now(s);
+	}
+	if (got_term && !s->stopping) {
+		s->stopping = true;
+		*stop = s->now + STOP_MS;
+	}
+}
+
+static void
+loop(struct sched *s, struct watch *w, int hints, const sigset_t *waiting)
+{
+	struct listing listing = { 0 };
+	instant stop = NEVER, next;
+	struct timespec t;
+	size_t n;
+	int left;
+
+	for (;;) {
+		take_word(s, &stop);
+		next = earlier(pump(s, &listing), stop);
+		if (s->stopping && (got_term > 1 || s->now >= stop ||
+		    s->local.nslots == 0))
+			return;
+		n = fill_watch(s, w, hints);
+		left = clock_left(next);
+		t = (struct timespec){ left / 1000, left % 1000 * 1000000L };
+		if (ppoll(w->fds, n, left == -1 ? NULL : &t, waiting) == -1) {
+			if (errno != EINTR)
+				die_sys(EXIT_TEMP, "cannot wait");
+			n = 0;
+		}
+		see_clock(s);
+		if (n > 0)
+			serve_watch(s, w, n);
+	}
+}
+
+static void
+start(struct sched *s, const struct conf *conf)
+{
+	s->conf = conf;
+	s->queue = spool_start(conf->queue);
+	s->now = clock_now();
+	s->wall = s->started = clock_wall_us();
+	clockwatch_init(&s->clock, s->now, s->wall / 1000000);
+	intake_init(&s->intake);
+	local_init(&s->local);
+	sync_init(&s->sync);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct sched s;
+	struct conf conf;
+	struct watch w;
+	sigset_t waiting;
+	int hints;
+
+	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
+		die(EXIT_PERM, "it takes no operands");
+	raise_open_files();
+	take_signals(&waiting);
+	start(&s, &conf);
+	hints = find_hints_open(&conf);
+	w.cap = POLL_FIXED + conf.local_concurrency + LOCAL_SLOW_MAX;
+	w.fds = calloc(w.cap, sizeof(*w.fds));
+	w.slots = calloc(w.cap, sizeof(*w.slots));
+	if (w.fds == NULL || w.slots == NULL || !sync_start(&s.sync))
+		die_sys(EXIT_TEMP, "cannot start");
+	confine_self(&conf);
+	find_all(&s);
+	loop(&s, &w, hints, &waiting);
+	return EXIT_OK;
+}

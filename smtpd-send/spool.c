@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: ISC */
+/* The queue directory: every path in it is made here. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "spool.h"
+
+#define PATH_SIZE 64		/* "torn/", "new/f/", an id, ".log" */
+
+static const char digits[] = "0123456789abcdef";
+
+static void
+make(int at, const char *path, bool *made)
+{
+	if (mkdirat(at, path, 0700) == 0)
+		*made = true;
+	else if (errno != EEXIST)
+		die_sys(EXIT_TEMP, "cannot make '%s'", path);
+}
+
+static void
+sync_dir(int queue, const char *dir)
+{
+	int fd = openat(queue, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd == -1 || fsync(fd) == -1)
+		die_sys(EXIT_TEMP, "cannot sync '%s'", dir);
+	(void)close(fd);
+}
+
+static void
+make_directories(int queue)
+{
+	static const char *const sharded[] = { "new", "msg" };
+	char path[PATH_SIZE];
+	bool made = false;
+
+	make(queue, "torn", &made);
+	for (size_t i = 0; i < nitems(sharded); i++) {
+		make(queue, sharded[i], &made);
+		for (unsigned s = 0; s < QUEUE_SHARDS; s++) {
+			(void)snprintf(path, sizeof(path), "%s/%c", sharded[i],
+			    digits[s]);
+			make(queue, path, &made);
+		}
+	}
+	if (!made)
+		return;
+	for (size_t i = 0; i < nitems(sharded); i++)
+		sync_dir(queue, sharded[i]);
+	sync_dir(queue, ".");
+}
+
+int
+spool_start(const char *queue)
+{
+	bool made = false;
+	int dir, lock;
+
+	make(AT_FDCWD, queue, &made);
+	dir = open(queue, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir == -1)
+		die_sys(EXIT_TEMP, "cannot open '%s'", queue);
+	lock = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+	    0600);
+	if (lock == -1)
+		die_sys(EXIT_TEMP, "cannot open '%s/lock'", queue);
+	if (flock(lock, LOCK_EX | LOCK_NB) == -1) {
+		if (errno == EWOULDBLOCK)
+			die(EXIT_TEMP, "'%s' has a scheduler already", queue);
+		die_sys(EXIT_TEMP, "cannot lock '%s/lock'", queue);
+	}
+	make_directories(dir);
+	return dir;
+}
+
+static void
+path_in(char path[PATH_SIZE], const char *dir, const char *id,
+	const char *end)
+{
+	(void)snprintf(path, PATH_SIZE, "%s/%c/%s%s", dir,
+	    id[QUEUE_ID_LEN - 1], id, end);
+}
+
+static void
+path_of(char path[PATH_SIZE], const struct message *m)
+{
+	path_in(path, (m->flags & MESSAGE_NEW) != 0 ? "new" : "msg", m->id,
+	    "");
+}
+
+/* O_NONBLOCK: a fifo that somebody put there must not stop us. */
+#define OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
+/*
+ * Until it is committed a message has mode 0200, so that only one who writes
+ * may open it; to learn whether it is locked we do.
+ */
+static enum spool_result
+probe_unreadable(int queue, const char *path)
+{
+	int fd = openat(queue, path, O_WRONLY | OPEN_FLAGS);
+	bool locked;
+
+	if (fd == -1)
+		return errno == ENOENT ? SPOOL_GONE : SPOOL_IOERR;
+	locked = flock(fd, LOCK_EX | LOCK_NB) == -1;
+	(void)close(fd);
+	return locked ? SPOOL_LOCKED : SPOOL_UNREADABLE;
+}
+
+enum spool_result
+spool_open(int queue, struct message *m, int *fd)
+{
+	char path[PATH_SIZE];
+	int saved;
+
+	path_of(path, m);
+	*fd = openat(queue, path, O_RDONLY | OPEN_FLAGS);
+	if (*fd == -1 && errno == EACCES)
+		return probe_unreadable(queue, path);
+	if (*fd == -1)
+		return errno == ENOENT ? SPOOL_GONE : SPOOL_IOERR;
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+		return SPOOL_OPENED;
+	saved = errno;
+	(void)close(*fd);
+	*fd = -1;
+	errno = saved;
+	return errno == EWOULDBLOCK ? SPOOL_LOCKED : SPOOL_IOERR;
+}
+
+bool
+spool_settle(int queue, struct message *m)
+{
+	char from[PATH_SIZE], to[PATH_SIZE];
+
+	if ((m->flags & MESSAGE_NEW) == 0)
+		return true;
+	path_in(from, "new", m->id, "");
+	path_in(to, "msg", m->id, "");
+	if (renameat(queue, from, queue, to) == -1)
+		return false;
+	m->flags &= (uint8_t)~MESSAGE_NEW;
+	return true;
+}
+
+bool
+spool_put_aside(int queue, const struct message *m)
+{
+	char from[PATH_SIZE], to[PATH_SIZE];
+
+	path_of(from, m);
+	(void)snprintf(to, sizeof(to), "torn/%s", m->id);
+	return renameat(queue, from, queue, to) == 0;
+}
+
+bool
+spool_remove(int queue, const struct message *m)
+{
+	char path[PATH_SIZE];
+
+	path_of(path, m);
+	return unlinkat(queue, path, 0) == 0 || errno == ENOENT;
+}
+
+int
+spool_log_open(int queue, const char *id, bool create)
+{
+	char path[PATH_SIZE];
+
+	path_in(path, "msg", id, ".log");
+	return openat(queue, path, O_RDWR | OPEN_FLAGS | (create ? O_CREAT : 0),
+	    0600);
+}
+
+void
+spool_log_remove(int queue, const char *id)
+{
+	char path[PATH_SIZE];
+
+	path_in(path, "msg", id, ".log");
+	(void)unlinkat(queue, path, 0);	/* or the next start sweeps it */
+}
+
+int
+spool_log_dir(int queue, const char *id)
+{
+	char path[] = { 'm', 's', 'g', '/', id[QUEUE_ID_LEN - 1], '\0' };
+
+	return openat(queue, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static enum spool_kind
+kind_of(const char *name, unsigned shard, char id[QUEUE_ID_SIZE])
+{
+	struct span s = span_str(name);
+	enum spool_kind kind = SPOOL_MESSAGE;
+
+	if (s.n == QUEUE_ID_LEN + 4 &&
+	    span_eq(span_skip(s, QUEUE_ID_LEN), SPAN(".log"))) {
+		kind = SPOOL_LOG;
+		s.n = QUEUE_ID_LEN;
+	}
+	if (!queue_id_valid(s) || s.p[QUEUE_ID_LEN - 1] != digits[shard])
+		return SPOOL_STRAY;
+	memcpy(id, s.p, QUEUE_ID_LEN);
+	id[QUEUE_ID_LEN] = '\0';
+	return kind;
+}
+
+bool
+spool_list(int queue, const char *dir, unsigned shard,
+	void (*each)(void *, enum spool_kind, const char *name), void *arg)
+{
+	char path[PATH_SIZE], id[QUEUE_ID_SIZE];
+	struct dirent *e;
+	enum spool_kind kind;
+	DIR *d;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%c", dir, digits[shard]);
+	fd = openat(queue, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return errno == ENOENT;
+	d = fdopendir(fd);
+	if (d == NULL) {
+		(void)close(fd);
+		return false;
+	}
+	while (errno = 0, (e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' ||
+		    (e->d_name[1] == '.' && e->d_name[2] == '\0')))
+			continue;
+		kind = kind_of(e->d_name, shard, id);
+		each(arg, kind, kind == SPOOL_STRAY ? e->d_name : id);
+	}
+	fd = errno;
+	(void)closedir(d);
+	errno = fd;
+	return fd == 0;
+}

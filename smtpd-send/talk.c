@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: ISC */
+/* The frames of the delivery conversation, the scheduler's side. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "frame.h"
+#include "log.h"
+#include "talk.h"
+
+/*
+ * On its own, not in one call with what follows: a descriptor belongs to the
+ * octets it is sent with, and smtpd-lspawn, which takes this frame and hands
+ * on the rest, would be given it.
+ */
+static bool
+send_user(const struct slot *slot, struct sbuf *out)
+{
+	sbuf_reset(out);
+	frame_add(out, 'U', span_str(slot->dest->name));
+	return !out->bad && send(slot->fd, out->s, out->len,
+	    MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)out->len;
+}
+
+static bool
+send_with(int sock, const struct sbuf *out, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char mem[CMSG_SPACE(sizeof(int))];
+	} u = { .mem = { 0 } };
+	struct iovec v = { .iov_base = out->s, .iov_len = out->len };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
+		.msg_control = u.mem, .msg_controllen = sizeof(u.mem) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &fd, sizeof(int));
+	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+	    (ssize_t)out->len;
+}
+
+static void
+add_message(struct sbuf *out, const struct rcpt *r)
+{
+	struct span address = rcpt_address(r);
+	char text[QUEUE_ID_SIZE + 600];
+	int n;
+
+	n = snprintf(text, sizeof(text), "%s %u", r->job->message->id,
+	    job_attempt(r->job));
+	frame_add(out, 'D', span_of(text, (size_t)n));
+	frame_add(out, 'S', job_sender(r->job));
+	n = snprintf(text, sizeof(text), "%u %.*s", (unsigned)r->index,
+	    (int)address.n, address.p);
+	frame_add(out, 'R', span_of(text, (size_t)n));
+	frame_add(out, 'E', span_of("", 0));
+}
+
+bool
+talk_give(struct slot *slot, struct sbuf *out)
+{
+	/* So few octets fit into a socket, or its reader is in trouble. */
+	if (!slot->named && !send_user(slot, out))
+		return false;
+	slot->named = true;
+	sbuf_reset(out);
+	add_message(out, slot->rcpt);
+	return !out->bad && send_with(slot->fd, out, slot->rcpt->job->fd);
+}
+
+static bool
+is_crash(uint32_t signal)
+{
+	static const int own_fault[] = { SIGSEGV, SIGBUS, SIGILL, SIGABRT,
+		SIGFPE, SIGSYS };
+
+	for (size_t i = 0; i < nitems(own_fault); i++)
+		if (signal == (uint32_t)own_fault[i])
+			return true;
+	return false;
+}
+
+static enum heard_kind
+hear_death(struct span payload, struct heard *h)
+{
+	struct span rest = payload, name = span_cut(&rest, '=');
+	uint32_t n;
+
+	if (!span_u32(rest, 1000, &n))
+		return HEARD_NONSENSE;
+	if (span_eq(name, SPAN("signal")))
+		h->crash = is_crash(n);
+	else if (span_eq(name, SPAN("exit")))
+		h->crash = n == EXIT_BUG;
+	else
+		return HEARD_NONSENSE;
+	(void)snprintf(h->how, sizeof(h->how), "%.*s", (int)payload.n,
+	    payload.p);
+	(void)snprintf(h->why, sizeof(h->why),
+	    "451 4.3.0 the delivery died (%s)", h->how);
+	return HEARD_DEATH;
+}
+
+/*
+ * "INDEX STAGE HOST TEXT" of smtpd-local, or of smtpd-lspawn, which has seen
+ * no message, TEXT alone. A stage is no number, an enhanced code begins with
+ * one.
+ */
+static bool
+split_verdict(struct span payload, uint32_t index, struct outcome *o)
+{
+	struct span rest = payload, number = span_cut(&rest, ' ');
+	struct span stage = span_cut(&rest, ' ');
+	uint32_t n;
+
+	if (stage.n > 0 && ascii_isdigit(stage.p[0])) {
+		o->stage = SPAN("lspawn");
+		o->reply = payload;
+		return o->verdict != VERDICT_DELIVERED;
+	}
+	if (!span_u32(number, UINT32_MAX, &n) || n != index || stage.n == 0)
+		return false;
+	o->stage = stage;
+	o->host = span_cut(&rest, ' ');
+	if (span_eq(o->host, SPAN("-")))
+		o->host = span_of("", 0);
+	o->reply = rest;
+	return rest.n > 0;
+}
+
+static enum heard_kind
+hear_frame(const struct slot *slot, const struct frame *f, struct heard *h)
+{
+	switch (f->tag) {
+	case 'K':
+		h->outcome.verdict = VERDICT_DELIVERED;
+		break;
+	case 'Z':
+		h->outcome.verdict = VERDICT_DEFERRED;
+		break;
+	case 'X':
+		h->outcome.verdict = VERDICT_FAILED;
+		break;
+	case 'D':
+		return hear_death(f->payload, h);
+	default:
+		return HEARD_NONSENSE;
+	}
+	if (!split_verdict(f->payload, slot->rcpt->index, &h->outcome))
+		return HEARD_NONSENSE;
+	return HEARD_VERDICT;
+}
+
+enum heard_kind
+talk_parse(const struct slot *slot, struct heard *h)
+{
+	struct span in = span_of(slot->in, slot->len);
+	struct frame f;
+	size_t used;
+
+	*h = (struct heard){ 0 };
+	for (;;) {
+		switch (frame_parse(in, &f, &used)) {
+		case FRAME_MORE:
+			return slot->len < LOCAL_ROOM ? HEARD_NOTHING :
+			    HEARD_NONSENSE;
+		case FRAME_BAD:
+			return HEARD_NONSENSE;
+		case FRAME_READY:
+			break;
+		}
+		h->used += used;
+		in = span_skip(in, used);
+		if (f.tag == ascii_lower(f.tag))
+			continue;	/* may be ignored */
+		return hear_frame(slot, &f, h);
+	}
+}
+
+enum heard_kind
+talk_hear(struct slot *slot, struct heard *h)
+{
+	ssize_t n = recv(slot->fd, slot->in + slot->len,
+	    LOCAL_ROOM - slot->len, MSG_DONTWAIT);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return HEARD_NOTHING;
+	if (n <= 0)
+		return HEARD_END;
+	slot->len += (size_t)n;
+	return talk_parse(slot, h);
+}
+
+void
+talk_take(struct slot *slot, size_t used)
+{
+	memmove(slot->in, slot->in + used, slot->len - used);
+	slot->len -= used;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/* The delivery conversation: what is said to a user's process, and heard. */
+#ifndef TALK_H
+#define TALK_H
+
+#include "local.h"
+
+/*
+ * Hands slot->rcpt over; the first time it names the user before. False when
+ * it could not be sent: the message was then not given to anybody. out: room
+ * for the frames.
+ */
+bool talk_give(struct slot *, struct sbuf *out) MUST_CHECK;
+
+enum heard_kind {
+	HEARD_NOTHING,		/* not all there yet */
+	HEARD_VERDICT,		/* outcome */
+	HEARD_DEATH,		/* how, why; crash: its own fault */
+	HEARD_END,		/* end of file, or the connection broke */
+	HEARD_NONSENSE,
+};
+
+struct heard {
+	struct outcome outcome;	/* views into the slot's buffer */
+	size_t used;		/* octets of it */
+	bool crash;
+	char how[32];		/* "signal=11" */
+	char why[96];		/* a reply line */
+};
+
+/* Reads what is there, without waiting. */
+enum heard_kind talk_hear(struct slot *, struct heard *);
+
+/* Makes sense of what is in the slot's buffer; talk_hear without reading. */
+enum heard_kind talk_parse(const struct slot *, struct heard *);
+
+/* Drops so many octets: the outcome is no more valid then. */
+void talk_take(struct slot *, size_t used);
+
+#endif

@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""What smtpd-send stands between: queue files, a fake smtpd-rcpt and a fake
+smtpd-lspawn that misbehave on command.
+
+  send_parts.py put QUEUE [-i ID] [-d new|msg] [-s PATH] [-b TEXT] RCPT...
+      RCPT: "local <path>" or "remote <path>". Prints the id.
+  send_parts.py crc TEXT         "<crc> TEXT", a line of an id.log
+  send_parts.py rcpt SOCKET LOG  answers by local-part, see Rcpt
+  send_parts.py lspawn SOCKET LOG DIR   answers by user name, see deliver
+"""
+import array
+import fcntl
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+
+TABLE = []
+for n in range(256):
+    for _ in range(8):
+        n = n >> 1 ^ 0x82F63B78 if n & 1 else n >> 1
+    TABLE.append(n)
+
+
+def crc32c(data, crc=0):
+    crc ^= 0xFFFFFFFF
+    for octet in data:
+        crc = TABLE[(crc ^ octet) & 255] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+def frame(tag, payload):
+    if isinstance(payload, str):
+        payload = payload.encode("latin-1")
+    return b"%d:%s%s," % (len(payload) + 1, tag.encode(), payload)
+
+
+def new_id(age=0):
+    return "%014x%s" % (int((time.time() - age) * 1e6), secrets.token_hex(4))
+
+
+def queue_file(ident, sender, rcpts, body):
+    frames = frame("C", "version=1") + frame("S", sender)
+    for rcpt in rcpts:
+        frames += frame("R", rcpt)
+    frames += frame("H", "Received: by test; now\r\n")
+    head = "smtpd-queue 1 %s %016x %08x %s %08x " % (
+        ident, len(body), len(frames), secrets.token_hex(8), crc32c(body))
+    crc = crc32c(head.encode(), crc32c(frames))
+    return body + frames + (head + "%08x\n" % crc).encode()
+
+
+def put(argv):
+    queue, args, rcpts = argv[0], argv[1:], []
+    ident, place, sender, body = None, "new", "<from@example.org>", "Hi.\r\n"
+    notify = None
+    while args:
+        word = args.pop(0)
+        if word == "-i":
+            ident = args.pop(0)
+        elif word == "-a":
+            ident = new_id(float(args.pop(0)))
+        elif word == "-d":
+            place = args.pop(0)
+        elif word == "-s":
+            sender = args.pop(0)
+        elif word == "-b":
+            body = args.pop(0)
+        elif word == "-w":
+            notify = args.pop(0)
+        else:
+            rcpts.append(word)
+    ident = ident or new_id()
+    shard = os.path.join(queue, place, ident[-1])
+    os.makedirs(shard, 0o700, exist_ok=True)
+    path = os.path.join(shard, ident)
+    data = queue_file(ident, sender, rcpts, body.encode())
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o200)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    os.write(fd, data)
+    os.fchmod(fd, 0o400)
+    os.close(fd)
+    if notify:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        sock.sendto(ident.encode(), notify)
+    print(ident)
+
+
+class Frames:
+    """Frames from a socket, and the descriptors that come with them."""
+
+    def __init__(self, sock):
+        self.sock, self.buf, self.fds = sock, b"", []
+
+    def fill(self):
+        fds = array.array("i")
+        data, ancillary, _, _ = self.sock.recvmsg(
+            65536, socket.CMSG_SPACE(8 * fds.itemsize))
+        for level, kind, value in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(value[:len(value) - len(value) % fds.itemsize])
+        self.fds += fds
+        self.buf += data
+        return bool(data)
+
+    def next(self):
+        while True:
+            head, colon, rest = self.buf.partition(b":")
+            if colon and len(rest) > int(head):
+                n = int(head)
+                self.buf = rest[n + 1:]
+                return rest[:1].decode(), rest[1:n].decode("latin-1")
+            if not self.fill():
+                return None, None
+
+
+def note(log, *words):
+    with open(log, "a", encoding="latin-1") as f:
+        f.write(" ".join(str(w) for w in words) + "\n")
+
+
+def listen(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(path)
+    sock.listen(64)
+    return sock
+
+
+def answer(path):
+    """The frames for one L: the first word of the local-part decides."""
+    local = path[1:-1].split("@")[0]
+    name, _, detail = local.partition("+")
+    user = frame("T", "user %s %s" % (name, path)) + frame("K", "250 2.1.5 ok")
+    if name == "alias":         # alias+a.b.c: those users
+        return b"".join(frame("T", "user %s <%s@example.com>" % (n, n))
+                        for n in detail.split(".")) + frame("K", "250 ok")
+    if name == "away":
+        return frame("T", "remote <far@example.net>") + frame("K", "250 ok")
+    if name == "nobody":
+        return frame("X", "550 5.1.1 no such user")
+    if name == "unsure":
+        return frame("Z", "451 4.3.0 cannot look up")
+    if name == "empty":
+        return frame("K", "250 ok")
+    if name == "thousands":
+        return frame("T", "user u <u@example.com>") * 20001 + \
+            frame("K", "250 ok")
+    if name == "nonsense":
+        return frame("T", "who knows") + frame("K", "250 ok")
+    if name == "garbage":
+        return b"what?"
+    return user
+
+
+def rcpt(argv):
+    path, log = argv
+    sock = listen(path)
+
+    def talk(conn):
+        frames = Frames(conn)
+        while True:
+            tag, payload = frames.next()
+            if tag is None:
+                return
+            note(log, tag, payload)
+            if payload.startswith("<die@"):
+                conn.sendall(frame("T", "user u <u@example.com>"))
+                conn.shutdown(socket.SHUT_RDWR)
+                return
+            if payload.startswith("<mute@"):
+                return time.sleep(3600)
+            conn.sendall(answer(payload))
+
+    while True:
+        conn, _ = sock.accept()
+        threading.Thread(target=talk, args=(conn,), daemon=True).start()
+
+
+def deliver(conn, frames, user, log, where):
+    """One message. False: the process ends."""
+    tag, payload = frames.next()
+    if tag is None or tag == "Q":
+        return False
+    ident, attempt = payload.split(" ")
+    sender = frames.next()[1]
+    index, address = frames.next()[1].split(" ", 1)
+    assert frames.next()[0] == "E"
+    fd = frames.fds.pop(0)
+    note(log, "got", user, ident, "attempt=" + attempt, "index=" + index,
+         sender, address)
+    kind = user.split("-")[0]
+    verdict = "%s maildir - " % index
+    if kind == "segv":
+        conn.sendall(frame("D", "signal=11"))
+        return False
+    if kind == "bug":
+        conn.sendall(frame("D", "exit=101"))
+        return False
+    if kind == "killed":
+        conn.sendall(frame("D", "signal=9"))
+        return False
+    if kind == "die":
+        return False
+    if kind == "garbage":
+        conn.sendall(b"250 ok\r\n")
+        time.sleep(3600)
+    if kind == "wrong":
+        conn.sendall(frame("K", "77 maildir - 250 2.0.0 not yours"))
+        time.sleep(3600)
+    if kind == "huge":
+        conn.sendall(frame("K", "x" * 60000))
+        time.sleep(3600)
+    if kind == "full":
+        conn.sendall(frame("Z", verdict + "452 4.2.2 Disk quota exceeded"))
+        return True
+    if kind == "loop":
+        conn.sendall(frame("X", verdict + "554 5.4.6 Delivered-To loop"))
+        return True
+    if kind == "odd":
+        conn.sendall(frame("n", "a note") + frame("Z", verdict +
+                     "451 4.0.0 two\nlines \x1b[2J"))
+        return True
+    if kind == "never":
+        time.sleep(3600)
+    if kind == "wait":          # until told, by a file of the user's name
+        while not os.path.exists(os.path.join(where, user)):
+            time.sleep(0.01)
+    with os.fdopen(os.dup(fd), "rb") as message:
+        body = os.pread(message.fileno(), 1 << 20, 0)
+    os.close(fd)
+    name = "%s.%s" % (ident, index)
+    with open(os.path.join(where, user + "-" + name), "wb") as copy:
+        copy.write(body)
+    note(log, "done", user, ident)
+    conn.sendall(frame("K", verdict + "250 2.0.0 Delivered"))
+    return True
+
+
+def lspawn(argv):
+    path, log, where = argv
+    sock = listen(path)
+
+    def talk(conn):
+        frames = Frames(conn)
+        tag, user = frames.next()
+        if tag is None:
+            return
+        note(log, "user", user)
+        if user.startswith("gone"):
+            conn.sendall(frame("X", "550 5.1.1 no such account"))
+        elif user.startswith("nss"):
+            conn.sendall(frame("Z", "451 4.3.0 cannot look up"))
+        else:
+            try:
+                while deliver(conn, frames, user, log, where):
+                    pass
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+        for fd in frames.fds:
+            os.close(fd)
+        conn.close()
+
+    while True:
+        conn, _ = sock.accept()
+        threading.Thread(target=talk, args=(conn,), daemon=True).start()
+
+
+def main():
+    command, argv = sys.argv[1], sys.argv[2:]
+    if command == "crc":
+        print("%08x %s" % (crc32c(argv[0].encode()), argv[0]))
+    elif command == "id":
+        print(new_id(float(argv[0])))
+    else:
+        {"put": put, "rcpt": rcpt, "lspawn": lspawn}[command](argv)
+
+
+if __name__ == "__main__":
+    main()
