@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/* What the commands do: the right hand side of the table in state.c. */
+#ifndef ACTION_H
+#define ACTION_H
+
+#include "state.h"
+
+/* Each gives exactly one reply, and moves the state when it succeeds. */
+action action_ehlo, action_helo, action_rset, action_noop, action_quit;
+action action_vrfy, action_expn, action_help, action_http;
+
+/* transaction.c */
+action action_mail, action_rcpt, action_data_for_nobody;
+
+/* data.c; also reads the text and replies to its end. */
+action action_data;
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/* Command lines: where they end, and what is wrong with them. */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "span.h"
+
+/*
+ * Octets of a command line with its CRLF: RFC 5321 4.5.3.1.4, and what SIZE
+ * (RFC 1870) and 8BITMIME (RFC 6152) add to MAIL.
+ */
+#define COMMAND_MAX (512 + 26 + 17)
+
+/* Octets without a CRLF after which there is no point in waiting for one. */
+#define COMMAND_PATIENCE 65536
+
+/* All but MORE and ENDLESS are the end of one line, which gets one reply. */
+enum command_event {
+	COMMAND_MORE,		/* no whole line yet */
+	COMMAND_LINE,		/* *line is one, without its CRLF */
+	COMMAND_LONG,		/* over COMMAND_MAX octets: left out */
+	COMMAND_BARE_CR,	/* *line holds a CR, LF or NUL: it is never */
+	COMMAND_BARE_LF,	/* executed, not in parts either */
+	COMMAND_NUL,
+	COMMAND_ENDLESS,	/* over COMMAND_PATIENCE octets and no CRLF */
+};
+
+struct command {
+	size_t scanned;		/* state: octets of in known to hold no CRLF */
+	size_t skipped;		/* octets of this line that were let go */
+};
+
+/*
+ * Looks for one line at the start of in, all that has been read and not been
+ * taken; only CRLF ends it. The caller takes *used octets, whatever the event,
+ * and after MORE comes again with more behind the rest. The rest stays below
+ * COMMAND_MAX + 1 octets, so a buffer of that size never blocks.
+ */
+enum command_event command_push(struct command *, struct span in, size_t *used,
+	struct span *line);
+
+/*
+ * Parts a line in its verb (up to the first blank) and its argument, which is
+ * trimmed. A line that is empty or begins with a blank has no verb.
+ */
+void command_split(struct span line, struct span *verb, struct span *argument);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: ISC */
+/* DATA: the text of a message, from the client through to the injector. */
+#include "action.h"
+#include "dot.h"
+#include "header.h"
+#include "received.h"
+#include "session.h"
+
+#define HOPS_MAX 100		/* RFC 5321 6.3 */
+
+/*
+ * A text may pause for data_timeout, but it must also get on: so many such
+ * pauses in all, and beyond them this many octets a second.
+ */
+#define PAUSES_MAX 10
+#define OCTETS_PER_SECOND 100
+
+struct text {
+	struct session *s;
+	struct dot dot;
+	struct header header;
+	instant started;
+	uint64_t size;		/* octets of the message */
+	uint64_t read;		/* octets from the client */
+	unsigned hops;		/* Received fields */
+	const char *refusal;	/* the reply to come; NULL: none so far */
+};
+
+/* The first reason counts. The injector may forget the message at once. */
+static void
+refuse(struct text *t, const char *why)
+{
+	if (t->refusal != NULL)
+		return;
+	t->refusal = why;
+	inject_abandon(&t->s->inject);
+}
+
+/* A message that has been at one of its recipients comes back: a loop. */
+static bool
+is_recipient(const struct transaction *t, struct span address)
+{
+	struct span rest = transaction_rcpts(t), rcpt;
+
+	while (transaction_next(&rest, &rcpt)) {
+		struct span path = transaction_path(rcpt);
+
+		if (span_ieq(address, span_of(path.p + 1, path.n - 2)))
+			return true;
+	}
+	return false;
+}
+
+static void
+look_at_field(struct text *t)
+{
+	struct span name = header_name(&t->header);
+
+	if (span_ieq(name, SPAN("Received")) && ++t->hops > HOPS_MAX)
+		refuse(t, "554 5.4.6 Too many Received fields: a mail loop");
+	if (span_ieq(name, SPAN("Delivered-To")) &&
+	    is_recipient(&t->s->transaction, header_value(&t->header)))
+		refuse(t, "554 5.4.6 It was delivered to that recipient "
+		    "before: a mail loop");
+}
+
+static void
+look_at_header(struct text *t, struct span run)
+{
+	while (run.n > 0 && !t->header.done) {
+		size_t used;
+
+		if (header_push(&t->header, run, &used) == HEADER_FIELD)
+			look_at_field(t);
+		run = span_skip(run, used);
+	}
+}
+
+static void
+take(struct text *t, struct span run)
+{
+	if (t->refusal != NULL || run.n == 0)
+		return;
+	t->size += run.n;
+	if (t->size > t->s->conf->max_size) {
+		refuse(t, session_too_big(t->s));
+		return;
+	}
+	if (!t->header.done)
+		look_at_header(t, run);
+	if (t->refusal == NULL)
+		inject_add(&t->s->inject, 'B', run);
+}
+
+static void
+refuse_octets(struct text *t)
+{
+	switch (t->dot.why) {
+	case DOT_FINE:
+		break;
+	case DOT_BARE_CR:
+		refuse(t, "550 5.6.0 A CR without LF in the message: lines "
+		    "end in CRLF");
+		break;
+	case DOT_BARE_LF:
+		refuse(t, "550 5.6.0 A LF without CR in the message: lines "
+		    "end in CRLF");
+		break;
+	case DOT_NUL:
+		refuse(t, "550 5.6.0 A NUL in the message");
+		break;
+	}
+}
+
+/* The text is at its true end: the one reply to it. */
+static void
+refuse_now(struct text *t, const char *why)
+{
+	struct session *s = t->s;
+
+	reply(&s->reply, "%s", why);
+	session_log_refusal(s, "data", SPAN(""));
+}
+
+static instant
+deadline(const struct text *t)
+{
+	uint64_t pause = t->s->conf->data_timeout * 1000;
+	instant last = t->started + PAUSES_MAX * pause +
+	    t->read * 1000 / OCTETS_PER_SECOND;
+	instant next = clock_in(pause);
+
+	return next < last ? next : last;
+}
+
+/* Reads more of the text. False: there will be no more. */
+static bool
+more(struct text *t)
+{
+	struct session *s = t->s;
+
+	/* Nobody need send twice what we take at most to hear a refusal. */
+	if (t->refusal != NULL && t->read / 2 > s->conf->max_size) {
+		refuse_now(t, t->refusal);
+		session_hang_up(s, "refused text without end");
+		return false;
+	}
+	switch (session_fill(s, deadline(t))) {
+	case IO_OK:
+		t->read += inbuf_view(&s->in).n;
+		return true;
+	case IO_EOF:
+		session_end(s, "eof in data");
+		break;
+	case IO_TIMEOUT:
+		reply(&s->reply, "421 4.4.2 %s has waited long enough",
+		    s->conf->hostname);
+		session_end(s, "timeout in data");
+		break;
+	case IO_ERROR:
+		session_end(s, "broken in data");
+		break;
+	}
+	return false;
+}
+
+/* Only CRLF . CRLF ends the text, whatever is wrong with it. */
+static bool
+receive(struct text *t)
+{
+	struct inbuf *in = &t->s->in;
+	enum dot_event event;
+
+	t->read = inbuf_view(in).n;
+	do {
+		struct span run;
+		size_t used;
+
+		if (inbuf_view(in).n == 0 && !more(t)) {
+			refuse(t, "");	/* there is no reply */
+			return false;
+		}
+		event = dot_push(&t->dot, inbuf_view(in), &used, &run);
+		inbuf_take(in, used);	/* run stays where it is */
+		take(t, run);
+		if (event == DOT_BAD)
+			refuse_octets(t);
+	} while (event != DOT_END);
+	return true;
+}
+
+static void
+add_received(struct session *s)
+{
+	struct span rcpts = transaction_rcpts(&s->transaction), only;
+	char mem[RECEIVED_MAX];
+	struct sbuf field = {
+		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
+	};
+	struct received r = {
+		.helo = span_str(s->helo), .ip = &s->ip,
+		.host = s->conf->hostname, .protocol = s->protocol,
+		.id = s->inject.id,
+		.time = (time_t)(clock_wall_us() / 1000000),
+	};
+
+	if (s->transaction.kept == 1 && transaction_next(&rcpts, &only))
+		r.path = transaction_path(only);
+	received_field(&field, &r);
+	inject_add(&s->inject, 'H', sbuf_span(&field));
+}
+
+static void
+commit(struct text *t)
+{
+	struct session *s = t->s;
+	char line[REPLY_MAX + 1];
+	struct sbuf refusal = {
+		.s = line, .cap = sizeof(line), .max = sizeof(line) - 1
+	};
+	struct span text;
+
+	if (inject_id(&s->inject))
+		add_received(s);
+	switch (inject_commit(&s->inject, &text)) {
+	case INJECT_TAKEN:
+		s->messages++;
+		s->idle = 0;
+		s->forgiven = s->reply.refused;
+		reply(&s->reply, "250 2.0.0 Message accepted, queue ID: %s",
+		    s->inject.id);
+		return;
+	case INJECT_REFUSED:
+		sbuf_addspan(&refusal, text);
+		refuse_now(t, refusal.s);
+		return;
+	case INJECT_FAILED:
+		refuse_now(t, "451 4.3.0 The message cannot be queued now, "
+		    "try again later");
+		return;
+	}
+}
+
+static void
+conclude(struct text *t)
+{
+	/* A header that nothing follows: its last field is whole now. */
+	if (!t->header.done && header_finish(&t->header) == HEADER_FIELD)
+		look_at_field(t);
+	if (t->refusal == NULL)
+		commit(t);
+	else
+		refuse_now(t, t->refusal);
+}
+
+/* In one write: the injector opens its file while the client gets its 354. */
+static void
+send_envelope(struct session *s)
+{
+	struct span rest = transaction_rcpts(&s->transaction), rcpt;
+	struct inject *i = &s->inject;
+	char ip[IP_TEXT];
+
+	inject_fact(i, "version", SPAN("1"), -1);
+	if (s->transaction.relayed)
+		inject_fact(i, "peer", SPAN("socket"), 0);
+	ip_text(&s->ip, ip);
+	if (s->ip.size != 0)
+		inject_fact(i, "ip", span_str(ip), -1);
+	inject_fact(i, "helo", span_str(s->helo), -1);
+	inject_fact(i, "protocol", span_str(s->protocol), -1);
+	inject_add(i, 'S', span_of(s->transaction.sender,
+	    s->transaction.sender_len));
+	while (transaction_next(&rest, &rcpt))
+		inject_add(i, 'R', rcpt);
+	inject_flush(i);
+}
+
+void
+action_data(struct session *s, struct span argument)
+{
+	struct text t = { .s = s, .started = clock_now() };
+
+	(void)argument;
+	header_init(&t.header);
+	send_envelope(s);
+	if (s->inject.link == LINK_UP) {
+		reply(&s->reply, "354 Send the text, end it with "
+		    "CRLF.CRLF");
+		if (receive(&t))
+			conclude(&t);
+	} else {
+		commit(&t);	/* which finds out why */
+	}
+	header_free(&t.header);
+	session_reset(s);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/* One SMTP session: all it knows, and its life from greeting to end. */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <signal.h>
+
+#include "cidr.h"
+#include "command.h"
+#include "conf.h"
+#include "inject.h"
+#include "lookup.h"
+#include "reply.h"
+#include "state.h"
+#include "transaction.h"
+
+/*
+ * Commands that move no mail (NOOP, RSET, EHLO, ...) since the last message,
+ * after which a session ends: it would never end otherwise.
+ */
+#define SESSION_IDLE_MAX 1000
+
+/*
+ * About 600 KiB, of which an idle session touches some 8 KiB: what is large
+ * stands at the end of each part, and is used from its front.
+ */
+struct session {
+	const struct conf *conf;
+	enum state state;
+	const char *end;	/* why the session is over; NULL: it is not */
+	bool linger;		/* over, but the client may not know it */
+
+	struct ip ip;		/* the client, as far as we are told */
+	struct ip proven;	/* the same from the socket itself, or unknown */
+	const char *protocol;	/* RFC 3848 */
+	char helo[ADDRESS_DOMAIN_MAX + 1];
+
+	unsigned idle;		/* see SESSION_IDLE_MAX */
+	unsigned messages;	/* that were accepted */
+	unsigned forgiven;	/* errors before the last of them */
+	char too_big[80];	/* see session_too_big */
+
+	/*
+	 * For the handler of SIGTERM: waiting is set where nothing but
+	 * poll(2) and read(2) for the next command is under way; elsewhere
+	 * the handler sets stopping.
+	 */
+	volatile sig_atomic_t waiting, stopping;
+
+	instant deadline;	/* of the command that we wait for; 0: not set */
+	struct command command;
+	struct reply reply;
+	struct lookup lookup;
+	struct inject inject;
+	struct transaction transaction;
+	struct inbuf in;
+	char inmem[32768];
+};
+
+/*
+ * Greets and serves the client on 0 and 1 until the session is over. Helpers
+ * are dialled and the program is confined before.
+ */
+void session_run(struct session *);
+
+/* The last word to the client, when SIGTERM comes while we wait. */
+void session_stop(struct session *);
+
+/* No further command is read; hang_up: and the client may still be sending. */
+void session_end(struct session *, const char *why);
+void session_hang_up(struct session *, const char *why);
+
+/* Forgets the transaction, if any, as RSET does. */
+void session_reset(struct session *);
+
+/* Writes what waits, then reads more; the one way to get input. */
+enum io session_fill(struct session *, instant deadline) MUST_CHECK;
+
+/* Refused commands since the last message that was accepted. */
+unsigned session_errors(const struct session *);
+
+/* The reply to a message over max_size. */
+const char *session_too_big(struct session *);
+
+/* Logs the last reply, a refusal; rcpt may be empty. */
+void session_log_refusal(const struct session *, const char *stage,
+	struct span rcpt);
+
+#endif

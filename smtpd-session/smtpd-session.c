@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: ISC */
+/* smtpd-session: one SMTP session with a stranger on descriptors 0 and 1. */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "program.h"
+#include "serve.h"
+#include "session.h"
+
+static struct session session;
+
+/*
+ * All that a session does once its helpers are dialled: it reads, writes,
+ * waits and ends. No open, no socket, no connect, no exec, no kill.
+ */
+static const int calls[] = {
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+	SYS_read, SYS_write, SYS_sendmsg, SYS_recvmsg, SYS_close,
+	SYS_ppoll, SYS_shutdown, SYS_clock_gettime, SYS_brk, SYS_mmap,
+	SYS_munmap, SYS_mremap, SYS_rt_sigreturn, SYS_restart_syscall,
+	SYS_exit_group,
+};
+
+/* A client must not be met by silence when we cannot start. */
+static void
+farewell(void)
+{
+	static const char text[] =
+	    "421 4.3.0 Service not available, try again later\r\n";
+
+	if (serve_listener() == -1)
+		(void)!write(1, text, sizeof(text) - 1);
+}
+
+/*
+ * While we wait for a command nothing else is under way, so all may be done
+ * from here; a message that is being taken is taken to its end first.
+ */
+static void
+on_term(int sig)
+{
+	(void)sig;
+	if (!session.waiting) {
+		session.stopping = 1;
+		return;
+	}
+	session_stop(&session);
+	_exit(EXIT_OK);
+}
+
+static bool
+is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* What a launcher says counts only where we cannot see for ourselves. */
+static struct ip
+told_ip(void)
+{
+	const char *text = getenv("TCPREMOTEIP");
+	struct ip ip = { .size = 0 };
+
+	if (text == NULL)
+		text = getenv("REMOTE_ADDR");
+	if (text != NULL && !ip_parse(span_str(text), &ip))
+		ip.size = 0;
+	return ip;
+}
+
+static void
+look_at_peer(struct session *s)
+{
+	int on = 1;
+
+	s->proven = ip_of_peer(0);
+	if (s->proven.size == 0) {
+		if (!is_socket(0))
+			s->ip = told_ip();
+		return;
+	}
+	s->ip = s->proven;
+	/* Two replies in a row: the second must not wait for an ACK. */
+	(void)setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int
+main(int argc, char *argv[])
+{
+	const struct confine confinement = {
+		.calls = calls, .ncalls = nitems(calls)
+	};
+	struct sigaction term = {
+		.sa_handler = on_term, .sa_flags = SA_RESTART
+	};
+	struct conf conf;
+
+	die_farewell = farewell;
+	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
+		die(EXIT_PERM, "takes no operands");
+	serve(argv, SERVE_AT_ACCEPT, (unsigned)conf.max_sessions);
+	session.conf = &conf;
+	look_at_peer(&session);
+	if (sigaction(SIGTERM, &term, NULL) == -1)
+		die_sys(EXIT_TEMP, "cannot catch SIGTERM");
+	inject_open(&session.inject, &conf);
+	lookup_open(&session.lookup, &conf);
+	if (!confine(&confinement, &conf))
+		die_sys(EXIT_TEMP, "cannot confine itself");
+	session_run(&session);
+	return EXIT_OK;
+}

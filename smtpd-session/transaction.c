@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: ISC */
+/* MAIL and RCPT: who sends, and whom may it go to. */
+#include "action.h"
+#include "parameter.h"
+#include "relay.h"
+#include "session.h"
+
+void
+transaction_reset(struct transaction *t)
+{
+	t->accepted = t->kept = 0;
+	t->relayed = t->deferred = t->tried = false;
+	t->sender_len = t->rcpts_len = 0;
+}
+
+bool
+transaction_next(struct span *rest, struct span *rcpt)
+{
+	*rcpt = span_cut(rest, '\n');
+	return rcpt->n > 0;
+}
+
+struct span
+transaction_path(struct span rcpt)
+{
+	return span_skip(rcpt, span_find(rcpt, ' ') + 1);
+}
+
+/* Says what is wrong with an address; subject: its enhanced code's detail. */
+static void
+bad_address(struct reply *r, enum address_result why, const char *subject)
+{
+	switch (why) {
+	case ADDRESS_OK:
+	case ADDRESS_SYNTAX:
+		reply(r, "501 %s Not an address: RFC 5321 4.1.2", subject);
+		break;
+	case ADDRESS_LOCAL_TOO_LONG:
+		reply(r, "501 %s Local-part of more than %d octets", subject,
+		    ADDRESS_LOCAL_MAX);
+		break;
+	case ADDRESS_DOMAIN_TOO_LONG:
+		reply(r, "501 %s Domain of more than %d octets", subject,
+		    ADDRESS_DOMAIN_MAX);
+		break;
+	case ADDRESS_PATH_TOO_LONG:
+		reply(r, "501 %s Path of more than %d octets", subject,
+		    ADDRESS_PATH_MAX);
+		break;
+	case ADDRESS_UTF8:
+		reply(r, "553 5.6.7 Addresses are ASCII here: SMTPUTF8 is not "
+		    "offered");
+		break;
+	}
+}
+
+static void
+bad_parameter(struct reply *r, enum parameter_result why)
+{
+	switch (why) {
+	case PARAMETER_OK:
+		break;
+	case PARAMETER_UNKNOWN:
+		reply(r, "555 5.5.4 Unknown parameter");
+		break;
+	case PARAMETER_SYNTAX:
+		reply(r, "501 5.5.4 Malformed parameter");
+		break;
+	case PARAMETER_TWICE:
+		reply(r, "501 5.5.4 Parameter given twice");
+		break;
+	case PARAMETER_BAD_SIZE:
+		reply(r, "501 5.5.4 SIZE is a number of up to 20 digits");
+		break;
+	case PARAMETER_BAD_BODY:
+		reply(r, "501 5.5.4 BODY is 7BIT or 8BITMIME");
+		break;
+	}
+}
+
+/*
+ * Takes the keyword and the path off *argument; what is left are the
+ * parameters. Blanks after the colon are wrong, but common.
+ */
+static bool
+take_path(struct reply *r, struct span *argument, bool forward,
+    struct address *a)
+{
+	struct span keyword = forward ? SPAN("TO:") : SPAN("FROM:");
+	enum address_result why;
+
+	if (!span_istarts(*argument, keyword)) {
+		reply(r, "501 5.5.4 Syntax: %s", forward ?
+		    "RCPT TO:<address>" : "MAIL FROM:<address>");
+		return false;
+	}
+	*argument = span_trim(span_skip(*argument, keyword.n));
+	why = address_path(argument, forward ? ADDRESS_FORWARD :
+	    ADDRESS_REVERSE, a);
+	if (why == ADDRESS_OK && argument->n > 0 &&
+	    !ascii_isblank(argument->p[0]))
+		why = ADDRESS_SYNTAX;
+	if (why != ADDRESS_OK)
+		bad_address(r, why, forward ? "5.1.3" : "5.1.7");
+	return why == ADDRESS_OK;
+}
+
+/* Is there anybody to hand a message to? If not, says so. */
+static bool
+can_take(struct session *s)
+{
+	if (s->inject.link == LINK_LOST || s->lookup.link == LINK_LOST) {
+		/* Nothing can be dialled any more: a fresh session can. */
+		reply(&s->reply, "421 4.3.0 %s has lost a part of itself, "
+		    "connect again", s->conf->hostname);
+		session_hang_up(s, "helper");
+		return false;
+	}
+	if (s->inject.link == LINK_NEVER) {
+		reply(&s->reply, "451 4.3.0 No mail can be taken now, try "
+		    "again later");
+		return false;
+	}
+	if (s->messages >= s->conf->max_messages) {
+		reply(&s->reply, "421 4.7.0 %s takes %llu messages in a "
+		    "session, connect again", s->conf->hostname,
+		    (unsigned long long)s->conf->max_messages);
+		session_hang_up(s, "messages");
+		return false;
+	}
+	return true;
+}
+
+void
+action_mail(struct session *s, struct span argument)
+{
+	struct transaction *t = &s->transaction;
+	struct sbuf sender = {
+		.s = t->sender, .cap = sizeof(t->sender),
+		.max = sizeof(t->sender) - 1
+	};
+	enum parameter_result why;
+	struct parameters p;
+	struct address a;
+
+	if (!can_take(s) || !take_path(&s->reply, &argument, false, &a))
+		return;
+	why = parameter_mail(argument, &p);
+	if (why != PARAMETER_OK) {
+		bad_parameter(&s->reply, why);
+		return;
+	}
+	if (p.size > s->conf->max_size) {
+		reply(&s->reply, "%s", session_too_big(s));
+		return;
+	}
+	sbuf_putc(&sender, '<');
+	sbuf_addspan(&sender, a.whole);
+	sbuf_putc(&sender, '>');
+	while ((argument = span_trim(argument)).n > 0) {
+		sbuf_putc(&sender, ' ');
+		sbuf_addspan(&sender, span_word(&argument));
+	}
+	t->sender_len = sender.len;
+	s->state = STATE_MAIL;
+	reply(&s->reply, "250 2.1.0 Sender ok");
+}
+
+/* Composes the payload of R. */
+static void
+describe(struct sbuf *b, const struct session *s, const struct address *a,
+    bool local)
+{
+	struct span domains = span_str(s->conf->local_domains);
+
+	sbuf_adds(b, local ? "local <" : "remote <");
+	sbuf_addspan(b, a->whole);
+	if (a->domain.n == 0) {
+		sbuf_putc(b, '@');
+		sbuf_addspan(b, span_word(&domains));
+	}
+	sbuf_putc(b, '>');
+}
+
+static bool
+is_known(const struct transaction *t, struct span rcpt)
+{
+	struct span rest = transaction_rcpts(t), one;
+
+	while (transaction_next(&rest, &one))
+		if (span_eq(one, rcpt))
+			return true;
+	return false;
+}
+
+/* Asks smtpd-rcpt. When it says no, or nothing, so do we. */
+static bool
+is_wanted(struct session *s, struct span rcpt)
+{
+	struct span no;
+
+	switch (lookup_ask(&s->lookup, transaction_path(rcpt), &no)) {
+	case LOOKUP_YES:
+		return true;
+	case LOOKUP_REFUSED:
+		reply(&s->reply, "%.*s", (int)no.n, no.p);
+		return false;
+	case LOOKUP_FAILED:
+		break;
+	}
+	reply(&s->reply, "451 4.3.0 Recipients cannot be looked up now, try "
+	    "again later");
+	return false;
+}
+
+/* The decisions about one recipient, in order; replies when it is no. */
+static bool
+may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
+{
+	struct transaction *t = &s->transaction;
+	enum relay_verdict v = relay_decide(s->conf, &s->proven, a);
+
+	if (v == RELAY_DENIED) {
+		reply(&s->reply, "550 5.7.1 Relay access denied");
+		return false;
+	}
+	/*
+	 * Past max_errors a transaction that has recipients is not cut: its
+	 * sender would come again with all of it, for ever.
+	 */
+	if (t->accepted >= s->conf->max_recipients ||
+	    session_errors(s) >= s->conf->max_errors) {
+		reply(&s->reply, "452 4.5.3 Too many recipients, send the "
+		    "others again");
+		return false;
+	}
+	describe(rcpt, s, a, v == RELAY_LOCAL);
+	if (v == RELAY_LOCAL && !is_known(t, sbuf_span(rcpt)) &&
+	    !is_wanted(s, sbuf_span(rcpt)))
+		return false;
+	t->relayed |= v == RELAY_REMOTE;
+	return true;
+}
+
+/* The same recipient again is taken and counted, but not written again. */
+static void
+keep(struct transaction *t, struct span rcpt)
+{
+	t->accepted++;
+	if (is_known(t, rcpt))
+		return;
+	t->kept++;
+	memcpy(t->rcpts + t->rcpts_len, rcpt.p, rcpt.n);
+	t->rcpts_len += rcpt.n;
+	t->rcpts[t->rcpts_len++] = '\n';
+}
+
+void
+action_rcpt(struct session *s, struct span argument)
+{
+	char mem[TRANSACTION_RCPT_MAX];
+	struct sbuf rcpt = {
+		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
+	};
+	enum parameter_result why;
+	struct address a;
+
+	s->transaction.tried = true;
+	if (!take_path(&s->reply, &argument, true, &a))
+		return;
+	why = parameter_rcpt(argument);
+	if (why != PARAMETER_OK) {
+		bad_parameter(&s->reply, why);
+		return;
+	}
+	if (!may_take(s, &a, &rcpt)) {
+		s->transaction.deferred |= s->reply.last[0] == '4';
+		session_log_refusal(s, "rcpt", a.whole);
+		return;
+	}
+	keep(&s->transaction, sbuf_span(&rcpt));
+	s->state = STATE_RCPT;
+	reply(&s->reply, "250 2.1.5 Recipient ok");
+}
+
+/*
+ * A pipelining client sends DATA whatever became of its recipients. Those
+ * that could not be judged must not make it give up the message.
+ */
+void
+action_data_for_nobody(struct session *s, struct span argument)
+{
+	(void)argument;
+	if (s->transaction.deferred)
+		reply(&s->reply, "451 4.3.0 No valid recipients now, try "
+		    "again later");
+	else if (s->transaction.tried)
+		reply(&s->reply, "554 5.5.1 No valid recipients");
+	else
+		reply(&s->reply, "503 5.5.1 DATA out of order: say RCPT "
+		    "first");
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/* The envelope of one message while it is being given. */
+#ifndef TRANSACTION_H
+#define TRANSACTION_H
+
+#include "address.h"
+#include "command.h"
+#include "queuefile.h"
+
+/*
+ * One recipient as its R frame says it, and a newline, which no address can
+ * hold; <postmaster> may be given the longest of domains.
+ */
+#define TRANSACTION_RCPT_MAX \
+	(sizeof("remote <postmaster@>\n") + ADDRESS_PATH_MAX)
+
+struct transaction {
+	unsigned accepted;	/* recipients, with those given twice */
+	unsigned kept;		/* recipients without them */
+	bool relayed;		/* one is here only by relay_clients */
+	bool deferred;		/* one was refused for now, not for good */
+	bool tried;		/* RCPT was said, whatever came of it */
+	size_t sender_len, rcpts_len;
+	char sender[COMMAND_MAX + 1];	/* payload of S */
+	char rcpts[QUEUE_RCPTS_MAX * TRANSACTION_RCPT_MAX];
+};
+
+void transaction_reset(struct transaction *);
+
+/* Takes the next recipient (the payload of R) off *rest; false at the end. */
+bool transaction_next(struct span *rest, struct span *rcpt);
+
+static inline struct span
+transaction_rcpts(const struct transaction *t)
+{
+	return span_of(t->rcpts, t->rcpts_len);
+}
+
+/* The path, <...>, of such a recipient. */
+struct span transaction_path(struct span rcpt);
+
+#endif

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""Fakes of smtpd-queue and smtpd-rcpt, for what the real ones do seldom.
+
+  fakes.py DIR
+
+serves a UNIX socket in DIR for each behaviour until it gets SIGTERM, and
+makes DIR/ready when all of them listen. As an injector:
+
+  queue          takes every message
+  queue-z        answers E with Z 452 4.3.1 ...
+  queue-x        answers E with X 554 5.7.1 ...
+  queue-odd      answers E with a Z that is no 4xx reply
+  queue-other    answers E with K and another id
+  queue-die-T    closes when the frame with tag T (C S R B H E) comes
+  queue-late     answers S with I only when H or E is due: after E came
+  queue-mute     answers nothing
+  queue-junk     answers S with octets that are no frame
+  queue-x-die    answers S with I, then says X 550 5.7.1 and closes
+
+and as smtpd-rcpt:
+
+  rcpt           knows <user@*> and <postmaster@*>, folded, with +detail
+  rcpt-z         answers Z 451 4.3.0
+  rcpt-die       closes when it is asked
+  rcpt-mute      answers nothing
+  rcpt-odd       answers X with a 4xx text
+
+Whatever an injector was told goes to DIR/log as one line a frame: serial of
+the connection, tag, payload (escaped as Python does). A frame with
+descriptors is followed by a line with the tag "fd" and the peer's address.
+"""
+import array
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+
+MUTE = object()
+
+
+def frames(conn, on_fd):
+    """Yields (tag, payload) until the end of file."""
+    buf = b''
+    while True:
+        m = re.match(rb'(\d+):', buf)
+        if m and len(buf) > m.end() + int(m.group(1)):
+            whole = buf[m.end():m.end() + int(m.group(1))]
+            assert buf[m.end() + len(whole):][:1] == b','
+            buf = buf[m.end() + len(whole) + 1:]
+            yield whole[:1].decode(), whole[1:]
+            continue
+        try:
+            more, ancillary, _, _ = conn.recvmsg(65536, 4096)
+        except ConnectionResetError:
+            return
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array('i')
+                fds.frombytes(data)
+                for fd in fds:
+                    on_fd(fd)
+        if not more:
+            return
+        buf += more
+
+
+def frame(tag, payload=b''):
+    return b'%d:%s%s,' % (len(payload) + 1, tag.encode(), payload)
+
+
+class Queue:
+    serial = 0
+    lock = threading.Lock()
+
+    def __init__(self, directory, behaviour):
+        self.log = open(directory + '/log', 'ab', buffering=0)
+        self.behaviour = behaviour
+
+    def note(self, serial, tag, payload):
+        self.log.write(b'%d %s %s\n' % (
+            serial, tag.encode(), repr(payload)[2:-1].encode()))
+
+    def peer(self, serial, fd):
+        s = socket.socket(fileno=fd)
+        self.note(serial, 'fd', b'%s' % s.getpeername()[0].encode())
+        s.close()
+
+    def serve(self, conn):
+        with Queue.lock:
+            Queue.serial += 1
+            serial = Queue.serial
+        n = 0
+        behaviour = self.behaviour
+        for tag, payload in frames(conn, lambda fd: self.peer(serial, fd)):
+            self.note(serial, tag, payload)
+            if behaviour == 'die-' + tag:
+                return
+            if tag == 'S':
+                n += 1
+                ident = b'%014x%04x%04x' % (0x60000000000000, serial, n)
+                if behaviour == 'junk':
+                    conn.sendall(b'this is no frame')
+                elif behaviour not in ('mute', 'late'):
+                    conn.sendall(frame('I', ident))
+                if behaviour == 'x-die':
+                    conn.sendall(frame('X', b'550 5.7.1 not from you'))
+                    return
+            if behaviour == 'late' and tag == 'B' and payload:
+                conn.sendall(frame('I', ident))
+                behaviour = 'was-late'
+            if tag == 'E' and behaviour != 'mute':
+                conn.sendall({
+                    'z': frame('Z', b'452 4.3.1 Disk full, it says'),
+                    'x': frame('X', b'554 5.7.1 It does not want that'),
+                    'odd': frame('Z', b'no reply'),
+                    'other': frame('K', b'0' * 22),
+                }.get(behaviour, frame('K', ident)))
+        self.note(serial, 'EOF', b'')
+
+
+class Rcpt:
+    def __init__(self, _directory, behaviour):
+        self.behaviour = behaviour
+
+    def serve(self, conn):
+        for _tag, path in frames(conn, os.close):
+            if self.behaviour == 'die':
+                return
+            if self.behaviour == 'mute':
+                continue
+            known = re.fullmatch(
+                rb'<"?(user|postmaster)"?(\+[^@]*)?@.*>', path, re.I)
+            conn.sendall({
+                'z': frame('Z', b'451 4.3.0 Cannot tell'),
+                'odd': frame('X', b'450 4.1.1 Odd'),
+            }.get(self.behaviour, frame('K') if known else frame(
+                'X', b'550 5.1.1 Unknown recipient')))
+
+
+def handle(service, conn):
+    with conn:
+        try:
+            service.serve(conn)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+
+def accept(listener, service):
+    while True:
+        conn = listener.accept()[0]
+        threading.Thread(target=handle, args=(service, conn),
+                         daemon=True).start()
+
+
+def main():
+    directory = sys.argv[1]
+    names = ['queue', 'queue-z', 'queue-x', 'queue-odd', 'queue-other',
+             'queue-late', 'queue-mute', 'queue-junk', 'queue-x-die',
+             'rcpt', 'rcpt-z', 'rcpt-die', 'rcpt-mute', 'rcpt-odd']
+    names += ['queue-die-' + tag for tag in 'CSRBHE']
+    for name in names:
+        kind, _, behaviour = name.partition('-')
+        service = {'queue': Queue, 'rcpt': Rcpt}[kind](directory, behaviour)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(directory + '/' + name)
+        listener.listen(100)
+        threading.Thread(target=accept, args=(listener, service),
+                         daemon=True).start()
+    open(directory + '/ready', 'w').close()
+    signal.sigwait({signal.SIGTERM})
+
+
+if __name__ == '__main__':
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    main()
