@@ -5,12 +5,14 @@
 #include "address.h"
 #include "cidr.h"
 #include "conf-type.h"
+#include "endpoint.h"
 
 #define TEXT(rule, max) rule, 0, max
 #define NUMBER(min, max) NULL, min, max
 #define LIMITS_DOMAIN TEXT
 #define LIMITS_DOMAINS TEXT
 #define LIMITS_CIDRS TEXT
+#define LIMITS_ENDPOINTS TEXT
 #define LIMITS_WORD TEXT
 #define LIMITS_PATH TEXT
 #define LIMITS_HELPER TEXT
@@ -120,6 +122,14 @@ is_choice(struct span words, struct span value)
 	return false;
 }
 
+static bool
+is_endpoint(struct span s)
+{
+	union endpoint e;
+
+	return endpoint_parse(s, 1, &e);
+}
+
 bool
 conf_text_valid(const struct conf_setting *s, struct span value,
 	struct span *wrong)
@@ -134,6 +144,8 @@ conf_text_valid(const struct conf_setting *s, struct span value,
 		return each_word(value, address_is_domain, wrong);
 	case CONF_CIDRS:
 		return each_word(value, cidr_valid, wrong);
+	case CONF_ENDPOINTS:
+		return each_word(value, is_endpoint, wrong);
 	case CONF_WORD:
 		return !has_blank(value);
 	case CONF_PATH:
@@ -158,6 +170,8 @@ noun(enum conf_type type)
 		return "a domain name";
 	case CONF_CIDRS:
 		return "a network (ADDRESS or ADDRESS/BITS)";
+	case CONF_ENDPOINTS:
+		return "an address (IPv4[:PORT] or [IPv6]:PORT)";
 	case CONF_WORD:
 		return "a word";
 	case CONF_PATH:

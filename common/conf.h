@@ -13,6 +13,7 @@
 #define CONF_T_DOMAIN const char *
 #define CONF_T_DOMAINS const char *
 #define CONF_T_CIDRS const char *
+#define CONF_T_ENDPOINTS const char *
 #define CONF_T_WORD const char *
 #define CONF_T_PATH const char *
 #define CONF_T_HELPER const char *

@@ -12,6 +12,7 @@
  *
  * DOMAIN	a domain name			DOMAINS	blank-separated
  * WORD		no blanks			CIDRS	ADDRESS[/BITS] ...
+ * ENDPOINTS	ADDRESS[:PORT] ...
  * PATH		absolute			HELPER	socket path or command
  * NUMBER	decimal, min to max		CHOICE	one of the words in min
  * SIZE		octets; K, M, G may follow	TIME	seconds; s m h d may follow
@@ -73,6 +74,18 @@ X(HELPER, lspawn, "/run/smtpd/lspawn", "required", 0, \
 	"smtpd-lspawn, who starts local deliveries") \
 X(PATH, wakeup, "/run/smtpd/wakeup", "required", 0, \
 	"Datagram socket on which smtpd-send hears of new mail") \
+X(ENDPOINTS, resolver, "127.0.0.1:53", "required", 0, \
+	"One or two DNS resolvers; a validating one on this host is advised") \
+X(NUMBER, smtp_port, "25", 1, 65535, \
+	"Port of other mail servers") \
+X(TIME, connect_timeout, "30s", 1, 3600, \
+	"How long to wait for a connection to one address") \
+X(TIME, smtp_timeout, "0", 0, 86400, \
+	"How long to wait for each answer of another mail server; 0: as RFC 5321 4.5.3.2 says") \
+X(TIME, remote_timeout, "1h", 1, 86400, \
+	"How long one remote delivery may take") \
+X(CHOICE, mx_loopback, "refuse", "refuse allow", 0, \
+	"Whether an MX may be this host itself: allow is for tests") \
 X(CHOICE, confine, CONFINE_DEFAULT, "deny kill off", 0, \
 	"What a forbidden system call gets: an error, death, or nothing is forbidden")
 

@@ -3,7 +3,6 @@
 #include <sys/random.h>
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,18 +14,16 @@
 
 /* Connects without waiting beyond the deadline. */
 static int
-dial(const struct sockaddr_storage *to, instant deadline)
+dial(const union endpoint *to, instant deadline)
 {
-	socklen_t n = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) :
-	    sizeof(struct sockaddr_in6);
+	socklen_t len = sizeof(int);
 	int fd, err = 0;
-	socklen_t len = sizeof(err);
 
-	fd = socket(to->ss_family,
+	fd = socket(to->any.sa_family,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return -1;
-	if (connect(fd, (const void *)to, n) == 0)
+	if (connect(fd, &to->any, endpoint_len(to)) == 0)
 		return fd;
 	if (errno == EINPROGRESS &&
 	    io_wait_writable(fd, deadline) == IO_OK &&
@@ -118,7 +115,7 @@ converse(int fd, const struct dns_question *q, instant deadline,
 }
 
 bool
-dns_tcp_ask(const struct sockaddr_storage *server,
+dns_tcp_ask(const union endpoint *server,
 	const struct dns_question *q, instant deadline,
 	struct dns_tcp_answer *a)
 {

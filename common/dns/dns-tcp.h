@@ -3,11 +3,10 @@
 #ifndef DNS_TCP_H
 #define DNS_TCP_H
 
-#include <sys/socket.h>
-
 #include <udns.h>
 
 #include "clock.h"
+#include "endpoint.h"
 
 struct dns_question {
 	dnsc_t dn[DNS_MAXDN];	/* the name, as on the wire */
@@ -27,7 +26,7 @@ struct dns_tcp_answer {
  * Asks the server. True: a whole answer to this very question came by the
  * deadline, with any response code.
  */
-bool dns_tcp_ask(const struct sockaddr_storage *server,
+bool dns_tcp_ask(const union endpoint *server,
 	const struct dns_question *, instant deadline,
 	struct dns_tcp_answer *) MUST_CHECK;
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* The only resolver: udns below one deadline, TCP when an answer is long. */
-#include <arpa/inet.h>
-
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -24,75 +22,16 @@ struct question {
 	bool done, truncated, authentic;
 };
 
-static bool
-is_loopback(const struct sockaddr_storage *ss)
-{
-	const struct sockaddr_in *v4 = (const void *)ss;
-	const struct sockaddr_in6 *v6 = (const void *)ss;
-
-	if (ss->ss_family == AF_INET)
-		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-}
-
-static bool
-parse_server(struct span s, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in *v4 = (void *)ss;
-	struct sockaddr_in6 *v6 = (void *)ss;
-	struct span host = s, port = SPAN("53");
-	uint32_t number;
-	struct ip ip;
-
-	if (s.n > 0 && s.p[0] == '[') {
-		size_t end = span_find(s, ']');
-
-		if (end == s.n)
-			return false;
-		host = span_of(s.p + 1, end - 1);
-		if (end + 1 < s.n && s.p[end + 1] != ':')
-			return false;
-		if (end + 1 < s.n)
-			port = span_skip(s, end + 2);
-	} else if (span_find(s, ':') == span_rfind(s, ':') &&
-	    span_find(s, ':') < s.n) {
-		host = span_cut(&s, ':');
-		port = s;
-	}
-	if (!ip_parse(host, &ip) || !span_u32(port, 65535, &number) ||
-	    number == 0)
-		return false;
-	memset(ss, 0, sizeof(*ss));
-	if (ip.size == 4) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)number);
-		memcpy(&v4->sin_addr, ip.octets, 4);
-	} else {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons((uint16_t)number);
-		memcpy(&v6->sin6_addr, ip.octets, 16);
-	}
-	return true;
-}
-
 static unsigned
-parse_servers(const char *servers, struct sockaddr_storage ss[DNS_SERVERS])
+parse_servers(const char *servers, union endpoint to[DNS_SERVERS])
 {
 	struct span rest = span_str(servers), word;
 	unsigned n = 0;
 
 	while ((word = span_word(&rest)).n > 0)
-		if (n == DNS_SERVERS || !parse_server(word, &ss[n++]))
+		if (n == DNS_SERVERS || !endpoint_parse(word, 53, &to[n++]))
 			return 0;
 	return n;
-}
-
-bool
-dns_servers_valid(const char *servers)
-{
-	struct sockaddr_storage ss[DNS_SERVERS];
-
-	return parse_servers(servers, ss) > 0;
 }
 
 /*
@@ -126,7 +65,7 @@ open_context(struct dns_resolver *r)
 		return false;
 	}
 	for (unsigned i = 0; i < r->nservers; i++)
-		(void)dns_add_serv_s(r->udns, (void *)&r->servers[i]);
+		(void)dns_add_serv_s(r->udns, &r->servers[i].any);
 	(void)dns_set_opt(r->udns, DNS_OPT_FLAGS, DNS_NOSRCH | DNS_SET_DO);
 	(void)dns_set_opt(r->udns, DNS_OPT_TIMEOUT, TRY_SECONDS);
 	(void)dns_set_opt(r->udns, DNS_OPT_NTRIES, TRIES);
@@ -149,8 +88,11 @@ dns_open_resolver(struct dns_resolver *r, const char *servers)
 		return false;
 	}
 	r->trusted = true;
-	for (unsigned i = 0; i < r->nservers; i++)
-		r->trusted = r->trusted && is_loopback(&r->servers[i]);
+	for (unsigned i = 0; i < r->nservers; i++) {
+		struct ip ip = endpoint_ip(&r->servers[i]);
+
+		r->trusted = r->trusted && ip_is_loopback(&ip);
+	}
 	return open_context(r);
 }
 

@@ -3,11 +3,8 @@
 #ifndef DNS_H
 #define DNS_H
 
-#include <sys/socket.h>
-
-#include "cidr.h"
 #include "clock.h"
-#include "span.h"
+#include "endpoint.h"
 
 #define DNS_SERVERS 2
 #define DNS_NAME_MAX 253	/* octets of a name as text */
@@ -24,20 +21,18 @@ enum dns_result {
 struct dns_ctx;
 struct dns_resolver {
 	struct dns_ctx *udns;
-	struct sockaddr_storage servers[DNS_SERVERS];
+	union endpoint servers[DNS_SERVERS];
 	unsigned nservers;
 	bool trusted;		/* all on loopback: their AD bit counts */
 };
 
 /*
- * servers: one or two blank-separated ADDRESS[:PORT], an IPv6 address with a
- * port in brackets. The second is asked when the first does not answer.
- * False with errno; EINVAL: not of that form. dns_servers_valid tells the
- * form alone.
+ * servers: one or two blank-separated endpoints, as the setting resolver has
+ * them. The second is asked when the first does not answer. False with
+ * errno; EINVAL: not of that form.
  */
 bool dns_open_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
 void dns_close_resolver(struct dns_resolver *);
-bool dns_servers_valid(const char *servers);
 
 struct dns_mx_host {
 	char name[DNS_NAME_SIZE];	/* no dot at its end; "" is a null MX */
