@@ -66,7 +66,7 @@ commit_init(struct commit *c, const struct store *store)
  * On these the new name is durable with the fsync of the file: their journal
  * (the log tree of btrfs) holds both, and ext4 without a journal syncs the
  * parents of a new file. ext2 shares ext4's number and, in Debian's kernel,
- * its code. tests/powercut.bats shows it.
+ * its code. tests/queue-disk.bats shows it.
  */
 static bool
 names_sync_with_files(const struct statfs *fs)

@@ -14,7 +14,7 @@ Each WORD is done in turn:
   get         waits for one frame and prints it
   sync        sends what waits, so that the program has it for itself
   touch:FILE  makes the file: a mark that all before has been sent
-  wait:FILE   waits until the file is there
+  wait:FILE   waits until the file is there, a minute at most
   cut         ends our side, as a client that goes away
 
 What the program answers is printed, "T PAYLOAD" a line. At the end our side
@@ -120,7 +120,8 @@ class Client:
             open(word[6:], "w").close()
         elif word.startswith("wait:"):
             self.flush()
-            while not os.path.exists(word[5:]):
+            end = time.monotonic() + 60
+            while not os.path.exists(word[5:]) and time.monotonic() < end:
                 time.sleep(0.01)
         elif word.startswith("peer:"):
             self.peer(word[5:])

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: ISC
+# For tests of smtpd-queue and what speaks to it: load it after lib/smtpd.
+
+# A queue directory $Q, settings $CONF, and MAIL: the words of a good message.
+setup_queue() {
+	# The system's python3: one below a home is not the user's to run.
+	PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+	Q=$BATS_TEST_TMPDIR/queue
+	CONF=$BATS_TEST_TMPDIR/conf
+	ENTRANCE=in
+	as_user mkdir -m 700 "$Q"
+	cat >"$CONF" <<-EOT
+	hostname = mail.example.com
+	local_domains = example.com example.org
+	queue = $Q
+	wakeup = $BATS_TEST_TMPDIR/wakeup
+	min_free = 0
+	EOT
+	HEAD=(C:version=1 'S:<a@client.example>' 'R:local <user@example.com>')
+	MAIL=("${HEAD[@]}" $'B:Subject: x\r\n\r\nhello\r\n' E)
+}
+
+queue_tool() {
+	python3 "$SMTPD_TOP/tests/tools/queuefile.py" "$@"
+}
+
+# inject WORD...: to a fresh smtpd-queue, with the options in OPTIONS too and
+# under the command in UNDER.
+inject() {
+	as_user python3 "$SMTPD_TOP/tests/tools/inject.py" "$@" -- \
+		"${UNDER[@]}" "$SMTPD_BIN/smtpd-queue" -c "$CONF" \
+		"${OPTIONS[@]}" "$ENTRANCE"
+}
+
+# The paths of all files in the queue.
+queued() {
+	find "$Q" -type f
+}
+
+# The one file in the queue.
+only_queued() {
+	[[ $(queued | wc -l) -eq 1 ]] || return 1
+	queued
+}
+
+nothing_queued() {
+	[[ -z $(queued) ]] || {
+		echo "queued: $(queued)" >&2
+		return 1
+	}
+}
