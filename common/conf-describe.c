@@ -28,7 +28,8 @@ static void
 add_kind(struct sbuf *b, const struct conf_setting *s)
 {
 	conf_expectation(b, s);
-	if (s->type == CONF_DOMAINS || s->type == CONF_CIDRS)
+	if (s->type == CONF_DOMAINS || s->type == CONF_CIDRS ||
+	    s->type == CONF_ENDPOINTS)
 		sbuf_adds(b, ", or more with blanks between");
 	if (conf_is_optional(s))
 		sbuf_adds(b, "; may be empty");
