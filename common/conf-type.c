@@ -171,7 +171,7 @@ noun(enum conf_type type)
 	case CONF_CIDRS:
 		return "a network (ADDRESS or ADDRESS/BITS)";
 	case CONF_ENDPOINTS:
-		return "an address (IPv4[:PORT] or [IPv6]:PORT)";
+		return "an address (IP, IPv4:PORT or [IPv6]:PORT)";
 	case CONF_WORD:
 		return "a word";
 	case CONF_PATH:

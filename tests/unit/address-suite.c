@@ -113,6 +113,7 @@ main(void)
 {
 	const char *suites = getenv("SMTPD_SUITES");
 	struct sbuf path, text;
+	int code;
 
 	sbuf_init(&path, 4096);
 	sbuf_init(&text, 1 << 20);
@@ -121,7 +122,11 @@ main(void)
 	if (!slurp(path.s, &text)) {
 		fprintf(stderr, "SKIPPED: no %s\n", path.s);
 		skipped("no %s", path.s);
-		return done();
+		code = done();
+	} else {
+		code = test(sbuf_span(&text));
 	}
-	return test(sbuf_span(&text));
+	sbuf_free(&path);
+	sbuf_free(&text);
+	return code;
 }

@@ -140,8 +140,8 @@ static const struct {
 	  "local_domains: 'b." IS_NOT "a domain name" },
 	{ "relay_clients = 10.0.0.0/8 10.0.0.1/8", 1, "relay_clients: "
 	  "'10.0.0.1/8" IS_NOT "a network (ADDRESS or ADDRESS/BITS)" },
-	{ "resolver = 127.0.0.1 ::1", 1, "resolver: '::1" IS_NOT
-	  "an address (IPv4[:PORT] or [IPv6]:PORT)" },
+	{ "resolver = ::1 127.0.0.1:x", 1, "resolver: '127.0.0.1:x" IS_NOT
+	  "an address (IP, IPv4:PORT or [IPv6]:PORT)" },
 	{ "nss_sentinel = a b", 1, "nss_sentinel: 'a b" IS_NOT "a word" },
 	{ "nss_sentinel =", 1,
 	  "nss_sentinel: '" IS_NOT "a word (it may not be empty)" },
