@@ -77,11 +77,11 @@ ALIAS_SRC         = smtpd-local/alias.c smtpd-local/alias-parse.c \
                     smtpd-local/alias-check.c smtpd-local/user.c
 smtpd-rcpt_SRC    = smtpd-local/smtpd-rcpt.c smtpd-local/rcpt-loop.c \
                     smtpd-local/rcpt-answer.c smtpd-local/rcpt-table.c \
-                    smtpd-local/recipient.c smtpd-local/descriptors.c \
+                    smtpd-local/recipient.c smtpd-local/startup.c \
                     $(ALIAS_SRC)
 smtpd-lspawn_SRC  = smtpd-local/smtpd-lspawn.c smtpd-local/lspawn-loop.c \
                     smtpd-local/place.c smtpd-local/child.c \
-                    smtpd-local/descriptors.c smtpd-local/user.c
+                    smtpd-local/startup.c smtpd-local/user.c
 smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
                     smtpd-local/maildir.c smtpd-local/deliver.c \
                     smtpd-local/journal.c

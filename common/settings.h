@@ -46,8 +46,8 @@ X(PATH, aliases, SYSCONFDIR "/smtpd/aliases", "optional", 0, \
 	"File of aliases; none when empty") \
 X(NUMBER, min_uid, "1000", 1, 4294967293, \
 	"Lowest uid that has a mailbox without an alias") \
-X(WORD, nss_sentinel, "root", "required", 0, \
-	"Account that must exist: if it is not found, nobody is called unknown") \
+X(WORD, nss_sentinel, "daemon", "required", 0, \
+	"Account that must exist: if it is not found, nobody is called unknown (not root, which nss-systemd makes up)") \
 X(PATH, mailbox_root, "", "optional", 0, \
 	"Deliver below this directory, one folder a mailbox, instead of to system users") \
 X(WORD, maildir, "Maildir", "required", 0, \

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "descriptors.h"
 #include "log.h"
 #include "lspawn-loop.h"
 #include "place.h"
+#include "startup.h"
 
 #define REQUEST_MS 10000
 #define KILL_MARGIN_MS 30000
@@ -269,7 +269,7 @@ static void
 start(struct spawner *s, const struct conf *conf, const char *program)
 {
 	s->conf = conf;
-	s->nplaces = descriptors_for(2 * conf->local_concurrency + PLACES_MORE);
+	s->nplaces = startup_descriptors(2 * conf->local_concurrency + PLACES_MORE);
 	s->places = calloc(s->nplaces, sizeof(*s->places));
 	s->polls = calloc(POLL_PLACES + s->nplaces, sizeof(*s->polls));
 	if (s->places == NULL || s->polls == NULL ||

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "descriptors.h"
 #include "log.h"
 #include "rcpt-loop.h"
+#include "startup.h"
 
 #define CLIENTS_MORE 64 /* beside the sessions: schedulers, tests */
 #define OUT_SOFT 4096   /* no further request before this is sent */
@@ -242,7 +242,7 @@ start(struct loop *l, int listener, struct rcpt_table *table)
 	l->listener = listener;
 	l->table = table;
 	l->patience_ms = conf->helper_timeout * 1000;
-	l->nclients = descriptors_for(conf->max_sessions + CLIENTS_MORE);
+	l->nclients = startup_descriptors(conf->max_sessions + CLIENTS_MORE);
 	l->clients = calloc(l->nclients, sizeof(*l->clients));
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l->clients == NULL || l->epoll < 0)

@@ -8,6 +8,7 @@
 #include "lspawn-loop.h"
 #include "program.h"
 #include "serve.h"
+#include "startup.h"
 
 /* The connection is moved off 0, which a child's will be. */
 static int
@@ -50,6 +51,7 @@ main(int argc, char *argv[])
 	if (first + 1 != argc)
 		die(EXIT_PERM, "expected the path of smtpd-local and no more");
 	check_start(&conf, argv[first]);
+	startup_sentinel(&conf);
 	listener = serve_listener();
 	lspawn_loop(&conf, argv[first], listener,
 	    listener < 0 ? connection() : -1);

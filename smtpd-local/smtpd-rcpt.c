@@ -8,6 +8,7 @@
 #include "program.h"
 #include "rcpt-loop.h"
 #include "serve.h"
+#include "startup.h"
 
 /* One conversation on 0 and 1, which may be pipes. */
 static int
@@ -57,6 +58,7 @@ main(int argc, char *argv[])
 		die(EXIT_PERM, "no operands are known");
 	listener = serve_listener();
 	give_up_rights(&conf);
+	startup_sentinel(&conf);
 	rcpt_table_open(&table, &conf);
 	if (listener >= 0)
 		rcpt_loop(listener, &table);

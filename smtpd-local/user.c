@@ -57,14 +57,37 @@ ask_nss(const char *name, struct user *u)
 }
 
 /*
+ * nss-systemd answers for these two, out of its own head, when /etc/passwd
+ * cannot be read: that they are found proves nothing.
+ */
+static bool
+is_made_up(const char *name)
+{
+	return strcmp(name, "root") == 0 || strcmp(name, "nobody") == 0;
+}
+
+enum user_result
+user_sentinel(const struct conf *conf)
+{
+	struct user u;
+
+	if (conf->mailbox_root[0] != '\0')
+		return USER_FOUND;
+	if (is_made_up(conf->nss_sentinel))
+		return USER_UNKNOWN;
+	if (ask_nss(conf->nss_sentinel, &u) == USER_FOUND)
+		return USER_FOUND;
+	errno = ENODATA;
+	return USER_CANNOT;
+}
+
+/*
  * NSS answers "no such user" also when it cannot read its files, so that
  * answer counts only if an account that must exist is found after it.
  */
 static enum user_result
 find_account(const struct conf *conf, struct user *u)
 {
-	struct user sentinel;
-
 	switch (ask_nss(u->name, u)) {
 	case USER_FOUND:
 		if (u->uid == 0 || u->uid == UID_NOBODY ||
@@ -76,10 +99,7 @@ find_account(const struct conf *conf, struct user *u)
 	case USER_CANNOT:
 		return USER_CANNOT;
 	}
-	if (ask_nss(conf->nss_sentinel, &sentinel) == USER_FOUND)
-		return USER_UNKNOWN;
-	errno = ENODATA;
-	return USER_CANNOT;
+	return user_sentinel(conf) == USER_FOUND ? USER_UNKNOWN : USER_CANNOT;
 }
 
 static bool

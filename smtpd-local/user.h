@@ -32,6 +32,12 @@ struct user {
 bool user_name_valid(struct span name);
 
 /*
+ * At start: is nss_sentinel there (FOUND, also with mailbox_root, which needs
+ * none), or not now (CANNOT)? UNKNOWN: its name can prove nothing.
+ */
+enum user_result user_sentinel(const struct conf *) MUST_CHECK;
+
+/*
  * Looks up the mailbox of exactly this name. A system user needs a uid of at
  * least min_uid that is neither 0 nor 65534. Nobody is called unknown unless
  * nss_sentinel (with mailbox_root: that directory) is found then.

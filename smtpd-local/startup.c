@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-/* Fits the number of connections into the limit of descriptors. */
+/* Checks what a resident program needs, and says what is missing. */
 #include <sys/resource.h>
 
-#include "descriptors.h"
 #include "log.h"
+#include "startup.h"
+#include "user.h"
 
 #define MORE 32 /* the log, the listening socket, files that NSS opens */
 #define FEWEST 4
 
 size_t
-descriptors_for(size_t want)
+startup_descriptors(size_t want)
 {
 	struct rlimit r;
 
@@ -31,4 +32,23 @@ descriptors_for(size_t want)
 	     "the limit of descriptors",
 	    (unsigned long long)r.rlim_cur - MORE, want);
 	return (size_t)r.rlim_cur - MORE;
+}
+
+void
+startup_sentinel(const struct conf *conf)
+{
+	switch (user_sentinel(conf)) {
+	case USER_FOUND:
+		break;
+	case USER_UNKNOWN:
+		die(EXIT_PERM,
+		    "nss_sentinel: '%s' is found even when /etc/passwd cannot "
+		    "be read: name another account",
+		    conf->nss_sentinel);
+	case USER_CANNOT:
+		die(EXIT_TEMP,
+		    "nss_sentinel: there is no account '%s', or none can be "
+		    "looked up now",
+		    conf->nss_sentinel);
+	}
 }
