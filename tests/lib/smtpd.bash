@@ -15,14 +15,13 @@ export SMTPD_TOP SMTPD_BIN SMTPD_SUITES SMTPD_TOOLS
 # The unprivileged uid and gid that root's tests run as.
 TEST_UID=${TEST_UID:-60001}
 
-# Runs a command as an ordinary user.
+# Runs a command as an ordinary user. For one in the background, whose pid is
+# to be killed, write "${AS_USER[@]}" COMMAND... &: then $! is the command's.
+AS_USER=(env)
+[[ $(id -u) -ne 0 ]] || AS_USER=(setpriv --reuid="$TEST_UID"
+	--regid="$TEST_UID" --clear-groups --)
 as_user() {
-	if [[ $(id -u) -eq 0 ]]; then
-		setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups \
-			-- "$@"
-	else
-		"$@"
-	fi
+	"${AS_USER[@]}" "$@"
 }
 
 # Makes $BATS_TEST_TMPDIR the user's, and the way to it passable.
@@ -65,7 +64,8 @@ start_chain() {
 	CHAIN=$BATS_TEST_TMPDIR/chain
 	PORT=${PORT:-$(free_port)}
 	as_user mkdir -p "$CHAIN"
-	as_user "$SMTPD_TOP/conf/smtpd-run" "$CHAIN" "$PORT" "$SMTPD_BIN" "$@" \
+	"${AS_USER[@]}" setpriv --pdeathsig TERM "$SMTPD_TOP/conf/smtpd-run" \
+		"$CHAIN" "$PORT" "$SMTPD_BIN" "$@" \
 		>"$BATS_TEST_TMPDIR/chain.out" 2>&1 3>&- &
 	CHAIN_PID=$!
 	wait_for chain_is_up || true
