@@ -15,8 +15,9 @@ PORT    = 2525
 
 # --- packages, by their Debian names -----------------------------------------
 # THING:PACKAGE, a command or a header: what stops the build when not there.
-NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev
-BUILD_DEPS = gcc binutils libc6-dev musl-tools
+NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
+        udns.h:libudns-dev
+BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl
 CHECK_DEPS = $(RUN_DEPS) bats python3 strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container
@@ -62,6 +63,8 @@ COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
                    smtpd-local smtpd-listen smtpd-conf
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
+# Static as well, with glibc, which Debian's libraries are built for.
+LIBRARY_PROGRAMS = smtpd-remote
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
@@ -85,10 +88,12 @@ smtpd-lspawn_SRC  = smtpd-local/smtpd-lspawn.c smtpd-local/lspawn-loop.c \
 smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
                     smtpd-local/maildir.c smtpd-local/deliver.c \
                     smtpd-local/journal.c
+smtpd-remote_SRC  = $(wildcard smtpd-send/remote/*.c) $(wildcard common/dns/*.c)
+$(B)/smtpd-remote: LDLIBS += -ludns
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c
 
-PROGRAMS = $(STATIC_PROGRAMS) $(DYNAMIC_PROGRAMS)
+PROGRAMS = $(STATIC_PROGRAMS) $(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS)
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(B)/smtpd.conf.5
 
@@ -96,13 +101,17 @@ define program
 $(B)/$(1): $$(patsubst %.c,$(B)/$(2)/%.o,$$($(1)_SRC)) $(B)/$(2)/common.a
 endef
 $(foreach p,$(STATIC_PROGRAMS),$(eval $(call program,$(p),static)))
-$(foreach p,$(DYNAMIC_PROGRAMS),$(eval $(call program,$(p),dynamic)))
+$(foreach p,$(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS),$(eval $(call program,$(p),dynamic)))
 
 $(addprefix $(B)/,$(STATIC_PROGRAMS)):
 	$(STATIC_CC) $(CFLAGS) $(STATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(STATIC_END)
 
 $(addprefix $(B)/,$(DYNAMIC_PROGRAMS)):
 	$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+LIBRARY_STATIC = -static-pie
+$(addprefix $(B)/,$(LIBRARY_PROGRAMS)):
+	$(CC) $(CFLAGS) $(LIBRARY_STATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/static/%.o: %.c | $(B)/kernel $(B)/needs
 	@mkdir -p $(@D)

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* What the connection and its transactions share of a client's inside. */
+#ifndef CLIENT_PARTS_H
+#define CLIENT_PARTS_H
+
+#include "client.h"
+
+/* Time-outs of RFC 5321 4.5.3.2, in ms; smtp_timeout replaces them all. */
+#define WAIT_GREETING 300000
+#define WAIT_COMMAND 300000	/* EHLO, MAIL, RCPT */
+#define WAIT_DATA 120000
+#define WAIT_BLOCK 180000
+#define WAIT_DOT 600000
+
+/* ms from now, or smtp_timeout; never beyond the whole delivery's end. */
+instant client_wait(const struct client *, uint64_t ms);
+
+/* Adds a command line to what will be written. */
+enum io client_say(struct client *, const char *verb, struct span argument)
+	MUST_CHECK;
+
+/*
+ * Writes what waits, then reads one reply into answer. IO_OK: it is whole.
+ * Else client_lost tells what to say of it.
+ */
+enum io client_hear(struct client *, uint64_t ms) MUST_CHECK;
+
+/* What r, of the two above, means to the sender: "4xx 4.4.2 ..." */
+struct span client_lost(enum io r);
+
+void client_close(struct client *);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* One connection to another SMTP server: greeting, EHLO, a transaction. */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "answer.h"
+#include "conf.h"
+#include "endpoint.h"
+#include "mail.h"
+
+#define CLIENT_HOST 320		/* "name[ip]:port" */
+
+struct client {
+	int fd;			/* -1: not connected */
+	const struct conf *conf;
+	instant deadline;	/* of the whole delivery */
+	char host[CLIENT_HOST];
+	bool used;		/* a transaction has been here before */
+	bool esmtp, pipelining, eightbit, size;
+	uint64_t size_max;	/* the server's limit; 0: it names none */
+	struct answer answer;
+	struct inbuf in;
+	struct outbuf out;
+	char inmem[8192], outmem[65536];
+};
+
+void client_init(struct client *, const struct conf *);
+
+/*
+ * Connects and is greeted: true when a transaction may begin. Else *why and
+ * *stage tell, the text being in answer or a constant; the connection is
+ * closed.
+ */
+struct client_failure {
+	enum mail_verdict verdict;
+	const char *stage;
+	struct span text;	/* valid until the next call */
+	bool ourselves;		/* the other end is this host */
+};
+bool client_open(struct client *, const char *name, const struct ip *,
+	uint16_t port, bool guard, struct client_failure *) MUST_CHECK;
+
+/*
+ * Offers the message. Afterwards each recipient has its verdict, and the
+ * connection is closed or fit for the next message. False: the server hung
+ * up before it saw anything of this message, on a connection that had been
+ * used before; nothing is decided, and a new connection is in order.
+ */
+bool client_transaction(struct client *, struct mail *) MUST_CHECK;
+
+/* QUIT, without waiting long for the answer, and close. */
+void client_quit(struct client *);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: ISC */
+/* One message on its way out: what smtpd-send gave us, and the verdicts. */
+#include "mail.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "envelope.h"
+
+#define MEMORY_MAX (MAIL_RCPTS * 1024)
+#define ANSWER_MS 60000		/* smtpd-send takes its verdicts at once */
+
+void
+mail_decide(struct mail_rcpt *r, enum mail_verdict v, const char *stage,
+	struct span text)
+{
+	if (r->verdict != MAIL_OPEN)
+		return;
+	if (text.n > MAIL_TEXT)
+		text.n = MAIL_TEXT;
+	r->verdict = v;
+	r->stage = stage;
+	r->text = strndup(text.p, text.n);
+}
+
+void
+mail_decide_all(struct mail *m, enum mail_verdict v, const char *stage,
+	struct span text)
+{
+	for (size_t i = 0; i < m->nrcpts; i++)
+		mail_decide(&m->rcpts[i], v, stage, text);
+}
+
+bool
+mail_accepted(const struct mail *m)
+{
+	for (size_t i = 0; i < m->nrcpts; i++) {
+		const struct mail_rcpt *r = &m->rcpts[i];
+
+		if (r->verdict == MAIL_OPEN && r->accepted)
+			return true;
+	}
+	return false;
+}
+
+uint64_t
+mail_size(const struct mail *m)
+{
+	uint64_t size = m->file.body_len;
+	struct frame f;
+	size_t pos = 0;
+
+	while (queuefile_next(&m->file, &pos, &f))
+		if (f.tag == 'H')
+			size += f.payload.n;
+	return size;
+}
+
+static enum io
+protocol_error(void)
+{
+	errno = EPROTO;
+	return IO_ERROR;
+}
+
+/* D: "ID ATTEMPT" and the descriptor. A damaged file is found out here. */
+static enum io
+take_message(struct mail *m, struct chan *c, struct span payload)
+{
+	struct span id = span_word(&payload);
+	char text[QUEUE_ID_SIZE];
+	int fd = chan_take_fd(c);
+
+	if (fd == -1 || !queue_id_valid(id)) {
+		if (fd != -1)
+			(void)close(fd);
+		return protocol_error();
+	}
+	memcpy(text, id.p, id.n);
+	text[id.n] = '\0';
+	if (m->file.fd != -1)
+		(void)close(m->file.fd);
+	if (queuefile_open(&m->file, fd, text) == QUEUEFILE_OK)
+		return IO_OK;
+	(void)close(fd);
+	m->file.fd = -1;
+	return protocol_error();
+}
+
+static enum io
+take_sender(struct mail *m, struct span payload)
+{
+	struct envelope_path from;
+	struct span params, word;
+
+	if (!envelope_sender(payload, &from))
+		return protocol_error();
+	m->sender = from.path;
+	params = from.params;
+	while ((word = span_word(&params)).n > 0)
+		if (span_ieq(word, SPAN("BODY=8BITMIME")))
+			m->eightbit = true;
+	return IO_OK;
+}
+
+static enum io
+take_recipient(struct mail *m, struct span payload)
+{
+	struct mail_rcpt *r = &m->rcpts[m->nrcpts];
+	struct span index = span_word(&payload);
+	struct address address;
+
+	payload = span_trim(payload);
+	if (m->nrcpts == MAIL_RCPTS || !span_u32(index, UINT32_MAX, &r->index))
+		return protocol_error();
+	r->path = payload;
+	if (address_path(&payload, ADDRESS_FORWARD, &address) != ADDRESS_OK)
+		return protocol_error();
+	r->path.n -= payload.n;		/* without its parameters */
+	m->nrcpts++;
+	return IO_OK;
+}
+
+/* Frames are views: what outlives them moves into one block that stays. */
+static struct span
+keep(struct mail *m, struct span payload)
+{
+	char *at = m->memory + m->used;
+
+	if (payload.n > MEMORY_MAX - m->used)
+		return span_of("", 0);
+	memcpy(at, payload.p, payload.n);
+	m->used += payload.n;
+	return span_of(at, payload.n);
+}
+
+enum io
+mail_receive(struct mail *m, struct chan *c)
+{
+	struct frame f;
+	enum io r;
+
+	memset(m, 0, sizeof(*m));
+	m->file.fd = -1;
+	m->memory = malloc(MEMORY_MAX);
+	if (m->memory == NULL)
+		return IO_ERROR;
+	while ((r = chan_recv(c, &f, NEVER)) == IO_OK) {
+		if (f.tag == 'E')
+			return m->file.fd != -1 && m->sender.n > 0 &&
+			    m->nrcpts > 0 ? IO_OK : protocol_error();
+		if (f.tag == 'Q')
+			return IO_EOF;
+		if (f.tag == 'D')
+			r = take_message(m, c, f.payload);
+		else if (f.tag == 'S')
+			r = take_sender(m, keep(m, f.payload));
+		else if (f.tag == 'R')
+			r = take_recipient(m, keep(m, f.payload));
+		else if (f.tag >= 'A' && f.tag <= 'Z')
+			r = protocol_error();
+		if (r != IO_OK)
+			return r;
+	}
+	return r;
+}
+
+static char
+tag_of(enum mail_verdict v)
+{
+	switch (v) {
+	case MAIL_DELIVERED:
+		return 'K';
+	case MAIL_FAILED:
+		return 'X';
+	case MAIL_OPEN:
+	case MAIL_DEFERRED:
+		break;
+	}
+	return 'Z';
+}
+
+enum io
+mail_answer(struct mail *m, struct chan *c, const char *host)
+{
+	instant deadline = clock_in(ANSWER_MS);
+	struct sbuf b;
+	enum io r = IO_OK;
+
+	sbuf_init(&b, FRAME_PAYLOAD_MAX);
+	mail_decide_all(m, MAIL_DEFERRED, "connect",
+	    SPAN("451 4.3.0 Not tried"));
+	for (size_t i = 0; i < m->nrcpts && r == IO_OK; i++) {
+		struct mail_rcpt *to = &m->rcpts[i];
+
+		sbuf_reset(&b);
+		sbuf_addf(&b, "%u %s %s %s", to->index, to->stage,
+		    *host == '\0' ? "-" : host,
+		    to->text == NULL ? "451 4.3.0 Out of memory" : to->text);
+		r = chan_send(c, tag_of(to->verdict), sbuf_span(&b), deadline);
+	}
+	sbuf_free(&b);
+	return r == IO_OK ? chan_flush(c, deadline) : r;
+}
+
+void
+mail_close(struct mail *m)
+{
+	if (m->file.fd != -1)
+		(void)close(m->file.fd);
+	m->file.fd = -1;
+	queuefile_close(&m->file);
+	for (size_t i = 0; i < m->nrcpts; i++)
+		free(m->rcpts[i].text);
+	m->nrcpts = 0;
+	free(m->memory);
+	m->memory = NULL;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: ISC */
+/* smtpd-remote: carries mail to the servers of one destination. */
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "client.h"
+#include "confine.h"
+#include "program.h"
+#include "serve.h"
+#include "target.h"
+
+#define LIMIT 10000		/* smtpd-send counts; this is a backstop */
+#define DESTINATION_MS 60000
+#define DNS_MS 60000		/* one look-up with all its retries */
+
+struct remote {
+	struct conf conf;
+	struct destination to;
+	struct dns_resolver dns;
+	struct client client;
+	struct targets targets;
+	struct client_failure worst;	/* of the hosts that were tried */
+	char worst_text[MAIL_TEXT];
+	char worst_host[CLIENT_HOST];
+	bool loop;			/* one of them was this host */
+};
+
+static struct remote remote;
+static struct chan chan;
+static struct mail mail;
+static char destination[1024];
+
+static instant
+dns_deadline(void)
+{
+	instant t = clock_in(DNS_MS);
+
+	return t < remote.client.deadline ? t : remote.client.deadline;
+}
+
+/* A temporary failure outweighs a permanent one: that host may be back. */
+static void
+note_failure(const struct client_failure *why)
+{
+	struct client_failure *w = &remote.worst;
+	size_t n = why->text.n < MAIL_TEXT ? why->text.n : MAIL_TEXT;
+
+	if (why->ourselves) {
+		remote.loop = true;
+		return;
+	}
+	if (w->verdict == MAIL_DEFERRED && why->verdict == MAIL_FAILED)
+		return;
+	*w = *why;
+	memcpy(remote.worst_text, why->text.p, n);
+	w->text = span_of(remote.worst_text, n);
+	memcpy(remote.worst_host, remote.client.host, CLIENT_HOST);
+}
+
+static void
+note_target(struct target_failure f)
+{
+	struct client_failure why = { .verdict = f.verdict, .stage = "dns",
+		.text = span_str(f.text) };
+
+	remote.client.host[0] = '\0';
+	note_failure(&why);
+}
+
+static bool
+try_host(const char *name)
+{
+	bool guard = remote.to.mx &&
+	    strcmp(remote.conf.mx_loopback, "refuse") == 0;
+	struct ip ip[TARGET_ADDRESSES];
+	struct client_failure why;
+	struct target_failure f;
+	size_t n;
+
+	f = target_addresses(&remote.to, &remote.dns, span_str(name),
+	    dns_deadline(), ip, &n);
+	if (f.verdict != MAIL_OPEN) {
+		note_target(f);
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (client_open(&remote.client, name, &ip[i], remote.to.port,
+		    guard, &why))
+			return true;
+		note_failure(&why);
+		if (clock_left(remote.client.deadline) == 0)
+			return false;
+	}
+	return false;
+}
+
+/* Connects to the first host that takes us. */
+static bool
+connect_any(void)
+{
+	struct target_failure f;
+
+	remote.worst = (struct client_failure){ .verdict = MAIL_OPEN };
+	remote.loop = false;
+	f = target_hosts(&remote.to, &remote.dns, remote.conf.hostname,
+	    dns_deadline(), &remote.targets);
+	if (f.verdict != MAIL_OPEN) {
+		note_target(f);
+		return false;
+	}
+	for (size_t i = 0; i < remote.targets.n; i++) {
+		if (try_host(remote.targets.hosts[i].name))
+			return true;
+		if (clock_left(remote.client.deadline) == 0)
+			break;
+	}
+	return false;
+}
+
+static void
+decide_unreached(void)
+{
+	const struct client_failure *w = &remote.worst;
+
+	if (w->verdict == MAIL_OPEN && remote.loop)
+		mail_decide_all(&mail, MAIL_FAILED, "connect", SPAN("554 "
+		    "5.4.6 The mail exchanger is this host itself"));
+	else if (w->verdict == MAIL_OPEN)
+		mail_decide_all(&mail, MAIL_DEFERRED, "connect",
+		    SPAN("451 4.4.1 No host could be tried in time"));
+	else
+		mail_decide_all(&mail, w->verdict, w->stage, w->text);
+	memcpy(remote.client.host, remote.worst_host, CLIENT_HOST);
+}
+
+static void
+deliver(void)
+{
+	struct client *c = &remote.client;
+
+	c->deadline = clock_in(remote.conf.remote_timeout * 1000);
+	if (c->fd != -1 && client_transaction(c, &mail))
+		return;
+	remote.worst_host[0] = '\0';
+	if (!connect_any())
+		decide_unreached();
+	else if (!client_transaction(c, &mail))
+		mail_decide_all(&mail, MAIL_DEFERRED, "mail",
+		    SPAN("451 4.4.2 The server closed the connection"));
+}
+
+static void
+take_destination(void)
+{
+	struct frame f;
+
+	switch (chan_recv(&chan, &f, clock_in(DESTINATION_MS))) {
+	case IO_OK:
+		break;
+	case IO_EOF:
+		exit(EXIT_OK);
+	case IO_TIMEOUT:
+	case IO_ERROR:
+		die_sys(EXIT_TEMP, "no destination");
+	}
+	if (f.tag != 'U' || f.payload.n >= sizeof(destination))
+		die(EXIT_TEMP, "not a destination");
+	memcpy(destination, f.payload.p, f.payload.n);
+	if (!destination_parse(span_of(destination, f.payload.n),
+	    (uint16_t)remote.conf.smtp_port, &remote.to))
+		die(EXIT_TEMP, "malformed destination");
+}
+
+/* Sockets stay; files, programs and other processes go. */
+static void
+give_up_the_rest(void)
+{
+	static const int calls[] = {
+		SYS_read, SYS_write, SYS_writev, SYS_readv, SYS_pread64,
+		SYS_poll, SYS_ppoll, SYS_close, SYS_fcntl, SYS_fstat,
+		SYS_newfstatat, SYS_socket, SYS_connect, SYS_bind,
+		SYS_getsockname, SYS_getpeername, SYS_getsockopt,
+		SYS_setsockopt, SYS_sendto, SYS_sendmsg, SYS_recvfrom,
+		SYS_recvmsg, SYS_shutdown, SYS_clock_gettime, SYS_time,
+		SYS_gettimeofday, SYS_getpid, SYS_getrandom, SYS_brk, SYS_mmap,
+		SYS_munmap, SYS_mremap, SYS_madvise, SYS_futex,
+		SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_restart_syscall,
+		SYS_exit, SYS_exit_group, SYS_gettid, SYS_tgkill,
+	};
+	const struct confine c = { .calls = calls, .ncalls = nitems(calls) };
+
+	if (!confine(&c, &remote.conf))
+		die_sys(EXIT_TEMP, "cannot confine itself");
+}
+
+int
+main(int argc, char *argv[])
+{
+	enum io r;
+
+	if (program_start(argc, argv, &remote.conf, PROGRAM_UNPRIVILEGED, "")
+	    != argc)
+		die(EXIT_PERM, "takes no operands");
+	serve(argv, SERVE_AT_FIRST_BYTE, LIMIT);
+	if (!dns_open_resolver(&remote.dns, remote.conf.resolver))
+		die_sys(EXIT_TEMP, "cannot open the resolver");
+	give_up_the_rest();
+	chan_init(&chan, 0, 1);
+	client_init(&remote.client, &remote.conf);
+	take_destination();
+	while ((r = mail_receive(&mail, &chan)) == IO_OK) {
+		deliver();
+		r = mail_answer(&mail, &chan, remote.client.host);
+		mail_close(&mail);
+		if (r != IO_OK)
+			break;
+	}
+	client_quit(&remote.client);
+	if (r == IO_ERROR)
+		die_sys(EXIT_TEMP, "the conversation broke off");
+	return EXIT_OK;
+}
