@@ -10,8 +10,6 @@ is_v4(struct span s)
 	struct span snum;
 
 	for (int i = 0; i < 4; i++) {
-		if (i > 0 && s.n == 0)
-			return false;
 		snum = i < 3 ? span_cut(&s, '.') : s;
 		if (snum.n > 3 || !span_u32(snum, 255, &number))
 			return false;
