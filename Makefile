@@ -61,7 +61,7 @@ COMMON_MAINS = common/smtpd-listen.c common/smtpd-conf.c
 COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 
 STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
-                   smtpd-local smtpd-listen smtpd-conf
+                   smtpd-local smtpd-bounce smtpd-listen smtpd-conf
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
 # Static as well, with glibc, which Debian's libraries are built for.
 LIBRARY_PROGRAMS = smtpd-remote
@@ -90,6 +90,7 @@ smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
                     smtpd-local/journal.c
 smtpd-remote_SRC  = $(wildcard smtpd-send/remote/*.c) $(wildcard common/dns/*.c)
 $(B)/smtpd-remote: LDLIBS += -ludns
+smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c
 
