@@ -187,14 +187,34 @@ take_recipient(struct submission *s, const struct frame *f)
 }
 
 static void
-note_field(struct submission *s)
+note_field(struct submission *s, const struct header *h)
 {
-	struct span name = header_name(&s->header);
+	struct span name = header_name(h);
 
 	s->has_date = s->has_date || span_ieq(name, SPAN("Date"));
 	s->has_from = s->has_from || span_ieq(name, SPAN("From"));
 	s->has_message_id = s->has_message_id ||
 	    span_ieq(name, SPAN("Message-ID"));
+}
+
+/* A filter before us may have added what we would add. */
+static void
+take_fields(struct submission *s, const struct frame *f)
+{
+	struct span in = f->payload;
+	enum header_event e;
+	struct header h;
+	size_t used;
+
+	pass(s, f->tag, in);
+	header_init(&h);
+	while ((e = header_push(&h, in, &used)) == HEADER_FIELD) {
+		note_field(s, &h);
+		in = span_skip(in, used);
+	}
+	if (e == HEADER_MORE && header_finish(&h) == HEADER_FIELD)
+		note_field(s, &h);
+	header_free(&h);
 }
 
 /* Passes one field as an H frame, and frees it. */
@@ -288,7 +308,7 @@ take_body(struct submission *s, const struct frame *f)
 		hold(s, span_of(in.p, used));
 		in = span_skip(in, used);
 		if (e == HEADER_FIELD)
-			note_field(s);
+			note_field(s, &s->header);
 		else if (e == HEADER_END)
 			end_header(s, true, s->header.field.len);
 	}
@@ -304,7 +324,7 @@ end_message(struct submission *s)
 
 	if (s->stage == SUBMISSION_HEADER) {
 		while (header_finish(&s->header) == HEADER_FIELD)
-			note_field(s);
+			note_field(s, &s->header);
 		text = s->header.field.len;
 		end_header(s, text > 0, text);
 	}
@@ -352,6 +372,9 @@ submission_take(struct submission *s, const struct frame *f, instant deadline)
 		return take_sender(s, f, deadline);
 	case 'R':
 		take_recipient(s, f);
+		break;
+	case 'H':
+		take_fields(s, f);
 		break;
 	case 'B':
 		take_body(s, f);

@@ -420,17 +420,16 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 
 @test "queue: serves a listening socket, a process for each conversation" {
 	sock=$BATS_TEST_TMPDIR/s
-	as_user bash -c 'echo $$ >"$0"; exec "$@"' "$BATS_TEST_TMPDIR/pid" \
-		"$SMTPD_BIN/smtpd-listen" "$sock" "$SMTPD_BIN/smtpd-queue" \
+	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" "$sock" "$SMTPD_BIN/smtpd-queue" \
 		-c "$CONF" in 3>&- 2>"$BATS_TEST_TMPDIR/log" &
-	listener=$!
+	echo $! >"$BATS_TEST_TMPDIR/pid"
 	wait_for test -S "$sock"
 	run -0 as_user python3 "$SMTPD_TOP/tests/tools/inject.py" \
 		"${MAIL[@]}" "@$sock"
 	run -0 as_user python3 "$SMTPD_TOP/tests/tools/inject.py" \
 		"${MAIL[@]}" "@$sock"
 	kill "$(<"$BATS_TEST_TMPDIR/pid")"
-	wait "$listener"
+	wait "$(<"$BATS_TEST_TMPDIR/pid")"
 	[[ $(queued | wc -l) -eq 2 ]]
 }
 

@@ -49,3 +49,8 @@ nothing_queued() {
 		return 1
 	}
 }
+
+# Makes as_user another user; root's tests only.
+become() {
+	AS_USER=(setpriv "--reuid=$1" "--regid=$1" --clear-groups --)
+}
