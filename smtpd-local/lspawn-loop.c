@@ -16,7 +16,7 @@
 #include "startup.h"
 
 #define REQUEST_MS 10000
-#define KILL_MARGIN_MS 30000
+#define KILL_MARGIN_S 30
 #define PLACES_MORE 80 /* beside two schedulers': their slow deliveries */
 
 enum { POLL_SIGNALS, POLL_LISTENER, POLL_PLACES };
@@ -40,6 +40,16 @@ running(const struct spawner *s, uid_t uid)
 		n += s->places[i].state == PLACE_RUNNING &&
 		     s->places[i].uid == uid;
 	return n;
+}
+
+/*
+ * smtpd-local ends by itself after local_timeout, between two messages: the
+ * last of them gets as long again, at most KILL_MARGIN_S.
+ */
+static uint64_t
+kill_after(uint64_t timeout)
+{
+	return timeout + (timeout < KILL_MARGIN_S ? timeout : KILL_MARGIN_S);
 }
 
 /* Looks the user up, also a second time when he had to wait. */
@@ -72,7 +82,7 @@ start_delivery(struct spawner *s, struct place *p)
 		return;
 	}
 	p->state = PLACE_RUNNING;
-	p->deadline = clock_in(s->conf->local_timeout * 1000 + KILL_MARGIN_MS);
+	p->deadline = clock_in(kill_after(s->conf->local_timeout) * 1000);
 }
 
 static void

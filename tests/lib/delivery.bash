@@ -19,6 +19,8 @@ configure() {
 		printf '%s\n' 'hostname = mx.example.com' \
 			'local_domains = example.com example.org' \
 			"aliases = $D/aliases" "queue = $D/queue" "$@"
+		# What a program may not do is its death here.
+		[[ -n ${SMTPD_ASAN-} ]] || echo 'confine = kill'
 	} >"$D/conf"
 	[[ -e $D/aliases ]] || echo '# none' >"$D/aliases"
 	chmod 644 "$D/conf" "$D/aliases"
