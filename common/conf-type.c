@@ -236,7 +236,7 @@ conf_setting(struct span name)
 	return NULL;
 }
 
-#define NAME_LONG 40	/* nothing longer is near to any name */
+#define NAME_LONG 40	/* what is longer is near to no name */
 
 static unsigned
 min3(unsigned a, unsigned b, unsigned c)
@@ -246,7 +246,7 @@ min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Levenshtein's distance. */
+/* Levenshtein's distance; b has at most NAME_LONG octets. */
 static unsigned
 distance(struct span a, struct span b)
 {
@@ -260,7 +260,7 @@ distance(struct span a, struct span b)
 		for (unsigned j = 0; j < b.n; j++) {
 			above = row[j + 1];
 			row[j + 1] = min3(above + 1, row[j] + 1,
-			    corner + (ascii_lower(a.p[i]) != b.p[j]));
+			    corner + (a.p[i] != ascii_lower(b.p[j])));
 			corner = above;
 		}
 	}
@@ -276,7 +276,7 @@ conf_nearest(struct span name)
 	if (name.n > NAME_LONG)
 		return NULL;
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
-		d = distance(name, span_str(conf_settings[i].name));
+		d = distance(span_str(conf_settings[i].name), name);
 		if (best == NULL || d < least) {
 			best = &conf_settings[i];
 			least = d;

@@ -195,6 +195,19 @@ refused() {
 	[[ $output == "$(conf -c /dev/null -o hostname=a show)" ]]
 }
 
+@test "conf: the sample says meaning, value and default" {
+	run -0 conf
+	[[ ${lines[0]} == '# Name of this host'* ]]
+	[[ ${lines[2]} == '#hostname =' ]]
+	[[ $output == *$'\n\n# Domains whose mail is delivered here; hostname when empty\n# Value: a domain name, or more with blanks between; may be empty\n#local_domains =\n\n'* ]]
+	[[ $output == *$'\n# Largest message that is accepted\n# Value: a size from 64K to 2147483647 (octets; K, M or G may follow)\n#max_size = 10485760\n\n'* ]]
+	[[ $output == *$'\n# Value: a number from 100 to 1000\n#max_recipients = 100\n\n'* ]]
+	run -0 conf mdoc
+	[[ $output == $'.It Ic hostname\n'*$'\nDefault: empty.\n.It Ic local_domains\n'* ]]
+	[[ $output == *$'\nValue: a network (ADDRESS or ADDRESS/BITS), or more with blanks between; may be empty.\nDefault: empty.\n.It '* ]]
+	[[ $output == *$'.It Ic queue\nThe queue directory.\nValue: an absolute path.\nDefault:\n.Ql /var/lib/smtpd/queue .\n'* ]]
+}
+
 @test "conf: no line of the sample is longer than 80 columns" {
 	run -1 grep -nE '^.{81}' <(conf)
 }

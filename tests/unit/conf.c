@@ -100,6 +100,15 @@ static const struct {
 	  "unknown setting 'queue_lifetme': did you mean 'queue_lifetime'?" },
 	{ "local-domains = a", 1,
 	  "unknown setting 'local-domains': did you mean 'local_domains'?" },
+	{ "ueue = /q", 1, "unknown setting 'ueue': did you mean 'queue'?" },
+	{ "xqueue = /q", 1, "unknown setting 'xqueue': did you mean 'queue'?" },
+	{ "submxxxer = /q", 1,
+	  "unknown setting 'submxxxer': did you mean 'submitter'?" },
+	{ "suxxxxter = /q", 1, "unknown setting 'suxxxxter'" },
+	{ "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx = 1", 1,
+	  "unknown setting 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
+	{ "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx = 1", 1,
+	  "unknown setting 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
 	{ "domain = a", 1, "unknown setting 'domain'" },
 	{ "que ue = /q", 1, "unknown setting 'que ue': did you mean 'queue'?" },
 	/* Values. */
@@ -323,6 +332,8 @@ test_load(void)
 	ok(load_fd(fd, &c, &where) == CONF_BAD && where.line == 0,
 	    "not a larger one");
 	close(fd);
+	ok(conf_load(&c, "/dev/zero", &where) == CONF_BAD && where.line == 0,
+	    "nor what never ends");
 	errno = 0;
 	ok(conf_load(&c, "/nonexistent/x", &where) == CONF_IOERR &&
 	    errno == ENOENT, "a missing file is no wrong file");

@@ -134,6 +134,11 @@ static const struct {
 	  "A=b/6;|From x: y\r\n\r\n" },
 	{ "blank first", " A: b\r\n", "| A: b\r\n" },
 	{ "colon first", "A: b\r\n: c\r\n", "A=b/6;|: c\r\n" },
+	{ "colon first, then another", ":b: c\r\n", "|:b: c\r\n" },
+	{ "blank for a name", " : b\r\n", "| : b\r\n" },
+	{ "control for a name", "\001: b\r\n", "|\001: b\r\n" },
+	{ "DEL in the name", "C\177: d\r\n", "|C\177: d\r\n" },
+	{ "one letter", "A: b\nC\nD: e\n", "A=b/5;|C\nD: e\n" },
 	{ "control in the name", "A: b\r\nC\001: d\r\n",
 	  "A=b/6;|C\001: d\r\n" },
 	{ "8 bits in the name", "A: b\r\nC\xc3\xa9: d\r\n",
@@ -152,6 +157,56 @@ test_cases(void)
 	for (size_t i = 0; i < nitems(cases); i++)
 		ok(same_for_each_cut(span_str(cases[i].text),
 		    span_str(cases[i].want)), "%s", cases[i].name);
+}
+
+/* What one push has taken of a line that is no field, it gives back. */
+static void
+test_given_back(void)
+{
+	const struct span text = SPAN("A: b\r\nno field\r\n");
+	struct header h;
+	size_t used;
+
+	header_init(&h);
+	ok(header_push(&h, text, &used) == HEADER_FIELD && used == 6,
+	    "a field is taken");
+	ok(header_push(&h, span_skip(text, 6), &used) == HEADER_END &&
+	    used == 0 && h.field.len == 0 && h.done && !h.ended,
+	    "a line that is none is not");
+	header_free(&h);
+	header_init(&h);
+	ok(header_push(&h, span_of("no", 2), &used) == HEADER_MORE &&
+	    header_push(&h, span_of(" fi", 3), &used) == HEADER_END &&
+	    used == 0, "nor the rest of it");
+	is_span(sbuf_span(&h.field), SPAN("no"), "what was taken is kept");
+	header_free(&h);
+	header_init(&h);
+	ok(!h.done && header_finish(&h) == HEADER_END && h.done,
+	    "the end of all is the end");
+	header_free(&h);
+}
+
+/* The longest field that is kept whole, and one octet more. */
+static void
+test_limit(void)
+{
+	static char text[HEADER_KEPT + 2];
+	struct header h;
+	size_t used;
+
+	for (size_t more = 0; more < 2; more++) {
+		memset(text, 'x', sizeof(text));
+		memcpy(text, "A:", 2);
+		text[HEADER_KEPT - 1 + more] = '\n';
+		text[HEADER_KEPT + more] = 'B';
+		header_init(&h);
+		ok(header_push(&h, span_of(text, HEADER_KEPT + 1 + more),
+		    &used) == HEADER_FIELD && h.cut == (more == 1) &&
+		    h.length == HEADER_KEPT + more,
+		    "%zu octets are %s", (size_t)h.length,
+		    h.cut ? "cut" : "kept");
+		header_free(&h);
+	}
 }
 
 /* A field of n octets of value, then another one. */
@@ -210,6 +265,8 @@ int
 main(void)
 {
 	test_cases();
+	test_given_back();
+	test_limit();
 	test_long_value();
 	ok(name_is_field(HEADER_KEPT - 1), "the longest name");
 	ok(!name_is_field(HEADER_KEPT), "a name that is too long");

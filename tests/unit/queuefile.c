@@ -163,6 +163,30 @@ test_corrupt(struct span s)
 	sbuf_free(&b);
 }
 
+/* As many frames as are let in, and one more. */
+static void
+test_many_frames(void)
+{
+	static char payload[65528];
+	struct sbuf frames, file;
+
+	memset(payload, 'x', sizeof(payload));
+	sbuf_init(&frames, 8 << 20);
+	sbuf_init(&file, 8 << 20);
+	for (unsigned i = 0; i < QUEUEFILE_FRAMES_MAX / 65536; i++)
+		frame_add(&frames, 'H', span_of(payload, sizeof(payload)));
+	is_num((long long)frames.len, QUEUEFILE_FRAMES_MAX, "4 MiB of frames");
+	build(&file, BODY, frames.s);
+	ok(open_as(sbuf_span(&file), 0400, id) == QUEUEFILE_OK, "are read");
+	frame_add(&frames, 'H', span_of("x", 1));
+	sbuf_reset(&file);
+	build(&file, BODY, frames.s);
+	ok(open_as(sbuf_span(&file), 0400, id) == QUEUEFILE_CORRUPT,
+	    "but no more");
+	sbuf_free(&frames);
+	sbuf_free(&file);
+}
+
 static void
 test_errors(void)
 {
@@ -247,6 +271,7 @@ main(void)
 	test_torn(sbuf_span(&b));
 	test_bits(sbuf_span(&b));
 	test_corrupt(sbuf_span(&b));
+	test_many_frames();
 	test_errors();
 	test_ids();
 	test_crc();
