@@ -30,6 +30,7 @@ struct server {
 	int listener;		/* -1 once SIGTERM has come */
 	int epoll, signals;
 	enum serve_start start;
+	bool tcp;
 	char *const *argv;
 	pid_t *children;
 	unsigned nchildren, limit;
@@ -173,10 +174,15 @@ wait_for_speech(struct server *s, int conn)
 static void
 accept_some(struct server *s)
 {
+	static const int on = 1;
+
 	while (s->resume == 0 && s->nchildren < s->limit) {
 		int conn = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
 
 		if (conn != -1) {
+			if (s->tcp)
+				(void)setsockopt(conn, IPPROTO_TCP,
+				    TCP_NODELAY, &on, sizeof(on));
 			if (s->start == SERVE_AT_ACCEPT)
 				spawn(s, conn);
 			else
@@ -268,7 +274,8 @@ raise_limit(void)
 static void
 set_up(struct server *s)
 {
-	static const int on = 1;
+	struct sockaddr sa;
+	socklen_t n = sizeof(sa);
 	sigset_t set;
 
 	raise_limit();
@@ -284,9 +291,8 @@ set_up(struct server *s)
 		die_sys(EXIT_TEMP, "cannot listen");
 	watch(s, EPOLL_CTL_ADD, s->signals, EPOLLIN);
 	watch(s, EPOLL_CTL_ADD, s->listener, EPOLLIN);
-	/* Accepted sockets inherit it; on a UNIX socket it fails, rightly. */
-	(void)setsockopt(s->listener, IPPROTO_TCP, TCP_NODELAY, &on,
-	    sizeof(on));
+	s->tcp = getsockname(s->listener, &sa, &n) == 0 &&
+	    sa.sa_family != AF_UNIX;
 }
 
 void
