@@ -166,8 +166,8 @@ say(struct chan *c, const struct mailbox *m, const struct parcel *p,
 		warn_sys("message %s", p->id);
 	}
 	ok = !text.bad &&
-	     chan_send(c, v->tag, sbuf_span(&text), deadline) == IO_OK &&
-	     chan_flush(c, deadline) == IO_OK;
+	    chan_send(c, v->tag, sbuf_span(&text), deadline) == IO_OK &&
+	    chan_flush(c, deadline) == IO_OK;
 	sbuf_free(&text);
 	return ok;
 }
@@ -253,6 +253,7 @@ give_up_rights(const struct mailbox *m)
 		SYS_mmap,
 		SYS_munmap,
 		SYS_mremap,
+		SYS_madvise,
 		SYS_clock_gettime,
 		SYS_rt_sigreturn,
 		SYS_restart_syscall,
