@@ -68,8 +68,8 @@ taken:
 }
 
 /*
- * The line that began is of the body: what this push has taken of it is
- * given back.
+ * The line that began is of the body: what this push has taken of it, which
+ * is all that it took, is given back (less when there was no memory for it).
  */
 static enum header_event
 not_a_field(struct header *h, size_t *used)
