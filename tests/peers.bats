@@ -42,18 +42,12 @@ message() {
 		'From the start of a line' "$(printf '%0900d' 7)" ''
 }
 
-# The delivered message from its own first field on, without what client and
-# chain put above it.
-without_trace() {
-	sed -n '/^From: sender@example.org/,$p' "$1"
-}
+peer_mail_is_exact() {
+	local file
 
-arrived_exactly() {
-	local box=$1 file
-
-	wait_for has_mail "$(maildir "$box")" 1
-	file=$(only_mail "$(maildir "$box")")
-	diff <(message) <(without_trace "$file")
+	wait_for has_mail "$(maildir "$1")" 1
+	file=$(only_mail "$(maildir "$1")")
+	arrived_exactly "$BATS_TEST_TMPDIR/message" "$file"
 	grep -q '^Return-Path: <sender@example.org>$' "$file"
 }
 
@@ -65,8 +59,8 @@ arrived_exactly() {
 		"$BATS_TEST_DIRNAME/bench/peer" postfix \
 		user@example.com postmaster@example.com \
 		<"$BATS_TEST_TMPDIR/message"
-	arrived_exactly user
-	arrived_exactly postmaster
+	peer_mail_is_exact user
+	peer_mail_is_exact postmaster
 	grep -q 'by bench.test (Postfix' "$(only_mail "$(maildir user)")"
 }
 
@@ -77,8 +71,8 @@ arrived_exactly() {
 		"$BATS_TEST_DIRNAME/bench/peer" exim \
 		user@example.com postmaster@example.com \
 		<"$BATS_TEST_TMPDIR/message"
-	arrived_exactly user
-	arrived_exactly postmaster
+	peer_mail_is_exact user
+	peer_mail_is_exact postmaster
 	grep -q '(Exim 4' "$(only_mail "$(maildir user)")"
 }
 

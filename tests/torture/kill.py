@@ -10,9 +10,26 @@ import time
 
 import processes
 
-# Between two kills, in seconds: often enough to hit a second one while what
-# the first one broke is being mended, seldom enough for mail to get through.
-GAPS = (0.002, 0.06)
+# Seconds between two kills, and how many of them hit a service: often enough
+# to strike while what the last one broke is being mended, seldom enough for
+# mail to get through although a service needs a while to come back.
+GAPS = (0.001, 0.04)
+SERVICES = 0.08
+
+
+def victim(chance, directory):
+    """(name, pid) of who dies next, or None when nobody is there.
+
+    First which program, then which of its processes: the many sessions shall
+    not hide the few deliveries.
+    """
+    services, workers = processes.split(directory)
+    if services and chance.random() < SERVICES:
+        return chance.choice(sorted(services.items()))
+    if not workers:
+        return None
+    program = chance.choice(sorted(workers))
+    return program + ' at work', chance.choice(sorted(workers[program]))
 
 
 def main():
@@ -22,23 +39,16 @@ def main():
     last = time.monotonic()
     while killed.total() < kills:
         time.sleep(chance.uniform(*GAPS))
-        # First which program, then which of its processes: the many sessions
-        # shall not hide the one scheduler.
-        by_program = collections.defaultdict(list)
-        for pid, program in processes.of_chain(directory).items():
-            by_program[program].append(pid)
-        if not by_program:
-            if time.monotonic() - last > 30:
-                sys.exit('kill: nothing is left to kill')
-            continue
-        last = time.monotonic()
-        program = chance.choice(sorted(by_program))
+        if time.monotonic() - last > 30:
+            sys.exit('kill: nothing is left to kill')
+        name, pid = victim(chance, directory) or ('', 0)
         try:
-            os.kill(chance.choice(sorted(by_program[program])),
-                    signal.SIGKILL)
+            if pid != 0:
+                os.kill(pid, signal.SIGKILL)
+                killed[name] += 1
+                last = time.monotonic()
         except ProcessLookupError:
-            continue
-        killed[program] += 1
+            pass    # it has ended meanwhile
     print('killed', ', '.join(f'{p} {n}' for p, n in sorted(killed.items())))
 
 

@@ -27,13 +27,14 @@ def command(pid):
         return [b'']
 
 
-def resident(directory):
-    """service -> pid of those that the supervisor itself has started.
+def split(directory):
+    """(service -> pid, program -> [pid]): the services that the supervisor
+    itself has started, and what these have started for one conversation.
 
     A service is called after its program and, for smtpd-queue, its entrance.
     """
     chain = of_chain(directory)
-    found = {}
+    services, workers = {}, {}
     for pid, program in chain.items():
         try:
             with open(f'/proc/{pid}/stat', encoding='ascii') as f:
@@ -41,11 +42,12 @@ def resident(directory):
         except OSError:
             continue
         if parent in chain:
+            workers.setdefault(program, []).append(pid)
             continue
         if program == 'smtpd-queue':
             program += '-' + os.fsdecode(command(pid)[-1])
-        found[program] = pid
-    return found
+        services[program] = pid
+    return services, workers
 
 
 def cost(pid):
