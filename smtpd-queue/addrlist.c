@@ -91,9 +91,9 @@ next_token(struct span *rest, struct span *text)
 /* One element of the list while it is read. */
 struct element {
 	struct sbuf *out;
-	enum { BARE, INSIDE, AFTER } at;	/* of <...> */
+	enum { BARE, INSIDE, AFTER } at; /* of <...> */
 	bool after_word;
-	bool phrase;		/* words side by side: no address, a name */
+	bool phrase; /* words side by side: no address, a name */
 };
 
 static void
@@ -160,7 +160,7 @@ take_special(struct addrlist *l, struct element *e, struct span text)
 			return false;
 		e->at = AFTER;
 		return true;
-	default:		/* "." and "@", and "," within a route */
+	default: /* "." and "@", and "," within a route */
 		if (e->at == AFTER)
 			return false;
 		e->after_word = false;

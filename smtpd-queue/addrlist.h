@@ -12,13 +12,13 @@
  */
 struct addrlist {
 	struct span rest;
-	bool in_group;		/* between ":" and ";" */
+	bool in_group; /* between ":" and ";" */
 };
 
 enum addrlist_event {
 	ADDRLIST_END,
-	ADDRLIST_ADDRESS,	/* one is in the sbuf */
-	ADDRLIST_BAD,		/* no address-list; do not go on */
+	ADDRLIST_ADDRESS, /* one is in the sbuf */
+	ADDRLIST_BAD,     /* no address-list; do not go on */
 };
 
 void addrlist_init(struct addrlist *, struct span list);

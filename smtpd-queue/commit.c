@@ -22,7 +22,7 @@
 
 #include "log.h"
 
-#define MIN_INODES 1000		/* free ones, wherever min_free is checked */
+#define MIN_INODES 1000 /* free ones, wherever min_free is checked */
 
 /* A datagram socket that leads to smtpd-send, or -1: it looks every 2 s. */
 static int
@@ -217,9 +217,8 @@ commit_add(struct commit *c, struct span s)
 	c->file.body_crc = crc32c(c->file.body_crc, s.p, s.n);
 	c->file.body_len += s.n;
 	if (s.n > sizeof(c->buf) - c->len) {
-		struct iovec v[] = {
-			iovec_of(span_of(c->buf, c->len)), iovec_of(s)
-		};
+		struct iovec v[] = { iovec_of(span_of(c->buf, c->len)),
+			iovec_of(s) };
 
 		c->len = 0;
 		return write_all(c->file.fd, v, nitems(v));
@@ -235,10 +234,8 @@ bool
 commit_end(struct commit *c, struct span frames)
 {
 	char footer[QUEUEFILE_FOOTER], shard[sizeof(c->path)];
-	struct iovec v[] = {
-		iovec_of(span_of(c->buf, c->len)), iovec_of(frames),
-		iovec_of(span_of(footer, sizeof(footer)))
-	};
+	struct iovec v[] = { iovec_of(span_of(c->buf, c->len)),
+		iovec_of(frames), iovec_of(span_of(footer, sizeof(footer))) };
 
 	c->file.frames_len = (uint32_t)frames.n;
 	queuefile_footer(footer, &c->file, crc32c(0, frames.p, frames.n));
@@ -253,7 +250,7 @@ commit_end(struct commit *c, struct span frames)
 	 * and comes again: twice. Machine crash: that, or torn, or no file.
 	 */
 	if (fsync(c->file.fd) != 0)
-		return false;	/* never a second try: it may succeed and lie */
+		return false; /* never a second try: it may succeed and lie */
 	/* crash: durable on the file systems above; elsewhere maybe no name */
 	shard_of(c, shard);
 	c->committed = c->one_sync || sync_directory(c->store->dir, shard);

@@ -7,9 +7,9 @@
 #include "queuefile.h"
 
 struct store {
-	int dir;		/* the queue directory */
-	int wakeup;		/* to smtpd-send, or -1: it lists by itself */
-	uint64_t min_free;	/* octets; 0: space and inodes unchecked */
+	int dir;           /* the queue directory */
+	int wakeup;        /* to smtpd-send, or -1: it lists by itself */
+	uint64_t min_free; /* octets; 0: space and inodes unchecked */
 };
 
 /*
@@ -20,12 +20,12 @@ bool store_open(struct store *, const struct conf *) MUST_CHECK;
 
 struct commit {
 	const struct store *store;
-	struct queuefile file;	/* id, lengths and CRCs; fd -1: none open */
-	bool one_sync;		/* the name is durable with the file's fsync */
+	struct queuefile file; /* id, lengths and CRCs; fd -1: none open */
+	bool one_sync;         /* the name is durable with the file's fsync */
 	bool committed;
-	char path[32];		/* "new/<shard>/<id>" */
-	size_t len;		/* octets in buf */
-	char buf[65536];	/* message octets not written yet */
+	char path[32];   /* "new/<shard>/<id>" */
+	size_t len;      /* octets in buf */
+	char buf[65536]; /* message octets not written yet */
 };
 
 void commit_init(struct commit *, const struct store *);

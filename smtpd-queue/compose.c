@@ -4,7 +4,7 @@
 
 #include "clock.h"
 
-#define ENCODED_TEXT 45		/* octets: a 75 octet word holds 15 in hex */
+#define ENCODED_TEXT 45 /* octets: a 75 octet word holds 15 in hex */
 
 void
 compose_date(struct sbuf *b, time_t t)
@@ -24,7 +24,8 @@ compose_message_id(struct sbuf *b, const char *id, const char *host)
 static bool
 is_plain(char c)
 {
-	return ascii_isalnum(c) || memchr(" !#$%&'*+-/=?^_`{|}~", c, 20) != NULL;
+	return ascii_isalnum(c) ||
+	    memchr(" !#$%&'*+-/=?^_`{|}~", c, 20) != NULL;
 }
 
 static bool
@@ -89,7 +90,7 @@ add_name(struct sbuf *b, struct span name)
 
 void
 compose_from(struct sbuf *b, struct span name, const struct address *from,
-	const char *host)
+    const char *host)
 {
 	name = span_trim(name);
 	if (name.n > COMPOSE_NAME_MAX)
@@ -109,10 +110,10 @@ compose_from(struct sbuf *b, struct span name, const struct address *from,
 
 void
 compose_received(struct sbuf *b, uid_t uid, const char *id, const char *host,
-	time_t t)
+    time_t t)
 {
-	sbuf_addf(b, "Received: by %s (smtpd, from uid %lu) id %s;\r\n\t",
-	    host, (unsigned long)uid, id);
+	sbuf_addf(b, "Received: by %s (smtpd, from uid %lu) id %s;\r\n\t", host,
+	    (unsigned long)uid, id);
 	clock_date(b, t);
 	sbuf_adds(b, "\r\n");
 }

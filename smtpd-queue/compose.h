@@ -7,7 +7,7 @@
 
 #include "address.h"
 
-#define COMPOSE_NAME_MAX 200	/* octets of a full name that are used */
+#define COMPOSE_NAME_MAX 200 /* octets of a full name that are used */
 
 /* Each appends one whole field, with its CRLF. */
 void compose_date(struct sbuf *, time_t);
@@ -18,9 +18,9 @@ void compose_message_id(struct sbuf *, const char *id, const char *host);
  * reverse-path; for the null one MAILER-DAEMON at host.
  */
 void compose_from(struct sbuf *, struct span name, const struct address *,
-	const char *host);
+    const char *host);
 
 void compose_received(struct sbuf *, uid_t, const char *id, const char *host,
-	time_t);
+    time_t);
 
 #endif

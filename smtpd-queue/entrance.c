@@ -32,14 +32,14 @@ bool
 entrance_believes(enum entrance e, struct span fact)
 {
 	if (span_eq(fact, SPAN("entrance")))
-		return false;	/* that one is our own word */
-	return e != ENTRANCE_IN || !(span_eq(fact, SPAN("user")) ||
-	    span_eq(fact, SPAN("uid")));
+		return false; /* that one is our own word */
+	return e != ENTRANCE_IN ||
+	    !(span_eq(fact, SPAN("user")) || span_eq(fact, SPAN("uid")));
 }
 
 enum entrance_verdict
 entrance_recipient(enum entrance e, const struct conf *conf,
-	const struct ip *client, const struct envelope_path *to)
+    const struct ip *client, const struct envelope_path *to)
 {
 	const struct address *a = &to->address;
 	bool local;

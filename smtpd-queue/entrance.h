@@ -8,9 +8,9 @@
 #include "envelope.h"
 
 enum entrance {
-	ENTRANCE_IN,		/* strangers, through smtpd-session */
-	ENTRANCE_USER,		/* our users, through smtpd-submit */
-	ENTRANCE_OWN,		/* bounces */
+	ENTRANCE_IN,   /* strangers, through smtpd-session */
+	ENTRANCE_USER, /* our users, through smtpd-submit */
+	ENTRANCE_OWN,  /* bounces */
 };
 
 bool entrance_parse(const char *name, enum entrance *) MUST_CHECK;
@@ -23,8 +23,8 @@ bool entrance_believes(enum entrance, struct span fact) MUST_CHECK;
 
 enum entrance_verdict {
 	ENTRANCE_TAKEN,
-	ENTRANCE_DENIED,	/* 550: no mail for there from this client */
-	ENTRANCE_OTHER_CLASS,	/* 451: local for one of us, not for the other */
+	ENTRANCE_DENIED,      /* 550: no mail for there from this client */
+	ENTRANCE_OTHER_CLASS, /* 451: local for one of us, not for the other */
 };
 
 /*
@@ -32,6 +32,6 @@ enum entrance_verdict {
  * stranger's hand. client: of size 0 when unknown.
  */
 enum entrance_verdict entrance_recipient(enum entrance, const struct conf *,
-	const struct ip *client, const struct envelope_path *) MUST_CHECK;
+    const struct ip *client, const struct envelope_path *) MUST_CHECK;
 
 #endif

@@ -14,7 +14,7 @@ result_of(enum text_event e, const struct sbuf *text)
 	/* A growing string stops at its limit, or for lack of memory. */
 	if (text->bad)
 		return text->max - text->len < 65536 ? LETTER_TOO_BIG :
-		    LETTER_NO_MEMORY;
+						       LETTER_NO_MEMORY;
 	switch (e) {
 	case TEXT_BARE_CR:
 		return LETTER_BARE_CR;
@@ -63,9 +63,15 @@ letter_read(struct sbuf *text, int fd, bool dot_ends)
 
 /* Fields by what they mean here; the Resent- ones have bits of their own. */
 enum field {
-	FIELD_TO = 1, FIELD_CC = 2, FIELD_BCC = 4, FIELD_DATE = 8,
-	FIELD_FROM = 16, FIELD_SENDER = 32, FIELD_ID = 64,
-	FIELD_RESENT = 128, FIELD_NONE = 0
+	FIELD_TO = 1,
+	FIELD_CC = 2,
+	FIELD_BCC = 4,
+	FIELD_DATE = 8,
+	FIELD_FROM = 16,
+	FIELD_SENDER = 32,
+	FIELD_ID = 64,
+	FIELD_RESENT = 128,
+	FIELD_NONE = 0
 };
 
 static unsigned
@@ -75,9 +81,13 @@ field_of(struct span name)
 		const char *name;
 		enum field bit;
 	} names[] = {
-		{ "To", FIELD_TO }, { "Cc", FIELD_CC }, { "Bcc", FIELD_BCC },
-		{ "Date", FIELD_DATE }, { "From", FIELD_FROM },
-		{ "Sender", FIELD_SENDER }, { "Message-ID", FIELD_ID },
+		{ "To", FIELD_TO },
+		{ "Cc", FIELD_CC },
+		{ "Bcc", FIELD_BCC },
+		{ "Date", FIELD_DATE },
+		{ "From", FIELD_FROM },
+		{ "Sender", FIELD_SENDER },
+		{ "Message-ID", FIELD_ID },
 	};
 	struct span resent = SPAN("Resent-");
 	bool is_resent = span_istarts(name, resent);
@@ -108,7 +118,7 @@ next_field(struct fields *f, const struct sbuf *text, struct span *raw)
 		size_t used = 0;
 
 		e = in.n > 0 ? header_push(&f->header, in, &used) :
-		    header_finish(&f->header);
+			       header_finish(&f->header);
 		f->at += used;
 	} while (e == HEADER_MORE);
 	if (e == HEADER_END)
@@ -138,9 +148,9 @@ is_resent(const struct sbuf *text)
 }
 
 struct choice {
-	bool resent;		/* there are Resent- recipients */
+	bool resent; /* there are Resent- recipients */
 	bool block_over;
-	unsigned seen;		/* Resent- fields of the first block */
+	unsigned seen; /* Resent- fields of the first block */
 };
 
 /*
@@ -177,8 +187,8 @@ letter_recipients(struct sbuf *text, struct recipients *to)
 		unsigned field = field_of(header_name(&f.header));
 
 		if (is_chosen(&c, field))
-			r = recipients_add(to, span_skip(raw,
-			    span_find(raw, ':') + 1));
+			r = recipients_add(to,
+			    span_skip(raw, span_find(raw, ':') + 1));
 		end = f.at;
 		if ((field & FIELD_BCC) == 0) {
 			memmove(text->s + kept, raw.p, raw.n);

@@ -11,7 +11,7 @@ enum letter_result {
 	LETTER_NUL,
 	LETTER_TOO_BIG,
 	LETTER_NO_MEMORY,
-	LETTER_IOERR,		/* errno says */
+	LETTER_IOERR, /* errno says */
 };
 
 /*
@@ -20,14 +20,14 @@ enum letter_result {
  * sent: a program may take hours to write its mail, and whether it can be
  * sent shows only at its end.
  */
-enum letter_result letter_read(struct sbuf *text, int fd, bool dot_ends)
-	MUST_CHECK;
+enum letter_result letter_read(struct sbuf *text, int fd,
+    bool dot_ends) MUST_CHECK;
 
 /*
  * Takes the recipients out of To, Cc and Bcc (if there are any Resent- ones:
  * out of those of the first block), and the Bcc fields out of the message.
  */
 enum recipients_result letter_recipients(struct sbuf *text,
-	struct recipients *) MUST_CHECK;
+    struct recipients *) MUST_CHECK;
 
 #endif

@@ -13,12 +13,13 @@
 
 #include "envelope.h"
 #include "queuefile.h"
+#include "status.h"
 
-#define MESSAGES_MAX 10000000	/* that can be sorted */
+#define MESSAGES_MAX 10000000 /* that can be sorted */
 
 struct listing {
-	int dir;		/* the queue directory */
-	struct sbuf ids;	/* QUEUE_ID_SIZE each: the id, and 'n' or 'm' */
+	int dir;         /* the queue directory */
+	struct sbuf ids; /* QUEUE_ID_SIZE each: the id, and 'n' or 'm' */
 	uint64_t messages, octets;
 };
 
@@ -38,8 +39,7 @@ become_owner(int dir)
 	}
 	return setgroups(0, NULL) == 0 &&
 	    setresgid(st.st_gid, st.st_gid, st.st_gid) == 0 &&
-	    setresuid(st.st_uid, st.st_uid, st.st_uid) == 0 &&
-	    setuid(0) != 0;
+	    setresuid(st.st_uid, st.st_uid, st.st_uid) == 0 && setuid(0) != 0;
 }
 
 /* Collects the ids of new/<shard> or msg/<shard>; none if there is none. */
@@ -111,34 +111,76 @@ print_date(const char *id)
 }
 
 static void
-print_envelope(const struct queuefile *q)
+print_recipient(struct span path, struct span reply)
+{
+	(void)printf("%57s", "");
+	print_text(path);
+	if (reply.n > 0) {
+		(void)printf("\n%59s(", "");
+		print_text(reply);
+		(void)putchar(')');
+	}
+	(void)putchar('\n');
+}
+
+static void
+print_envelope(const struct queuefile *q, const struct status *s)
 {
 	struct envelope_path path;
+	struct span reply;
 	struct frame f;
+	uint32_t origin = 0;
 	size_t pos = 0;
 
 	while (queuefile_next(q, &pos, &f)) {
 		if (f.tag == 'S' && envelope_sender(f.payload, &path)) {
 			print_text(path.path);
 			(void)putchar('\n');
-		} else if (f.tag == 'R' &&
-		    envelope_recipient(f.payload, &path)) {
-			(void)printf("%57s", "");
-			print_text(path.path);
-			(void)putchar('\n');
 		}
+		if (f.tag != 'R')
+			continue;
+		if (status_waits(s, origin++, &reply) &&
+		    envelope_recipient(f.payload, &path))
+			print_recipient(path.path, reply);
 	}
 	(void)putchar('\n');
+}
+
+/* What its log says; without one, nothing has been done. */
+static void
+read_status(struct listing *l, const struct queuefile *q, struct status *s)
+{
+	struct sbuf path;
+	int fd;
+
+	sbuf_init(&path, 64);
+	queue_path(&path, "msg", q->id);
+	sbuf_adds(&path, ".log");
+	fd = openat(l->dir, path.s, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	sbuf_free(&path);
+	if (fd == -1)
+		return;
+	status_read(s, fd, q);
+	(void)close(fd);
 }
 
 static void
 print_message(struct listing *l, const struct queuefile *q, bool tried)
 {
-	(void)printf("%s%c %9llu  ", q->id, tried ? ' ' : '*',
+	struct status s;
+
+	status_init(&s);
+	if (tried)
+		read_status(l, q, &s);
+	(void)printf("%s%c %9llu  ", q->id,
+	    !tried     ? '*' :
+		s.held ? '!' :
+			 ' ',
 	    (unsigned long long)q->body_len);
 	print_date(q->id);
 	(void)printf("  ");
-	print_envelope(q);
+	print_envelope(q, &s);
+	status_free(&s);
 	l->messages++;
 	l->octets += q->body_len;
 }

@@ -7,8 +7,8 @@
 
 enum mailq_result {
 	MAILQ_OK,
-	MAILQ_FORBIDDEN,	/* the caller may not read the queue */
-	MAILQ_FAILED,		/* errno says why */
+	MAILQ_FORBIDDEN, /* the caller may not read the queue */
+	MAILQ_FAILED,    /* errno says why */
 };
 
 /*

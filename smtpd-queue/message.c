@@ -9,7 +9,7 @@
 
 void
 message_init(struct message *m, const struct conf *conf, enum entrance e,
-	const struct store *store)
+    const struct store *store)
 {
 	m->conf = conf;
 	m->entrance = e;
@@ -101,8 +101,8 @@ take_fact(struct message *m, const struct frame *f, int peer)
 {
 	struct span name, value;
 
-	if (m->stage > MESSAGE_FACTS || !envelope_fact(f->payload, &name,
-	    &value)) {
+	if (m->stage > MESSAGE_FACTS ||
+	    !envelope_fact(f->payload, &name, &value)) {
 		malformed(m);
 		return;
 	}
@@ -280,9 +280,8 @@ log_fact(struct logline *l, const struct message *m, const char *name)
 void
 message_done(struct message *m, const struct verdict *v)
 {
-	static const char *const known[] = {
-		"helo", "protocol", "uid", "user"
-	};
+	static const char *const known[] = { "helo", "protocol", "uid",
+		"user" };
 	struct logline l;
 	char ip[IP_TEXT];
 

@@ -8,15 +8,15 @@
 #include "frame.h"
 
 enum message_stage {
-	MESSAGE_NONE,		/* before its first frame */
-	MESSAGE_FACTS,		/* C frames */
-	MESSAGE_ENVELOPE,	/* after S: recipients, headers */
-	MESSAGE_BODY,		/* after the first B */
+	MESSAGE_NONE,     /* before its first frame */
+	MESSAGE_FACTS,    /* C frames */
+	MESSAGE_ENVELOPE, /* after S: recipients, headers */
+	MESSAGE_BODY,     /* after the first B */
 };
 
 /* The final word, as far as it is known: a whole SMTP reply, or none yet. */
 struct verdict {
-	char tag;		/* K, Z, X, or 0 */
+	char tag; /* K, Z, X, or 0 */
 	const char *text;
 };
 
@@ -24,16 +24,16 @@ struct message {
 	const struct conf *conf;
 	enum entrance entrance;
 	enum message_stage stage;
-	struct verdict refusal;	/* the first; what follows is discarded */
+	struct verdict refusal; /* the first; what follows is discarded */
 	char id[QUEUE_ID_SIZE];
-	struct ip client;	/* of the descriptor that came; or size 0 */
+	struct ip client; /* of the descriptor that came; or size 0 */
 	unsigned recipients;
-	struct sbuf frames;	/* as the file will hold them */
+	struct sbuf frames; /* as the file will hold them */
 	struct commit commit;
 };
 
 void message_init(struct message *, const struct conf *, enum entrance,
-	const struct store *);
+    const struct store *);
 
 /*
  * Takes one frame, but E and A; a failure is kept in refusal. peer: a

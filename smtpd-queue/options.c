@@ -10,7 +10,7 @@
 /* Accepted for the sake of old callers, and without effect here. */
 #define IGNORED "GUmnx"
 #define IGNORED_WITH_WORD "ADLNORVXehp"
-#define IGNORED_WITH_TAIL "d"	/* its value only ever in the same word */
+#define IGNORED_WITH_TAIL "d" /* its value only ever in the same word */
 
 static bool
 among(const char *letters, char c)
@@ -106,7 +106,7 @@ with_word(struct options *o, char c, char *value)
 		hand_on(o, option, value);
 		return NULL;
 	default:
-		return NULL;	/* IGNORED_WITH_WORD */
+		return NULL; /* IGNORED_WITH_WORD */
 	}
 }
 
@@ -148,7 +148,7 @@ take_word(struct options *o, char **words[])
 			char *value = p[1] != '\0' ? p + 1 : *++*words;
 
 			return value == NULL ? "it lacks its value" :
-			    with_word(o, *p, value);
+					       with_word(o, *p, value);
 		}
 		why = alone(o, *p);
 		if (why != NULL)
@@ -159,7 +159,7 @@ take_word(struct options *o, char **words[])
 
 bool
 options_parse(struct options *o, int argc, char *argv[], const char **why,
-	const char **what)
+    const char **what)
 {
 	char **words = argv + 1;
 
@@ -176,7 +176,7 @@ options_parse(struct options *o, int argc, char *argv[], const char **why,
 	if (strcmp(base_name(argv[0]), "newaliases") == 0)
 		o->mode = OPTIONS_NOTHING;
 	for (; *words != NULL && **words == '-' && (*words)[1] != '\0';
-	    words++) {
+	     words++) {
 		*what = *words;
 		if (strcmp(*words, "--") == 0) {
 			words++;

@@ -57,8 +57,11 @@ say_envelope(struct line *l, const struct post *p)
 	while ((to = recipients_next(&rest)).n > 0) {
 		size_t at = span_rfind(to, '@');
 
-		sbuf_adds(&l->payload, conf_has_domain(l->conf->local_domains,
-		    span_skip(to, at + 1)) ? "local <" : "remote <");
+		sbuf_adds(&l->payload,
+		    conf_has_domain(l->conf->local_domains,
+			span_skip(to, at + 1)) ?
+			"local <" :
+			"remote <");
 		sbuf_addspan(&l->payload, to);
 		sbuf_putc(&l->payload, '>');
 		say_payload(l, 'R');
@@ -70,7 +73,7 @@ say_text(struct line *l, struct span text)
 {
 	while (text.n > 0) {
 		size_t n = text.n < FRAME_PAYLOAD_MAX ? text.n :
-		    FRAME_PAYLOAD_MAX;
+							FRAME_PAYLOAD_MAX;
 
 		say(l, 'B', span_of(text.p, n));
 		text = span_skip(text, n);
@@ -102,7 +105,7 @@ hear(struct line *l, struct sbuf *answer)
 
 enum post_result
 post_send(const struct post *p, int fd, const struct conf *conf,
-	struct sbuf *answer)
+    struct sbuf *answer)
 {
 	struct line l = { .conf = conf, .ok = true };
 	enum post_result r = POST_LOST;
@@ -114,8 +117,8 @@ post_send(const struct post *p, int fd, const struct conf *conf,
 	say_text(&l, p->text);
 	say(&l, 'E', SPAN(""));
 	if (l.ok)
-		l.ok = chan_flush(&chan, clock_in(conf->helper_timeout *
-		    1000)) == IO_OK;
+		l.ok = chan_flush(&chan,
+			   clock_in(conf->helper_timeout * 1000)) == IO_OK;
 	/* Who cannot be written to any more may have said why before. */
 	if (l.ok || errno == EPIPE || errno == ECONNRESET)
 		r = hear(&l, answer);

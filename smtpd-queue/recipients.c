@@ -6,7 +6,7 @@
 #include "addrlist.h"
 #include "queuefile.h"
 
-#define ONE_MAX 1024		/* more than any address has */
+#define ONE_MAX 1024 /* more than any address has */
 #define ALL_MAX (QUEUE_RCPTS_MAX * (ADDRESS_PATH_MAX + 1))
 
 void
@@ -74,7 +74,8 @@ bad(struct recipients *r, struct span list, struct span rest)
 
 	/* What was read of it so far: it ends in the fault, or behind it. */
 	from.n = (size_t)(rest.p - from.p) < from.n ?
-	    (size_t)(rest.p - from.p) : from.n;
+	    (size_t)(rest.p - from.p) :
+	    from.n;
 	if (from.n > ONE_MAX / 8)
 		from = span_skip(from, from.n - ONE_MAX / 8);
 	sbuf_reset(&r->bad);

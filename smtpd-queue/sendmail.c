@@ -22,7 +22,7 @@
 #endif
 
 _Noreturn static void fail(int code, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 
 /* To whoever ran us: not a log, so it may hold what he himself wrote. */
 static void
@@ -64,8 +64,9 @@ static char *
 full_name(const struct options *o, const struct passwd *pw)
 {
 	const char *gecos = pw == NULL || pw->pw_gecos == NULL ? "" :
-	    pw->pw_gecos;
-	struct span s = o->name != NULL ? span_str(o->name) :
+								 pw->pw_gecos;
+	struct span s = o->name != NULL ?
+	    span_str(o->name) :
 	    span_of(gecos, span_find(span_str(gecos), ','));
 	char *name = strndup(s.p, s.n);
 
@@ -94,7 +95,7 @@ check(enum recipients_result r, const struct recipients *to, const char *where)
 /* The reverse-path without its brackets; empty for <>. */
 static struct span
 sender(const struct options *o, const struct conf *conf,
-	const struct passwd *pw)
+    const struct passwd *pw)
 {
 	static struct recipients from;
 	const char *who = o->sender;
@@ -124,8 +125,10 @@ read_letter(struct sbuf *text, const struct options *o)
 	case LETTER_NUL:
 		fail(EX_DATAERR, "a NUL cannot be mailed");
 	case LETTER_TOO_BIG:
-		fail(EX_DATAERR, "the message is larger than max_size, "
-		    "%zu octets", text->max);
+		fail(EX_DATAERR,
+		    "the message is larger than max_size, "
+		    "%zu octets",
+		    text->max);
 	case LETTER_NO_MEMORY:
 		fail(EX_TEMPFAIL, "out of memory");
 	case LETTER_IOERR:
@@ -164,8 +167,7 @@ deliver(const struct post *p, const struct conf *conf, bool verbose)
 	case POST_LATER:
 		fail(EX_TEMPFAIL, "not queued: %s", answer.s);
 	case POST_REFUSED:
-		fail(exit_code_of(sbuf_span(&answer)), "refused: %s",
-		    answer.s);
+		fail(exit_code_of(sbuf_span(&answer)), "refused: %s", answer.s);
 	case POST_LOST:
 		fail(EX_TEMPFAIL, "not queued: '%s' gave no answer%s%s",
 		    conf->submitter, errno == 0 ? "" : ": ",
@@ -241,8 +243,10 @@ list_queue(const struct conf *conf)
 	case MAILQ_OK:
 		break;
 	case MAILQ_FORBIDDEN:
-		fail(EX_NOPERM, "only the owner of '%s' and root may see the "
-		    "queue", conf->queue);
+		fail(EX_NOPERM,
+		    "only the owner of '%s' and root may see the "
+		    "queue",
+		    conf->queue);
 	case MAILQ_FAILED:
 		fail(EX_TEMPFAIL, "cannot list '%s': %s", conf->queue,
 		    strerror(errno));

@@ -1,53 +1,32 @@
 /* SPDX-License-Identifier: ISC */
 /* The injector: takes messages in frames, commits each to the queue. */
-#include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "confine.h"
+#include "conversation.h"
 #include "message.h"
 #include "program.h"
 #include "serve.h"
 
-#define MARGIN 60		/* seconds, over what a session may wait */
-#define SPARE 64		/* conversations beside those of sessions */
+#define SPARE 64 /* conversations beside those of sessions */
 
 /* Too large for a stack; touched only as far as used. */
 static struct chan chan;
 static struct message message;
 
 /* All it ever calls from the first frame on. */
-static const int calls[] = {
-	SYS_recvmsg, SYS_sendmsg, SYS_writev, SYS_openat, SYS_flock,
-	SYS_fchmod, SYS_fsync, SYS_close, SYS_fstatfs, SYS_getrandom,
+static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_writev, SYS_openat,
+	SYS_flock, SYS_fchmod, SYS_fsync, SYS_close, SYS_fstatfs, SYS_getrandom,
 	SYS_write, SYS_read, SYS_sendto, SYS_unlinkat, SYS_mkdirat,
 	SYS_getpeername, SYS_getsockopt, SYS_ppoll,
 #ifdef SYS_poll
 	SYS_poll,
 #endif
 	SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap,
-	SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn,
-	SYS_restart_syscall, SYS_exit_group,
-};
-
-static void
-leave(int sig)
-{
-	(void)sig;
-	_exit(EXIT_OK);
-}
-
-/* SIGTERM ends us between two messages, never within one. */
-static void
-hold_sigterm(bool hold)
-{
-	sigset_t term;
-
-	sigemptyset(&term);
-	sigaddset(&term, SIGTERM);
-	sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &term, NULL);
-}
+	SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
+	SYS_exit_group };
 
 static void
 give_up_rights(const struct conf *conf)
@@ -55,25 +34,11 @@ give_up_rights(const struct conf *conf)
 	const struct confine_path paths[] = {
 		{ conf->queue, CONFINE_WRITE },
 	};
-	const struct confine keep = {
-		calls, nitems(calls), paths, nitems(paths)
-	};
+	const struct confine keep = { calls, nitems(calls), paths,
+		nitems(paths) };
 
 	if (!confine(&keep, conf))
 		die_sys(EXIT_TEMP, "cannot confine");
-}
-
-/* What waits to be sent goes before we wait, not before. */
-static enum io
-next_frame(struct frame *f, instant deadline)
-{
-	enum io r = chan_next(&chan, f);
-
-	if (r == IO_TIMEOUT)
-		r = chan_flush(&chan, deadline);
-	else
-		return r;
-	return r == IO_OK ? chan_recv(&chan, f, deadline) : r;
 }
 
 /* The descriptor of a client that may relay; any other only takes room. */
@@ -83,15 +48,6 @@ take_peer(const struct frame *f)
 	bool shown = f->tag == 'C' && span_eq(f->payload, SPAN("peer=socket"));
 
 	return shown ? chan_take_fd(&chan) : -1;
-}
-
-static void
-drop_descriptors(void)
-{
-	int fd;
-
-	while ((fd = chan_take_fd(&chan)) != -1)
-		(void)close(fd);
 }
 
 static enum io
@@ -125,39 +81,31 @@ take_frame(const struct frame *f, instant deadline)
 		message_done(&message, &v);
 	}
 	message_reset(&message);
-	drop_descriptors();
-	hold_sigterm(false);
+	conversation_drop_fds(&chan);
+	conversation_hold_term(false);
 	return r;
 }
 
-static enum exitcode
+static int
 converse(const struct conf *conf)
 {
-	uint64_t patience = (conf->command_timeout + conf->data_timeout +
-	    MARGIN) * 1000;
 	struct frame f;
 	enum io r;
 
-	for (;;) {
-		instant deadline = clock_in(patience);
+	do {
+		instant deadline = conversation_deadline(conf);
 
-		r = next_frame(&f, deadline);
+		r = conversation_next(&chan, &f, deadline);
 		if (r != IO_OK)
 			break;
 		if (message.stage == MESSAGE_NONE)
-			hold_sigterm(true);
+			conversation_hold_term(true);
 		r = take_frame(&f, deadline);
-		if (r != IO_OK)
-			break;
-	}
-	if (r == IO_ERROR)
-		warn_sys("conversation ended");
-	else if (r == IO_TIMEOUT)
-		warn("conversation ended: nothing more came");
-	else if (message.stage != MESSAGE_NONE)
+	} while (r == IO_OK);
+	if (r == IO_EOF && message.stage != MESSAGE_NONE)
 		warn("conversation ended before commit");
 	message_reset(&message);
-	return r == IO_EOF ? EXIT_OK : EXIT_TEMP;
+	return conversation_end(r);
 }
 
 int
@@ -173,11 +121,11 @@ main(int argc, char *argv[])
 		die(EXIT_PERM, "give one entrance: in, user or own");
 	serve(argv, SERVE_AT_FIRST_BYTE, (unsigned)conf.max_sessions + SPARE);
 	(void)signal(SIGXFSZ, SIG_IGN);
-	(void)signal(SIGTERM, leave);
+	conversation_catch_term();
 	if (!store_open(&store, &conf))
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
 	message_init(&message, &conf, entrance, &store);
 	chan_init(&chan, 0, 1);
 	give_up_rights(&conf);
-	return (int)converse(&conf);
+	return converse(&conf);
 }

@@ -6,19 +6,15 @@
 
 #include "compose.h"
 #include "envelope.h"
-#include "log.h"
-
-#define REPLY_MAX 8192
-#define LOCAL_ERROR "451 4.3.0 Local error, try again later"
 
 static void
 forget(struct submission *s)
 {
+	downstream_forget(&s->down);
 	s->stage = SUBMISSION_NONE;
-	s->refused = s->id[0] = '\0';
+	s->id[0] = '\0';
 	s->body_began = false;
 	s->has_date = s->has_message_id = s->has_from = false;
-	sbuf_reset(&s->reply);
 	sbuf_reset(&s->sender);
 	sbuf_reset(&s->name);
 	sbuf_reset(&s->held);
@@ -28,12 +24,10 @@ forget(struct submission *s)
 
 void
 submission_init(struct submission *s, const struct conf *conf, uid_t uid,
-	struct chan *up, struct chan *down)
+    struct chan *up, struct chan *down)
 {
-	*s = (struct submission){
-		.conf = conf, .uid = uid, .up = up, .down = down
-	};
-	sbuf_init(&s->reply, REPLY_MAX);
+	*s = (struct submission){ .conf = conf, .uid = uid, .up = up };
+	downstream_init(&s->down, down, conf);
 	sbuf_init(&s->sender, FRAME_PAYLOAD_MAX);
 	sbuf_init(&s->name, FRAME_PAYLOAD_MAX);
 	sbuf_init(&s->held, SUBMISSION_HEADER_MAX);
@@ -41,70 +35,24 @@ submission_init(struct submission *s, const struct conf *conf, uid_t uid,
 	forget(s);
 }
 
-static instant
-patience(const struct submission *s)
-{
-	return clock_in(s->conf->helper_timeout * 1000);
-}
-
-static void
-set_reply(struct submission *s, char tag, struct span text)
-{
-	if (s->refused != '\0')
-		return;
-	s->refused = tag;
-	sbuf_reset(&s->reply);
-	sbuf_addspan(&s->reply, text);
-}
-
-/* Downstream is gone; what it may have said last is its verdict. */
-static void
-lose(struct submission *s)
-{
-	struct frame f;
-
-	if (s->lost)
-		return;
-	warn_sys("lost the program downstream");
-	s->lost = true;
-	while (chan_recv(s->down, &f, patience(s)) == IO_OK) {
-		if (f.tag == 'Z' || f.tag == 'X')
-			set_reply(s, f.tag, f.payload);
-	}
-	set_reply(s, 'Z', SPAN(LOCAL_ERROR));
-}
-
 static void
 pass(struct submission *s, char tag, struct span payload)
 {
-	if (s->refused == '\0' &&
-	    chan_send(s->down, tag, payload, patience(s)) != IO_OK)
-		lose(s);
+	downstream_pass(&s->down, tag, payload);
 }
 
 static void
-flush(struct submission *s)
+refuse(struct submission *s, char tag, struct span reply)
 {
-	if (s->refused == '\0' && chan_flush(s->down, patience(s)) != IO_OK)
-		lose(s);
-}
-
-/* A verdict of our own: nothing of the message stays downstream. */
-static void
-refuse(struct submission *s, char tag, struct span text)
-{
-	pass(s, 'A', SPAN(""));
-	flush(s);
-	set_reply(s, tag, text);
+	downstream_refuse(&s->down, tag, reply);
 }
 
 /* A user does not say who he is, nor from where: the kernel told us. */
 static void
 take_fact(struct submission *s, const struct frame *f)
 {
-	static const char *const ours[] = {
-		"ip", "peer", "tls", "uid", "user"
-	};
+	static const char *const ours[] = { "ip", "peer", "tls", "uid",
+		"user" };
 	struct span name, value;
 
 	if (!envelope_fact(f->payload, &name, &value)) {
@@ -130,19 +78,8 @@ take_fact(struct submission *s, const struct frame *f)
 static bool
 await_id(struct submission *s)
 {
-	struct frame f;
-
-	flush(s);
-	if (s->refused == '\0' &&
-	    chan_recv(s->down, &f, patience(s)) == IO_OK && f.tag == 'I' &&
-	    queue_id_valid(f.payload)) {
-		memcpy(s->id, f.payload.p, QUEUE_ID_LEN);
-		s->id[QUEUE_ID_LEN] = '\0';
-		return true;
-	}
-	if (s->refused == '\0')
-		lose(s);
-	return s->id[0] != '\0' || queue_id_new(s->id);
+	return downstream_hear_id(&s->down, s->id) || s->id[0] != '\0' ||
+	    queue_id_new(s->id);
 }
 
 static enum io
@@ -176,8 +113,11 @@ take_recipient(struct submission *s, const struct frame *f)
 		return;
 	}
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
-	sbuf_adds(&b, to.address.domain.n == 0 || conf_has_domain(
-	    s->conf->local_domains, to.address.domain) ? "local" : "remote");
+	sbuf_adds(&b,
+	    to.address.domain.n == 0 ||
+		    conf_has_domain(s->conf->local_domains, to.address.domain) ?
+		"local" :
+		"remote");
 	sbuf_addspan(&b, span_skip(f->payload, span_find(f->payload, ' ')));
 	if (b.bad)
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
@@ -237,8 +177,7 @@ pass_missing_fields(struct submission *s)
 	struct sbuf b;
 
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
-	if (!s->has_from &&
-	    envelope_sender(sbuf_span(&s->sender), &from)) {
+	if (!s->has_from && envelope_sender(sbuf_span(&s->sender), &from)) {
 		compose_from(&b, sbuf_span(&s->name), &from.address, host);
 		pass_field(s, &b);
 	}
@@ -257,7 +196,7 @@ pass_body(struct submission *s, struct span octets)
 {
 	while (octets.n > 0) {
 		size_t n = octets.n < FRAME_PAYLOAD_MAX ? octets.n :
-		    FRAME_PAYLOAD_MAX;
+							  FRAME_PAYLOAD_MAX;
 
 		pass(s, 'B', span_of(octets.p, n));
 		octets = span_skip(octets, n);
@@ -302,7 +241,7 @@ take_body(struct submission *s, const struct frame *f)
 
 	s->body_began = true;
 	while (in.n > 0 && s->stage == SUBMISSION_HEADER &&
-	    s->refused == '\0') {
+	    s->down.verdict == '\0') {
 		enum header_event e = header_push(&s->header, in, &used);
 
 		hold(s, span_of(in.p, used));
@@ -333,28 +272,19 @@ end_message(struct submission *s)
 	    (time_t)(clock_wall_us() / 1000000));
 	pass_field(s, &received);
 	pass(s, 'E', SPAN(""));
-	flush(s);
 }
 
 static enum io
 take_end(struct submission *s, instant deadline)
 {
-	struct frame f = { 0 };
 	enum io r;
 
-	if (s->refused == '\0')
+	if (s->down.verdict == '\0')
 		end_message(s);
-	if (s->refused == '\0' &&
-	    (chan_recv(s->down, &f, patience(s)) != IO_OK ||
-	    (f.tag != 'K' && f.tag != 'Z' && f.tag != 'X')))
-		lose(s);
-	if (s->refused == '\0')
-		set_reply(s, f.tag, f.payload);
-	r = chan_send(s->up, s->reply.bad ? 'Z' : s->refused,
-	    s->reply.bad ? SPAN(LOCAL_ERROR) : sbuf_span(&s->reply), deadline);
-	if (r == IO_OK)
-		r = chan_flush(s->up, deadline);
-	return r;
+	downstream_hear_verdict(&s->down);
+	r = chan_send(s->up, s->down.verdict, downstream_reply(&s->down),
+	    deadline);
+	return r == IO_OK ? chan_flush(s->up, deadline) : r;
 }
 
 enum io
@@ -385,13 +315,13 @@ submission_take(struct submission *s, const struct frame *f, instant deadline)
 		break;
 	case 'A':
 		pass(s, 'A', SPAN(""));
-		flush(s);
+		downstream_flush(&s->down);
 		forget(s);
 		break;
 	default:
 		pass(s, f->tag, f->payload);
 	}
-	if (r == IO_OK && s->lost && s->stage == SUBMISSION_NONE) {
+	if (r == IO_OK && s->down.lost && s->stage == SUBMISSION_NONE) {
 		errno = EPIPE;
 		return IO_ERROR;
 	}

@@ -373,6 +373,61 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 	[[ $stderr == *"only the owner"* ]]
 }
 
+@test "sendmail: -bp leaves out who has got it, and says what came last" {
+	ENTRANCE=user
+	words=()
+	for n in {0..6}; do
+		words+=("R:local <r$n@example.com>")
+	done
+	run -0 inject C:version=1 'S:<me@example.com>' "${words[@]}" B:hello E
+	python3 - "$SMTPD_TOP/tests/tools" "$(only_queued)" "$Q" <<-'EOT'
+	import os, sys
+	sys.path.insert(0, sys.argv[1])
+	from queuefile import crc32c
+	ident = os.path.basename(sys.argv[2])
+	nonce = open(sys.argv[2], "rb").read()[-98:].split()[5].decode()
+	shard = "%s/msg/%s/" % (sys.argv[3], ident[-1])
+	os.makedirs(shard)
+	os.rename(sys.argv[2], shard + ident)
+	records = ["log 1 %s %s" % (ident, nonce)]
+	for n in range(6):
+	    records.append("rcpt %d %d user r r%d@example.com" % (n + 10, n, n))
+	records += [
+	    "rcpt 20 2 remote <x@client.example>",
+	    "done 10 1 1 250 2.0.0 Delivered",
+	    "deferred 11 1 1 451 4.3.0 First",
+	    "deferred 11 2 1 451 4.3.0 Later \x07",
+	    "done 12 1 1 250 2.0.0 Delivered",
+	    "failed 13 1 1 550 5.1.1 Gone",
+	    "done 15 1 1 250 2.0.0 Delivered",
+	    "refused 6 1 1 550 5.1.1 Nobody",
+	    "held crash"]
+	with open(shard + ident + ".log", "w") as f:
+	    for r in records:
+	        f.write("%08x %s\n" % (crc32c(r.encode()), r))
+	    f.write("deadbeef done 14 1 1 250 torn")
+	EOT
+	chown -R --reference="$Q" "$Q"/*
+	run -0 --separate-stderr as_user "$SMTPD_BIN/sendmail" -C "$CONF" -bp
+	diff - <(sed '1,2d; $d; s/^ *//' <<<"$output") <<-EOT
+	<r1@example.com>
+	(451 4.3.0 Later ?)
+	<r2@example.com>
+	<r3@example.com>
+	(550 5.1.1 Gone)
+	<r4@example.com>
+	<r6@example.com>
+	(550 5.1.1 Nobody)
+
+	EOT
+	[[ ${lines[1]} == [0-9a-f]*"!         5 "* ]]
+	# another file's log says nothing
+	log=$(find "$Q/msg" -name '*.log')
+	sed -i '1s/./0/' "$log"
+	run -0 --separate-stderr as_user "$SMTPD_BIN/sendmail" -C "$CONF" -bp
+	[[ $(grep -c '<r.@' <<<"$output") -eq 7 ]]
+}
+
 @test "sendmail: root reads the queue as its owner" {
 	[[ $(id -u) -eq 0 ]] || skip_loudly "needs root"
 	run -0 inject "${MAIL[@]}"
