@@ -23,7 +23,9 @@ void
 message_reset(struct message *m)
 {
 	commit_close(&m->commit);
+	m->commit.file.body_len = 0;
 	m->stage = MESSAGE_NONE;
+	m->versioned = false;
 	m->refusal = (struct verdict){ 0 };
 	m->id[0] = '\0';
 	m->client.size = 0;
@@ -67,7 +69,7 @@ refuse_for_now(struct message *m)
 static void
 store(struct message *m, char tag, struct span payload)
 {
-	/* Room for its "65536:" and "," is more than enough for any. */
+	/* 8: "65536:", the tag and ",", the most that a frame adds. */
 	if (payload.n + 8 > m->frames.max - m->frames.len) {
 		refuse(m, 'X', "552 5.3.4 Envelope and headers too large");
 		return;
@@ -106,8 +108,8 @@ take_fact(struct message *m, const struct frame *f, int peer)
 		malformed(m);
 		return;
 	}
-	if (m->stage == MESSAGE_NONE) {
-		m->stage = MESSAGE_FACTS;
+	if (!m->versioned) {
+		m->versioned = true;
 		if (!span_eq(f->payload, SPAN("version=1"))) {
 			refuse(m, 'X', "554 5.5.0 Unknown format version");
 			return;
@@ -127,7 +129,7 @@ static void
 take_sender(struct message *m, const struct frame *f)
 {
 	struct envelope_path from;
-	bool in_order = m->stage == MESSAGE_FACTS;
+	bool in_order = m->stage == MESSAGE_FACTS && m->versioned;
 
 	if (m->id[0] == '\0' && !queue_id_new(m->id))
 		die_sys(EXIT_TEMP, "no randomness for an id");
@@ -213,6 +215,8 @@ message_take(struct message *m, const struct frame *f, int peer)
 {
 	bool sender = f->tag == 'S';
 
+	if (m->stage == MESSAGE_NONE)
+		m->stage = MESSAGE_FACTS;
 	/* Even a refused message gets an id, which its client may wait for. */
 	if (sender)
 		take_sender(m, f);

@@ -9,7 +9,7 @@
 
 enum message_stage {
 	MESSAGE_NONE,     /* before its first frame */
-	MESSAGE_FACTS,    /* C frames */
+	MESSAGE_FACTS,    /* before S */
 	MESSAGE_ENVELOPE, /* after S: recipients, headers */
 	MESSAGE_BODY,     /* after the first B */
 };
@@ -24,6 +24,7 @@ struct message {
 	const struct conf *conf;
 	enum entrance entrance;
 	enum message_stage stage;
+	bool versioned;         /* the first fact, version=1, has come */
 	struct verdict refusal; /* the first; what follows is discarded */
 	char id[QUEUE_ID_SIZE];
 	struct ip client; /* of the descriptor that came; or size 0 */
