@@ -68,11 +68,11 @@ quoted_string(struct span s)
 static size_t
 domain_run(struct span s)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < s.n && (ascii_isalnum(s.p[i]) || s.p[i] == '-' ||
-	    s.p[i] == '.'); i++)
-		;
+	while (i < s.n &&
+	    (ascii_isalnum(s.p[i]) || s.p[i] == '-' || s.p[i] == '.'))
+		i++;
 	return i;
 }
 
@@ -149,8 +149,10 @@ take_mailbox(struct span *rest, struct address *a)
 		return ADDRESS_SYNTAX;
 	take(rest, 1);
 	a->literal = next_is(*rest, '[');
-	result = a->literal ? take_literal(rest, &a->domain) :
-	    take_domain(rest, &a->domain);
+	if (a->literal)
+		result = take_literal(rest, &a->domain);
+	else
+		result = take_domain(rest, &a->domain);
 	a->whole = span_of(start.p, start.n - rest->n);
 	return result;
 }
@@ -193,8 +195,9 @@ has_utf8(struct span s)
 static enum address_result
 explain(enum address_result result, struct span text)
 {
-	return result == ADDRESS_SYNTAX && has_utf8(text) ? ADDRESS_UTF8 :
-	    result;
+	if (result == ADDRESS_SYNTAX && has_utf8(text))
+		return ADDRESS_UTF8;
+	return result;
 }
 
 static bool
@@ -243,8 +246,7 @@ address_path(struct span *rest, enum address_path kind, struct address *a)
 	if (result == ADDRESS_OK && !next_is(s, '>'))
 		result = ADDRESS_SYNTAX;
 	if (result != ADDRESS_OK)
-		return explain(result,
-		    span_of(rest->p, span_find(*rest, '>')));
+		return explain(result, span_of(rest->p, span_find(*rest, '>')));
 	take(&s, 1);
 	if (rest->n - s.n > ADDRESS_PATH_MAX)
 		return ADDRESS_PATH_TOO_LONG;

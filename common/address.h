@@ -37,11 +37,10 @@ enum address_path {
  * checked, then left out. On failure *rest is untouched.
  */
 enum address_result address_path(struct span *rest, enum address_path,
-	struct address *) MUST_CHECK;
+    struct address *) MUST_CHECK;
 
 /* The whole of s as a Mailbox, without angle brackets. */
-enum address_result address_mailbox(struct span s, struct address *)
-	MUST_CHECK;
+enum address_result address_mailbox(struct span s, struct address *) MUST_CHECK;
 
 /* The whole of s is a Domain (labels of letters, digits, hyphens). */
 bool address_is_domain(struct span s);

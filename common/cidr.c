@@ -77,9 +77,10 @@ ip_of_peer(int fd)
 void
 ip_text(const struct ip *ip, char text[IP_TEXT])
 {
-	text[0] = '\0';
-	if (ip->size != 0 && inet_ntop(ip->size == 4 ? AF_INET : AF_INET6,
-	    ip->octets, text, IP_TEXT) == NULL)
+	int family = ip->size == 4 ? AF_INET : AF_INET6;
+
+	if (ip->size == 0 ||
+	    inet_ntop(family, ip->octets, text, IP_TEXT) == NULL)
 		text[0] = '\0';
 }
 

@@ -113,7 +113,7 @@ conf_print(struct sbuf *b, const struct conf *c)
 
 bool
 conf_print_one(struct sbuf *b, const struct conf *c, struct span name,
-	struct conf_where *where)
+    struct conf_where *where)
 {
 	const struct conf_setting *s = conf_setting(name);
 

@@ -132,7 +132,7 @@ is_endpoint(struct span s)
 
 bool
 conf_text_valid(const struct conf_setting *s, struct span value,
-	struct span *wrong)
+    struct span *wrong)
 {
 	*wrong = value;
 	if (value.n == 0)

@@ -18,7 +18,7 @@ struct conf_setting {
 	uint64_t min, max;	/* numbers */
 };
 
-#define X(...) + 1
+#define X(...) +1
 enum { CONF_SETTINGS = 0 SETTINGS(X) };
 #undef X
 
@@ -31,15 +31,15 @@ bool conf_is_number(const struct conf_setting *);
 bool conf_is_optional(const struct conf_setting *);
 
 /* The whole of value as a number of the setting's type and bounds. */
-bool conf_number(const struct conf_setting *, struct span value, uint64_t *)
-	MUST_CHECK;
+bool conf_number(const struct conf_setting *, struct span value,
+    uint64_t *) MUST_CHECK;
 
 /*
  * Is value a text as the setting's type and rule want it? When it is not,
  * *wrong is what is wrong of it: the value, or one word of a list.
  */
 bool conf_text_valid(const struct conf_setting *, struct span value,
-	struct span *wrong);
+    struct span *wrong);
 
 /* Appends what is expected of a value, or of each word of a list. */
 void conf_expectation(struct sbuf *, const struct conf_setting *);

@@ -64,7 +64,7 @@ shown(struct span s)
 
 static enum conf_result
 bad_value(const struct conf_setting *s, struct span value, struct span wrong,
-	struct conf_where *where)
+    struct conf_where *where)
 {
 	struct sbuf expected;
 	const char *hint = "";
@@ -116,7 +116,7 @@ text_of(struct conf *c, const struct conf_setting *s)
 /* value stands NUL-ended in memory of *c. */
 static enum conf_result
 assign(struct conf *c, const struct conf_setting *s, struct span value,
-	struct conf_where *where)
+    struct conf_where *where)
 {
 	struct span wrong;
 
@@ -137,12 +137,12 @@ conf_init(struct conf *c)
 	memset(c, 0, sizeof(*c));
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
 		const struct conf_setting *s = &conf_settings[i];
+		struct span value = span_str(s->fallback);
 
 		/* The unit test sees that every default is a valid value. */
 		if (!conf_is_number(s))
-			*text_of(c, s) = s->fallback;
-		else if (!conf_number(s, span_str(s->fallback),
-		    number_of(c, s)))
+			*text_of(c, s) = value.p;
+		else if (!conf_number(s, value, number_of(c, s)))
 			abort();
 	}
 }
@@ -179,7 +179,7 @@ line_length(const char *p, size_t n, size_t *length)
 /* One line, with room behind it for a NUL. */
 static enum conf_result
 parse_line(struct conf *c, char *text, size_t n, unsigned first[CONF_SETTINGS],
-	struct conf_where *where)
+    struct conf_where *where)
 {
 	struct span line = span_trim(span_of(text, n)), name, value;
 	const struct conf_setting *s;
@@ -293,7 +293,7 @@ conf_load(struct conf *c, const char *path, struct conf_where *where)
 
 enum conf_result
 conf_set(struct conf *c, struct span name, struct span value,
-	struct conf_where *where)
+    struct conf_where *where)
 {
 	const struct conf_setting *s = conf_setting(name = span_trim(name));
 	char *copy;
@@ -321,8 +321,9 @@ system_name(struct conf *c, struct conf_where *where)
 	if (uname(&u) < 0)
 		return CONF_IOERR;
 	if (!address_is_domain(span_str(u.nodename)))
-		return bad(where, "this system's name '%.64s' is not a domain "
-		    "name: set hostname", u.nodename);
+		return bad(where,
+		    "this system's name '%.64s' is not a domain name: set hostname",
+		    u.nodename);
 	c->hostname = memory_copy(c, span_str(u.nodename));
 	return c->hostname == NULL ? CONF_IOERR : CONF_OK;
 }
@@ -343,8 +344,9 @@ conf_finish(struct conf *c, struct conf_where *where)
 		c->local_domains = c->hostname;
 	if (strchr(c->maildir, '/') != NULL || strcmp(c->maildir, ".") == 0 ||
 	    strcmp(c->maildir, "..") == 0)
-		return bad(where, "maildir: '%.64s' is not the name of one "
-		    "folder", c->maildir);
+		return bad(where,
+		    "maildir: '%.64s' is not the name of one folder",
+		    c->maildir);
 	return CONF_OK;
 }
 

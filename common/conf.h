@@ -56,15 +56,15 @@ void conf_init(struct conf *);
  */
 #define CONF_FILE_MAX (1024 * 1024)
 enum conf_result conf_load(struct conf *, const char *path,
-	struct conf_where *) MUST_CHECK;
+    struct conf_where *) MUST_CHECK;
 
 /* Parses text as a file's contents; conf_load without the file (fuzzed). */
 enum conf_result conf_parse(struct conf *, struct span text,
-	struct conf_where *) MUST_CHECK;
+    struct conf_where *) MUST_CHECK;
 
 /* Sets one, as -o name=value does. */
 enum conf_result conf_set(struct conf *, struct span name, struct span value,
-	struct conf_where *) MUST_CHECK;
+    struct conf_where *) MUST_CHECK;
 
 /*
  * After the last of them: fills what defaults to something known only at run
@@ -92,6 +92,6 @@ void conf_print(struct sbuf *, const struct conf *);
  * it is false, and *where says so.
  */
 bool conf_print_one(struct sbuf *, const struct conf *, struct span name,
-	struct conf_where *) MUST_CHECK;
+    struct conf_where *) MUST_CHECK;
 
 #endif

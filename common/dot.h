@@ -34,6 +34,6 @@ struct dot {
  * only CRLF . CRLF ever ends the text. Start with all zero.
  */
 enum dot_event dot_push(struct dot *, struct span in, size_t *used,
-	struct span *run);
+    struct span *run);
 
 #endif

@@ -33,7 +33,7 @@ envelope_fact(struct span payload, struct span *name, struct span *value)
 
 static bool
 path_and_params(struct span rest, enum address_path kind,
-	struct envelope_path *e)
+    struct envelope_path *e)
 {
 	const char *start = rest.p;
 

@@ -18,10 +18,9 @@ struct envelope_path {
 };
 
 /* All are views into the payload. False when malformed. */
-bool envelope_fact(struct span payload, struct span *name, struct span *value)
-	MUST_CHECK;
+bool envelope_fact(struct span payload, struct span *name,
+    struct span *value) MUST_CHECK;
 bool envelope_sender(struct span payload, struct envelope_path *) MUST_CHECK;
-bool envelope_recipient(struct span payload, struct envelope_path *)
-	MUST_CHECK;
+bool envelope_recipient(struct span payload, struct envelope_path *) MUST_CHECK;
 
 #endif

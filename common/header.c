@@ -159,8 +159,10 @@ header_value(struct header *h)
 	if (from > h->field.len)	/* there was no memory for it */
 		return span_of(s, 0);
 	for (; from < h->field.len; from++) {
-		if (s[from] == '\n' || (s[from] == '\r' &&
-		    (from + 1 == h->field.len || s[from + 1] == '\n')))
+		bool last = from + 1 == h->field.len;
+
+		if (s[from] == '\n' ||
+		    (s[from] == '\r' && (last || s[from + 1] == '\n')))
 			continue;
 		s[to++] = s[from];
 	}

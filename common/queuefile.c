@@ -94,7 +94,7 @@ _Static_assert(SUM_AT + 8 + 1 == CRC_AT, "the footer's fields fill it");
 
 void
 queuefile_footer(char out[QUEUEFILE_FOOTER], const struct queuefile *q,
-	uint32_t frames_crc)
+    uint32_t frames_crc)
 {
 	memset(out, ' ', QUEUEFILE_FOOTER);
 	memcpy(out, MAGIC, ID_AT);

@@ -62,7 +62,7 @@ enum queuefile_result {
  * after OK, *q holds nothing that must be closed.
  */
 enum queuefile_result queuefile_open(struct queuefile *, int fd,
-	const char *id) MUST_CHECK;
+    const char *id) MUST_CHECK;
 void queuefile_close(struct queuefile *);	/* frees; fd stays open */
 
 /* The next frame; *pos starts at 0. False after the last. */
@@ -70,6 +70,6 @@ bool queuefile_next(const struct queuefile *, size_t *pos, struct frame *);
 
 /* Formats the footer (no NUL). frames_crc: crc32c of the frames. */
 void queuefile_footer(char out[QUEUEFILE_FOOTER], const struct queuefile *,
-	uint32_t frames_crc);
+    uint32_t frames_crc);
 
 #endif

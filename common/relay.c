@@ -12,8 +12,9 @@ hides_route(const struct address *a)
 {
 	if (span_find(a->local, '@') < a->local.n)
 		return true;
-	return !a->quoted && (span_find(a->local, '%') < a->local.n ||
-	    span_find(a->local, '!') < a->local.n);
+	return !a->quoted &&
+	    (span_find(a->local, '%') < a->local.n ||
+		span_find(a->local, '!') < a->local.n);
 }
 
 /* A literal is never local, even one that names this host. */
@@ -22,16 +23,16 @@ is_local(const struct conf *c, const struct address *a)
 {
 	if (a->literal)
 		return false;
-	return a->domain.n == 0 ||
-	    conf_has_domain(c->local_domains, a->domain);
+	return a->domain.n == 0 || conf_has_domain(c->local_domains, a->domain);
 }
 
 enum relay_verdict
 relay_decide(const struct conf *c, const struct ip *client,
-	const struct address *forward)
+    const struct address *forward)
 {
 	if (is_local(c, forward))
 		return hides_route(forward) ? RELAY_DENIED : RELAY_LOCAL;
-	return cidr_match(c->relay_clients, client) ? RELAY_REMOTE :
-	    RELAY_DENIED;
+	if (cidr_match(c->relay_clients, client))
+		return RELAY_REMOTE;
+	return RELAY_DENIED;
 }

@@ -21,6 +21,6 @@ enum relay_verdict {
  * (<postmaster>) is local.
  */
 enum relay_verdict relay_decide(const struct conf *, const struct ip *client,
-	const struct address *forward);
+    const struct address *forward);
 
 #endif

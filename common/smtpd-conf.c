@@ -73,8 +73,8 @@ main(int argc, char *argv[])
 	/* It needs no configuration; there may be none yet. */
 	if (argc > 0 && describes(argv + 1))
 		return EXIT_OK;
-	operands = argv + program_start(argc, argv, &conf,
-	    PROGRAM_MAY_BE_ROOT, USAGE);
+	operands = argv +
+	    program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT, USAGE);
 	if (describes(operands))
 		return EXIT_OK;
 	if (is(operands[0], "show") &&

@@ -42,7 +42,7 @@ check(struct span text, enum address_path kind)
 	must(address_mailbox(a.whole, &again) == ADDRESS_OK);
 	must(span_eq(a.local, again.local) && span_eq(a.domain, again.domain));
 	must(a.literal ? address_is_literal(a.domain) :
-	    address_is_domain(a.domain));
+			 address_is_domain(a.domain));
 	sbuf_init(&b, ADDRESS_LOCAL_MAX);
 	address_unquote(&b, &a);
 	must(!b.bad);

@@ -37,7 +37,7 @@ run(struct span text, size_t piece, struct outcome *o)
 		if (piece > 0 && n > piece)
 			n = piece;
 		o->ended = dot_push(&d, span_of(text.p + o->used, n), &used,
-		    &got) == DOT_END;
+			       &got) == DOT_END;
 		must(used <= n);
 		sbuf_addspan(&o->text, got);
 		o->used += used;
@@ -48,8 +48,8 @@ run(struct span text, size_t piece, struct outcome *o)
 static void
 check_end(struct span text, const struct outcome *o)
 {
-	const char *at = text.n < 5 ? NULL : memmem(text.p, text.n,
-	    "\r\n.\r\n", 5);
+	const char *at = text.n < 5 ? NULL :
+				      memmem(text.p, text.n, "\r\n.\r\n", 5);
 	size_t end = text.n;
 
 	if (span_starts(text, SPAN(".\r\n")))

@@ -17,8 +17,8 @@ static void
 one_line_inside(struct span part, struct span whole)
 {
 	must(part.p >= whole.p && part.p + part.n <= whole.p + whole.n);
-	must(span_find(part, '\n') == part.n && span_find(part, '\r') ==
-	    part.n && span_find(part, '\0') == part.n);
+	must(span_find(part, '\n') == part.n &&
+	    span_find(part, '\r') == part.n && span_find(part, '\0') == part.n);
 }
 
 int

@@ -39,8 +39,8 @@ build(struct sbuf *b, struct span data, bool *committed)
 	q.body_len = (unsigned char)data.p[1] % (frames.n + 1);
 	q.body_crc = crc32c(0, frames.p, q.body_len);
 	q.frames_len = (uint32_t)(frames.n - q.body_len);
-	queuefile_footer(footer, &q, crc32c(0, frames.p + q.body_len,
-	    q.frames_len));
+	queuefile_footer(footer, &q,
+	    crc32c(0, frames.p + q.body_len, q.frames_len));
 	sbuf_addspan(b, frames);
 	sbuf_add(b, footer, sizeof(footer));
 }
@@ -53,8 +53,8 @@ read_frames(const struct queuefile *q, size_t size)
 
 	must(q->body_len + q->frames_len + QUEUEFILE_FOOTER == size);
 	while (queuefile_next(q, &pos, &f))
-		must(f.payload.p >= q->frames && f.payload.p + f.payload.n <=
-		    q->frames + q->frames_len);
+		must(f.payload.p >= q->frames &&
+		    f.payload.p + f.payload.n <= q->frames + q->frames_len);
 	must(pos == q->frames_len);
 }
 

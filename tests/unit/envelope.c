@@ -21,9 +21,9 @@ test_facts(void)
 
 	for (size_t i = 0; i < nitems(good); i++)
 		ok(envelope_fact(span_str(good[i][0]), &name, &value) &&
-		    span_eq(name, span_str(good[i][1])) &&
-		    span_eq(value, span_str(good[i][2])), "fact %s",
-		    good[i][0]);
+			span_eq(name, span_str(good[i][1])) &&
+			span_eq(value, span_str(good[i][2])),
+		    "fact %s", good[i][0]);
 	for (size_t i = 0; i < nitems(bad); i++)
 		ok(!envelope_fact(bad[i], &name, &value), "bad fact %zu", i);
 }
@@ -67,7 +67,7 @@ static const struct path_case recipients[] = {
 
 static void
 check(bool (*parse)(struct span, struct envelope_path *),
-	const struct path_case *want)
+    const struct path_case *want)
 {
 	struct envelope_path e;
 	bool good = parse(span_str(want->payload), &e);
@@ -77,9 +77,10 @@ check(bool (*parse)(struct span, struct envelope_path *),
 		    (int)strcspn(want->payload, "\r\n"), want->payload);
 	else
 		ok(good && span_eq(e.path, span_str(want->path)) &&
-		    span_eq(e.address.whole, span_str(want->whole)) &&
-		    span_eq(e.params, span_str(want->params)) &&
-		    e.local == want->local, "'%s'", want->payload);
+			span_eq(e.address.whole, span_str(want->whole)) &&
+			span_eq(e.params, span_str(want->params)) &&
+			e.local == want->local,
+		    "'%s'", want->payload);
 }
 
 int

@@ -120,7 +120,7 @@ static const struct {
 	{ "no line end", "A: b", "A=b/4;|" },
 	{ "CR at the end", "A: b\r", "A=b/5;|" },
 	{ "folded", "A: b\r\n\tc\r\n  d\r\nE: f\r\n\r\n",
-	  "A=b\tc  d/15;E=f/6;!|" },
+	    "A=b\tc  d/15;E=f/6;!|" },
 	{ "folded at once", "A:\r\n b\r\n\r\nx", "A=b/8;!|x" },
 	{ "blank line in the fold", "A: b\r\n \r\n\r\nx", "A=b/9;!|x" },
 	{ "empty value", "A:\r\nB: \r\n\r\n", "A=/4;B=/5;!|" },
@@ -129,9 +129,9 @@ static const struct {
 	{ "odd names", "!#~: b\r\n\r\n", "!#~=b/8;!|" },
 	{ "no colon", "A: b\r\nbody\r\n", "A=b/6;|body\r\n" },
 	{ "no colon, first", "body: no\001\r\nbo dy: x\r\n",
-	  "body=no\001/11;|bo dy: x\r\n" },
+	    "body=no\001/11;|bo dy: x\r\n" },
 	{ "blank in the name", "A: b\r\nFrom x: y\r\n\r\n",
-	  "A=b/6;|From x: y\r\n\r\n" },
+	    "A=b/6;|From x: y\r\n\r\n" },
 	{ "blank first", " A: b\r\n", "| A: b\r\n" },
 	{ "colon first", "A: b\r\n: c\r\n", "A=b/6;|: c\r\n" },
 	{ "colon first, then another", ":b: c\r\n", "|:b: c\r\n" },
@@ -140,12 +140,12 @@ static const struct {
 	{ "DEL in the name", "C\177: d\r\n", "|C\177: d\r\n" },
 	{ "one letter", "A: b\nC\nD: e\n", "A=b/5;|C\nD: e\n" },
 	{ "control in the name", "A: b\r\nC\001: d\r\n",
-	  "A=b/6;|C\001: d\r\n" },
+	    "A=b/6;|C\001: d\r\n" },
 	{ "8 bits in the name", "A: b\r\nC\xc3\xa9: d\r\n",
-	  "A=b/6;|C\xc3\xa9: d\r\n" },
+	    "A=b/6;|C\xc3\xa9: d\r\n" },
 	{ "8 bits in the value", "A: \xc3\xa9\r\n\r\n", "A=\xc3\xa9/7;!|" },
 	{ "CR that is no line end", "A: b\rc\r\n\rB: c\r\n",
-	  "A=b\rc/8;|\rB: c\r\n" },
+	    "A=b\rc/8;|\rB: c\r\n" },
 	{ "CR alone", "\r", "|\r" },
 	{ "unfinished name", "A: b\r\nSubj", "A=b/6;|Subj" },
 	{ "mbox line", "From x\r\nA: b\r\n\r\n", "|From x\r\nA: b\r\n\r\n" },
@@ -156,7 +156,8 @@ test_cases(void)
 {
 	for (size_t i = 0; i < nitems(cases); i++)
 		ok(same_for_each_cut(span_str(cases[i].text),
-		    span_str(cases[i].want)), "%s", cases[i].name);
+		       span_str(cases[i].want)),
+		    "%s", cases[i].name);
 }
 
 /* What one push has taken of a line that is no field, it gives back. */
@@ -171,13 +172,14 @@ test_given_back(void)
 	ok(header_push(&h, text, &used) == HEADER_FIELD && used == 6,
 	    "a field is taken");
 	ok(header_push(&h, span_skip(text, 6), &used) == HEADER_END &&
-	    used == 0 && h.field.len == 0 && h.done && !h.ended,
+		used == 0 && h.field.len == 0 && h.done && !h.ended,
 	    "a line that is none is not");
 	header_free(&h);
 	header_init(&h);
 	ok(header_push(&h, span_of("no", 2), &used) == HEADER_MORE &&
-	    header_push(&h, span_of(" fi", 3), &used) == HEADER_END &&
-	    used == 0, "nor the rest of it");
+		header_push(&h, span_of(" fi", 3), &used) == HEADER_END &&
+		used == 0,
+	    "nor the rest of it");
 	is_span(sbuf_span(&h.field), SPAN("no"), "what was taken is kept");
 	header_free(&h);
 	header_init(&h);
@@ -201,8 +203,8 @@ test_limit(void)
 		text[HEADER_KEPT + more] = 'B';
 		header_init(&h);
 		ok(header_push(&h, span_of(text, HEADER_KEPT + 1 + more),
-		    &used) == HEADER_FIELD && h.cut == (more == 1) &&
-		    h.length == HEADER_KEPT + more,
+		       &used) == HEADER_FIELD &&
+			h.cut == (more == 1) && h.length == HEADER_KEPT + more,
 		    "%zu octets are %s", (size_t)h.length,
 		    h.cut ? "cut" : "kept");
 		header_free(&h);

@@ -77,7 +77,8 @@ test_good(struct span s)
 	is_str(q.id, id, "id");
 	while (queuefile_next(&q, &pos, &f)) {
 		ok(n < nitems(want) && f.tag == "CSR"[n] &&
-		    span_eq(f.payload, want[n]), "frame %zu", n);
+			span_eq(f.payload, want[n]),
+		    "frame %zu", n);
 		n++;
 	}
 	is_num((long long)n, nitems(want), "all frames");
@@ -93,7 +94,8 @@ test_footer(struct span s)
 
 	is_span(span_of(footer, QUEUEFILE_FOOTER - 9),
 	    SPAN("smtpd-queue 1 0006123456789adeadbeef 0000000000000014 "
-	    "00000027 0123456789abcdef 5c030816 "), "the footer's text");
+		 "00000027 0123456789abcdef 5c030816 "),
+	    "the footer's text");
 	ok(footer[QUEUEFILE_FOOTER - 1] == '\n', "and its end");
 }
 
@@ -111,8 +113,8 @@ test_torn(struct span s)
 	ok(open_as(span_of(zeros, sizeof(zeros)), 0400, id) == QUEUEFILE_TORN,
 	    "zeros are torn");
 	for (size_t n = 0; n < s.n; n++)
-		good = good && open_as(span_of(s.p, n), 0400, id) ==
-		    QUEUEFILE_TORN;
+		good = good &&
+		    open_as(span_of(s.p, n), 0400, id) == QUEUEFILE_TORN;
 	ok(good, "each shorter file is torn");
 }
 
@@ -129,7 +131,7 @@ test_bits(struct span s)
 			copy[i] ^= (char)(1u << bit);
 			if (open_as(span_of(copy, s.n), 0400, id) !=
 			    (i < sizeof(BODY) - 1 ? QUEUEFILE_OK :
-			    QUEUEFILE_CORRUPT))
+						    QUEUEFILE_CORRUPT))
 				good = ok(false, "octet %zu bit %u", i, bit);
 		}
 	}
@@ -254,8 +256,9 @@ test_crc(void)
 		octets[i] = (unsigned char)(i * i);
 	whole = crc32c(0, octets, sizeof(octets));
 	for (size_t i = 0; i <= sizeof(octets); i++)
-		good = good && crc32c(crc32c(0, octets, i), octets + i,
-		    sizeof(octets) - i) == whole;
+		good = good &&
+		    crc32c(crc32c(0, octets, i), octets + i,
+			sizeof(octets) - i) == whole;
 	ok(good, "crc however it is cut");
 }
 

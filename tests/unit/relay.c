@@ -105,7 +105,7 @@ ip_of(const char *text)
 
 static void
 check(const struct conf *c, const char *from, const char *path,
-	enum relay_verdict want)
+    enum relay_verdict want)
 {
 	struct span s = span_str(path);
 	struct ip ip = ip_of(from);
@@ -117,8 +117,8 @@ check(const struct conf *c, const char *from, const char *path,
 		return;
 	}
 	got = relay_decide(c, &ip, &a);
-	if (!ok(got == want, "%s for %s: %s", path, *from == '\0' ? "unknown" :
-	    from, name_of(want)))
+	if (!ok(got == want, "%s for %s: %s", path,
+		*from == '\0' ? "unknown" : from, name_of(want)))
 		note("it is %s", name_of(got));
 }
 
@@ -130,8 +130,7 @@ test_table(const struct conf *c)
 			check(c, strangers[j], table[i].forward,
 			    table[i].stranger);
 		for (size_t j = 0; j < nitems(clients); j++)
-			check(c, clients[j], table[i].forward,
-			    table[i].client);
+			check(c, clients[j], table[i].forward, table[i].client);
 	}
 }
 
@@ -143,7 +142,8 @@ test_no_path(void)
 		struct address a;
 
 		ok(address_path(&s, ADDRESS_FORWARD, &a) != ADDRESS_OK ||
-		    s.n > 0, "%s is no path", no_path[i]);
+			s.n > 0,
+		    "%s is no path", no_path[i]);
 	}
 }
 
