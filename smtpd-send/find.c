@@ -12,20 +12,23 @@
 #include "spool.h"
 
 #define LIST_MS 2000
-#define LIST_SHARE 20		/* at most this part of the time is listing */
+#define LIST_TURN_MS 2 /* in one turn of the loop, or one shard */
+#define LIST_SHARE 20  /* at most this part of the time is listing */
 #define HINTS_AT_ONCE 32
 #define GIVEN_FD 3
 
-static void
+static bool
 add(struct sched *s, const char *id, unsigned flags)
 {
-	struct message *m = table_add(&s->table, id);
+	struct message *m = NULL;
 
+	if (heap_reserve(&s->heap, s->table.count + 1))
+		m = table_add(&s->table, id);
 	if (m == NULL)
-		return;		/* the next listing finds it again */
+		return false;
 	m->flags = (uint8_t)flags;
-	if (!heap_put(&s->heap, m, s->now))
-		table_remove(&s->table, m);
+	heap_put(&s->heap, m, s->now);
+	return true;
 }
 
 /* --- the start --------------------------------------------------------------- */
@@ -33,7 +36,7 @@ add(struct sched *s, const char *id, unsigned flags)
 struct scan {
 	struct sched *s;
 	const char *dir;
-	unsigned place;		/* MESSAGE_NEW or 0 */
+	unsigned place; /* MESSAGE_NEW or 0 */
 };
 
 static void
@@ -47,8 +50,8 @@ scan_message(void *arg, enum spool_kind kind, const char *name)
 	if (kind != SPOOL_MESSAGE)
 		return;
 	m = table_find(&scan->s->table, name);
-	if (m == NULL)
-		add(scan->s, name, scan->place | MESSAGE_OLD);
+	if (m == NULL && !add(scan->s, name, scan->place | MESSAGE_OLD))
+		die_sys(EXIT_TEMP, "no memory for the queue");
 }
 
 static void
@@ -62,7 +65,7 @@ sweep_log(void *arg, enum spool_kind kind, const char *name)
 
 static void
 scan(struct sched *s, const char *dir, unsigned place,
-	void (*each)(void *, enum spool_kind, const char *))
+    void (*each)(void *, enum spool_kind, const char *))
 {
 	struct scan arg = { s, dir, place };
 
@@ -89,11 +92,11 @@ find_all(struct sched *s)
 static void
 find_new(struct sched *s, const char *id)
 {
-	struct message *m = table_find(&s->table, id);
+	unsigned old = queue_id_time(id) < s->started ? MESSAGE_OLD : 0;
 
-	if (m == NULL)
-		add(s, id, MESSAGE_NEW | (queue_id_time(id) < s->started ?
-		    MESSAGE_OLD : 0));
+	/* Without memory it is left to the next listing. */
+	if (table_find(&s->table, id) == NULL)
+		(void)add(s, id, MESSAGE_NEW | old);
 }
 
 static void
@@ -112,14 +115,16 @@ find_more(struct sched *s, struct listing *l)
 		return l->next;
 	if (l->shard == 0)
 		l->begun = s->now;
-	if (!spool_list(s->queue, "new", l->shard, list_new, s))
-		warn_sys("cannot list 'new' in the queue");
-	l->shard = (l->shard + 1) % QUEUE_SHARDS;
+	do {
+		if (!spool_list(s->queue, "new", l->shard, list_new, s))
+			warn_sys("cannot list 'new' in the queue");
+		l->shard = (l->shard + 1) % QUEUE_SHARDS;
+	} while (l->shard != 0 && clock_now() < s->now + LIST_TURN_MS);
 	if (l->shard != 0)
 		return s->now;
 	took = clock_now() - l->begun;
-	l->next = l->begun + (took * LIST_SHARE > LIST_MS ?
-	    took * LIST_SHARE : LIST_MS);
+	l->next = l->begun +
+	    (took * LIST_SHARE > LIST_MS ? took * LIST_SHARE : LIST_MS);
 	return l->next;
 }
 
@@ -129,13 +134,12 @@ find_due_now(struct sched *s)
 	struct message *m;
 
 	for (m = table_first(&s->table); m != NULL;
-	    m = table_after(&s->table, m)) {
+	     m = table_after(&s->table, m)) {
 		if (m->job != NULL && m->place == 0)
-			continue;	/* it is being worked on */
+			continue; /* it is being worked on */
 		m->flags &= (uint8_t)~MESSAGE_HELD;
 		m->flags |= MESSAGE_FORCED;
-		if (!heap_put(&s->heap, m, s->now))
-			warn("no memory for '%s'", m->id);
+		heap_put(&s->heap, m, s->now);
 	}
 }
 
@@ -159,8 +163,8 @@ is_given(void)
 	uint32_t v;
 
 	return n != NULL && pid != NULL && strcmp(n, "1") == 0 &&
-	    span_u32(span_str(pid), INT32_MAX, &v) &&
-	    (pid_t)v == getpid() && is_datagram_socket(GIVEN_FD);
+	    span_u32(span_str(pid), INT32_MAX, &v) && (pid_t)v == getpid() &&
+	    is_datagram_socket(GIVEN_FD);
 }
 
 /*
@@ -181,8 +185,7 @@ find_hints_open(const struct conf *conf)
 	if (n >= sizeof(sun.sun_path))
 		die(EXIT_PERM, "wakeup: '%s' is too long", path);
 	memcpy(sun.sun_path, path, n);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	    unlink(path) == -1)
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(path) == -1)
 		die_sys(EXIT_TEMP, "cannot remove '%s'", path);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
@@ -204,9 +207,8 @@ take_hint(struct sched *s, struct span hint)
 	m = table_find(&s->table, id);
 	if (m == NULL)
 		find_new(s, id);
-	else if ((m->flags & MESSAGE_UNREADY) != 0 && m->place != 0 &&
-	    !heap_put(&s->heap, m, s->now))
-		warn("no memory for '%s'", id);
+	else if ((m->flags & MESSAGE_UNREADY) != 0 && m->place != 0)
+		heap_put(&s->heap, m, s->now);
 }
 
 void
@@ -220,7 +222,7 @@ find_hints(struct sched *s, int hints)
 	for (size_t i = 0; i < HINTS_AT_ONCE; i++) {
 		v[i] = (struct iovec){ text[i], sizeof(text[i]) };
 		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[i],
-		    .msg_iovlen = 1 } };
+					     .msg_iovlen = 1 } };
 	}
 	n = recvmmsg(hints, m, HINTS_AT_ONCE, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++)

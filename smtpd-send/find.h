@@ -15,12 +15,12 @@ int find_hints_open(const struct conf *);
 void find_hints(struct sched *, int hints);
 
 /*
- * new/ is listed every two seconds, so that no lost hint matters; one shard
- * a turn, so that a crowded one does not stop the loop.
+ * new/ is listed every two seconds, so that no lost hint matters; a crowded
+ * one shard by shard, so that it does not stop the loop.
  */
 struct listing {
-	instant next;		/* when to begin again */
-	unsigned shard;		/* the next; 0: not begun */
+	instant next;   /* when to begin again */
+	unsigned shard; /* the next; 0: not begun */
 	instant begun;
 };
 

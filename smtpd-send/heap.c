@@ -47,24 +47,30 @@ settle(struct heap *h, size_t i)
 }
 
 bool
+heap_reserve(struct heap *h, size_t n)
+{
+	size_t cap = h->cap > 0 ? h->cap : 64;
+	struct message **at;
+
+	while (cap < n)
+		cap *= 2;
+	if (cap == h->cap)
+		return true;
+	at = reallocarray(h->at, cap, sizeof(*at));
+	if (at == NULL)
+		return false;
+	h->at = at;
+	h->cap = cap;
+	return true;
+}
+
+void
 heap_put(struct heap *h, struct message *m, instant due)
 {
 	m->due = due;
-	if (m->place == 0) {
-		if (h->n == h->cap) {
-			size_t cap = h->cap > 0 ? h->cap * 2 : 64;
-			struct message **at = reallocarray(h->at, cap,
-			    sizeof(*at));
-
-			if (at == NULL)
-				return false;
-			h->at = at;
-			h->cap = cap;
-		}
+	if (m->place == 0)
 		set(h, h->n++, m);
-	}
 	settle(h, m->place - 1);
-	return true;
 }
 
 void

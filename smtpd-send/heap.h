@@ -10,8 +10,11 @@ struct heap {
 	size_t n, cap;
 };
 
-/* Puts it in at m->due, or moves it there. False when there is no memory. */
-bool heap_put(struct heap *, struct message *, instant due) MUST_CHECK;
+/* Makes room for n: for every message there is, in the heap or not. */
+bool heap_reserve(struct heap *, size_t n) MUST_CHECK;
+
+/* Puts it in as due then, or moves it there. */
+void heap_put(struct heap *, struct message *, instant due);
 
 /* Takes it out, if it is in. */
 void heap_remove(struct heap *, struct message *);

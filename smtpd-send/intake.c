@@ -8,9 +8,9 @@
 #include "log.h"
 #include "sched.h"
 
-#define RENEW_MS 100		/* after a death */
-#define REDIAL_MS 1000		/* when it cannot be reached */
-#define SOON_MS 5000		/* jobs it could not answer for */
+#define RENEW_MS 100   /* after a death */
+#define REDIAL_MS 1000 /* when it cannot be reached */
+#define SOON_MS 5000   /* jobs it could not answer for */
 #define OUT_MAX (INTAKE_PENDING * 1024)
 
 static struct chan chan;
@@ -18,8 +18,9 @@ static struct chan chan;
 void
 intake_init(struct intake *in)
 {
-	*in = (struct intake){ .chan = &chan, .tail = &in->head,
-		.deadline = NEVER };
+	*in = (struct intake){
+		.chan = &chan, .tail = &in->head, .deadline = NEVER
+	};
 	chan_init(&chan, -1, -1);
 	sbuf_init(&in->out, OUT_MAX);
 }
@@ -141,8 +142,8 @@ ask_some(struct sched *s, struct job *job)
 			continue;
 		if (in->npending == INTAKE_PENDING)
 			return false;
-		*question(in, in->npending++) =
-		    (struct question){ job, job->ask_at };
+		*question(in, in->npending++) = (struct question){ job,
+			job->ask_at };
 		job->unanswered++;
 		frame_add(&in->out, 'L', origin_path(job, job->ask_at));
 	}
@@ -198,7 +199,8 @@ answered(struct sched *s, enum origin_state state, struct span reply)
 	in->first = (in->first + 1) % INTAKE_PENDING;
 	in->npending--;
 	in->answering = in->failing = false;
-	in->deadline = in->npending == 0 ? NEVER :
+	in->deadline = in->npending == 0 ?
+	    NEVER :
 	    s->now + s->conf->helper_timeout * 1000;
 	if (q.job == NULL)
 		return;
@@ -273,8 +275,8 @@ intake_ready(struct sched *s)
 		if (in->npending == 0)
 			chan_close(in->chan);
 		else
-			disconnect(s, r == IO_EOF ? "it ended" :
-			    strerror(errno));
+			disconnect(s,
+			    r == IO_EOF ? "it ended" : strerror(errno));
 		return;
 	}
 	while (intake_fd(in) != -1 && (r = chan_next(in->chan, &f)) == IO_OK)

@@ -24,7 +24,7 @@ add_next(struct logline *l, const struct job *job, const struct sched *s)
 
 void
 job_event_verdict(struct sched *s, const struct rcpt *r,
-	const struct outcome *o, unsigned left)
+    const struct outcome *o, unsigned left)
 {
 	static const char *const events[] = {
 		[VERDICT_DELIVERED] = "delivered",
@@ -56,13 +56,13 @@ job_event_verdict(struct sched *s, const struct rcpt *r,
 
 void
 job_event_origin(struct sched *s, const struct job *job, unsigned origin,
-	struct span reply)
+    struct span reply)
 {
 	struct logline l;
 
 	log_begin(&l, job->message->id,
 	    job->origins[origin].state == ORIGIN_REFUSED ? "failed" :
-	    "deferred");
+							   "deferred");
 	log_span(&l, "rcpt", origin_path(job, origin));
 	log_num(&l, "attempt", job->message->attempts + 1U);
 	add_next(&l, job, s);
@@ -73,7 +73,7 @@ job_event_origin(struct sched *s, const struct job *job, unsigned origin,
 
 void
 job_event_held(struct sched *s, const struct message *m, const char *event,
-	const char *reason)
+    const char *reason)
 {
 	struct logline l;
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* Reading what a job is from the queue file and the message's log. */
+/* Reading what a job is from the queue file. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "envelope.h"
 #include "job-parts.h"
-#include "spool.h"
 
 #define TEXT_MAX (64 * 1024 * 1024)
 #define UNSAVED_MAX (16 * 1024 * 1024)
@@ -84,8 +83,8 @@ is_path(struct span s)
 	return true;
 }
 
-static bool
-is_target(struct span s)
+bool
+job_is_target(struct span s)
 {
 	struct span kind = span_cut(&s, ' '), name;
 
@@ -100,9 +99,9 @@ is_target(struct span s)
 	return name.n > 0 && name.n <= 256 && is_path(s);
 }
 
-static bool
-add_rcpt(struct sched *s, struct job *job, unsigned origin, uint32_t index,
-	struct span target)
+bool
+job_add_rcpt(struct sched *s, struct job *job, unsigned origin, uint32_t index,
+    struct span target)
 {
 	struct rcpt *r;
 
@@ -118,8 +117,10 @@ add_rcpt(struct sched *s, struct job *job, unsigned origin, uint32_t index,
 		job->cap = cap;
 	}
 	r = &job->rcpts[job->nrcpts];
-	*r = (struct rcpt){ .job = job, .origin = (uint16_t)origin,
-	    .index = index, .target = keep_text(job, target) };
+	*r = (struct rcpt){ .job = job,
+		.origin = (uint16_t)origin,
+		.index = index,
+		.target = keep_text(job, target) };
 	if (job->text.bad)
 		return false;
 	if (index >= job->next_index)
@@ -136,12 +137,13 @@ add_rcpt(struct sched *s, struct job *job, unsigned origin, uint32_t index,
  */
 bool
 job_expand(struct sched *s, struct job *job, unsigned origin,
-	struct span target)
+    struct span target)
 {
 	bool first = job->origins[origin].state != ORIGIN_EXPANDED;
 
-	return is_target(target) && add_rcpt(s, job, origin,
-	    first ? origin : job->next_index, target);
+	return job_is_target(target) &&
+	    job_add_rcpt(s, job, origin, first ? origin : job->next_index,
+		target);
 }
 
 void
@@ -196,7 +198,7 @@ take_recipient(struct job *job, struct span payload)
 	}
 	o = &job->origins[job->norigins++];
 	*o = (struct origin){ .local = p.local,
-	    .path = keep_text(job, p.path) };
+		.path = keep_text(job, p.path) };
 	return true;
 }
 
@@ -214,8 +216,8 @@ take_envelope(struct job *job, const struct queuefile *q)
 			(void)keep_text(job, p.path);
 		else if (f.tag == 'S')
 			return LOAD_CORRUPT;
-		else if (f.tag == 'R' && (job->text.len == 0 ||
-		    !take_recipient(job, f.payload)))
+		else if (f.tag == 'R' &&
+		    (job->text.len == 0 || !take_recipient(job, f.payload)))
 			return errno == ENOMEM ? LOAD_IOERR : LOAD_CORRUPT;
 	}
 	if (job->text.bad) {
@@ -223,105 +225,6 @@ take_envelope(struct job *job, const struct queuefile *q)
 		return LOAD_IOERR;
 	}
 	return job->norigins > 0 ? LOAD_OK : LOAD_CORRUPT;
-}
-
-struct replay {
-	struct sched *s;
-	struct job *job;
-	unsigned at;		/* where the last verdict's rcpt was found */
-	bool failed;		/* no memory */
-};
-
-/* Verdicts come in about the order of the rcpts: look on from the last. */
-static void
-replay_verdict(struct replay *r, uint32_t index, enum rcpt_state state)
-{
-	struct job *job = r->job;
-
-	for (unsigned i = 0; i < job->nrcpts; i++) {
-		unsigned at = (r->at + i) % job->nrcpts;
-
-		if (job->rcpts[at].index != index)
-			continue;
-		job->rcpts[at].state = (uint8_t)state;
-		job->rcpts[at].recorded = true;
-		r->at = at;
-		return;
-	}
-}
-
-static void
-replay_tried(struct job *job, const struct progress_record *p)
-{
-	struct message *m = job->message;
-
-	if (p->number > m->attempts)
-		m->attempts = p->number < UINT16_MAX ? (uint16_t)p->number :
-		    UINT16_MAX;
-	job->plan.at = p->time;
-	job->held = false;
-}
-
-static void
-replay(void *arg, const struct progress_record *p)
-{
-	struct replay *r = arg;
-	struct job *job = r->job;
-
-	switch (p->kind) {
-	case PROGRESS_RCPT:
-		if (p->other < job->norigins && is_target(p->text) &&
-		    !add_rcpt(r->s, job, p->other, p->number, p->text))
-			r->failed = true;
-		break;
-	case PROGRESS_DONE:
-		replay_verdict(r, p->number, RCPT_DELIVERED);
-		break;
-	case PROGRESS_FAILED:
-		replay_verdict(r, p->number, RCPT_FAILED);
-		break;
-	case PROGRESS_TRIED:
-		replay_tried(job, p);
-		break;
-	case PROGRESS_CRASH:
-		job->crashes = p->number;
-		break;
-	case PROGRESS_HELD:
-		job->held = true;
-		break;
-	case PROGRESS_LOG:
-	case PROGRESS_DEFERRED:
-	case PROGRESS_REFUSED:
-		break;
-	}
-}
-
-/*
- * A message in new/ that came since we started has no log. Else there may be
- * one even beside a message in new/: the rename is not synced, the log is.
- */
-static enum load_result
-take_log(struct sched *s, struct job *job)
-{
-	struct message *m = job->message;
-	struct replay r = { s, job, 0, false };
-	enum progress_result p;
-	int fd, saved;
-
-	if ((m->flags & (MESSAGE_NEW | MESSAGE_OLD | MESSAGE_LOGGED)) ==
-	    MESSAGE_NEW)
-		return LOAD_OK;
-	fd = spool_log_open(s->queue, m->id, false);
-	if (fd == -1)
-		return errno == ENOENT ? LOAD_OK : LOAD_IOERR;
-	m->flags |= MESSAGE_LOGGED;
-	p = progress_read(fd, m->id, job->nonce, &job->log_length, replay, &r);
-	saved = errno;
-	(void)close(fd);
-	errno = r.failed ? ENOMEM : saved;
-	job->log_begun = p == PROGRESS_READ;
-	job->nlogged = job->nrcpts;
-	return p == PROGRESS_IOERR || r.failed ? LOAD_IOERR : LOAD_OK;
 }
 
 enum load_result
@@ -348,7 +251,7 @@ job_load(struct sched *s, struct job *job, int fd)
 	if (r != LOAD_OK)
 		return r;
 	job->next_index = job->norigins;
-	r = take_log(s, job);
+	r = job_load_log(s, job);
 	if (r == LOAD_OK && !expand_remote(s, job)) {
 		errno = ENOMEM;
 		return LOAD_IOERR;

@@ -26,30 +26,37 @@ job_log_rcpts(struct job *job)
 	for (; job->nlogged < job->nrcpts; job->nlogged++) {
 		const struct rcpt *r = &job->rcpts[job->nlogged];
 
-		progress_add(&job->unsaved, &(struct progress_record){
-		    .kind = PROGRESS_RCPT, .number = r->index,
-		    .other = r->origin, .text = rcpt_target(r) });
+		progress_add(&job->unsaved,
+		    &(struct progress_record){ .kind = PROGRESS_RCPT,
+			.number = r->index,
+			.other = r->origin,
+			.text = rcpt_target(r) });
 	}
 }
 
 void
 job_log_verdict(struct sched *s, struct job *job, enum progress_kind kind,
-	uint32_t number, struct span reply)
+    uint32_t number, struct span reply)
 {
 	job_log_rcpts(job);
-	progress_add(&job->unsaved, &(struct progress_record){
-	    .kind = kind, .number = number,
-	    .other = job->message->attempts + 1U,
-	    .time = s->wall / 1000000, .text = reply });
+	progress_add(&job->unsaved,
+	    &(struct progress_record){ .kind = kind,
+		.number = number,
+		.other = job->message->attempts + 1U,
+		.time = s->wall / 1000000,
+		.text = reply });
 }
 
 void
 job_log(struct job *job, enum progress_kind kind, uint32_t number,
-	uint64_t time, const char *text)
+    uint64_t time, const char *text)
 {
 	job_log_rcpts(job);
-	progress_add(&job->unsaved, &(struct progress_record){ .kind = kind,
-	    .number = number, .time = time, .text = span_str(text) });
+	progress_add(&job->unsaved,
+	    &(struct progress_record){ .kind = kind,
+		.number = number,
+		.time = time,
+		.text = span_str(text) });
 }
 
 /*

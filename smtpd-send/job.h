@@ -11,74 +11,74 @@ struct sched;
 struct job;
 
 enum rcpt_state {
-	RCPT_OPEN,		/* to be tried */
-	RCPT_BUSY,		/* with its transport: waits there, or is tried */
-	RCPT_DEFERRED,		/* tried; again at the next attempt */
-	RCPT_FAILED,		/* refused for good */
+	RCPT_OPEN,     /* to be tried */
+	RCPT_BUSY,     /* with its transport: waits there, or is tried */
+	RCPT_DEFERRED, /* tried; again at the next attempt */
+	RCPT_FAILED,   /* refused for good */
 	RCPT_DELIVERED,
 };
 
 /* One delivery: what one R frame is, or was expanded to. */
 struct rcpt {
-	struct rcpt *next;	/* in its destination's line */
+	struct rcpt *next; /* in its destination's line */
 	struct job *job;
-	char *reply;		/* malloc'ed, of RCPT_DEFERRED, or NULL */
-	uint32_t target;	/* in job->text: the payload of a T frame */
-	uint32_t index;		/* its number within the message */
-	uint16_t origin;	/* number of the R frame */
-	uint8_t state;		/* enum rcpt_state */
-	bool recorded;		/* its verdict has a record */
+	char *reply;     /* malloc'ed, of RCPT_DEFERRED, or NULL */
+	uint32_t target; /* in job->text: the payload of a T frame */
+	uint32_t index;  /* its number within the message */
+	uint16_t origin; /* number of the R frame */
+	uint8_t state;   /* enum rcpt_state */
+	bool recorded;   /* its verdict has a record */
 };
 
 enum origin_state {
 	ORIGIN_UNASKED,
-	ORIGIN_EXPANDED,	/* there are rcpts of it */
-	ORIGIN_DEFERRED,	/* smtpd-rcpt cannot tell now */
-	ORIGIN_REFUSED,		/* smtpd-rcpt says nobody */
+	ORIGIN_EXPANDED, /* there are rcpts of it */
+	ORIGIN_DEFERRED, /* smtpd-rcpt cannot tell now */
+	ORIGIN_REFUSED,  /* smtpd-rcpt says nobody */
 };
 
 /* One R frame. */
 struct origin {
-	char *reply;		/* malloc'ed, or NULL */
-	uint32_t path;		/* in job->text, with the angle brackets */
-	uint8_t state;		/* enum origin_state */
+	char *reply;   /* malloc'ed, or NULL */
+	uint32_t path; /* in job->text, with the angle brackets */
+	uint8_t state; /* enum origin_state */
 	bool local;
 };
 
-#define JOB_RCPTS_MAX 20000	/* of one message, aliases expanded */
+#define JOB_RCPTS_MAX 20000 /* of one message, aliases expanded */
 
 struct job {
 	struct message *message;
-	int fd;			/* locked; -1: closed while it waits */
+	int fd; /* locked; -1: closed while it waits */
 	uint64_t nonce;
-	struct sbuf text;	/* NUL-ended strings; the sender's path at 0 */
+	struct sbuf text; /* NUL-ended strings; the sender's path at 0 */
 	struct origin *origins;
-	struct rcpt *rcpts;	/* stay where they are once one is busy */
+	struct rcpt *rcpts; /* stay where they are once one is busy */
 	unsigned norigins, nrcpts, cap;
-	uint32_t next_index;	/* for rcpts beyond the first of an origin */
-	unsigned busy;		/* rcpts that are RCPT_BUSY, and guards */
-	unsigned running;	/* of those, the ones a process has */
+	uint32_t next_index; /* for rcpts beyond the first of an origin */
+	unsigned busy;       /* rcpts that are RCPT_BUSY, and guards */
+	unsigned running;    /* of those, the ones a process has */
 	unsigned crashes;
-	bool planned;		/* plan is chosen for this try */
+	bool planned; /* plan is chosen for this try */
 	struct schedule_next plan;
 
 	uint64_t log_length;
-	struct sbuf unsaved;	/* records that the log does not have yet */
-	unsigned nlogged;	/* rcpts that have their record */
-	bool log_begun;		/* unsaved, or the log, has the first line */
-	bool log_fresh;		/* its name may not be on disk */
-	bool sync_first;	/* not to be started before that is on disk */
-	bool starting, settling;	/* what goes on when it is */
-	bool concluded;		/* this try is recorded */
-	bool crashed;		/* in this try */
-	bool held;		/* by its log */
+	struct sbuf unsaved;     /* records that the log does not have yet */
+	unsigned nlogged;        /* rcpts that have their record */
+	bool log_begun;          /* unsaved, or the log, has the first line */
+	bool log_fresh;          /* its name may not be on disk */
+	bool sync_first;         /* not to be started before that is on disk */
+	bool starting, settling; /* what goes on when it is */
+	bool concluded;          /* this try is recorded */
+	bool crashed;            /* in this try */
+	bool held;               /* by its log */
 
-	struct job *ask_next;	/* intake: in line */
-	unsigned ask_at;	/* intake: the next origin to look at */
-	unsigned unanswered;	/* intake: asked for, no answer yet */
-	struct job *sync_next;	/* sync: in line */
-	uint8_t sync;		/* sync: enum sync_state */
-	bool sync_again;	/* sync: records were added since it was sent */
+	struct job *ask_next;  /* intake: in line */
+	unsigned ask_at;       /* intake: the next origin to look at */
+	unsigned unanswered;   /* intake: asked for, no answer yet */
+	struct job *sync_next; /* sync: in line */
+	uint8_t sync;          /* sync: enum sync_state */
+	bool sync_again;       /* sync: records were added since it was sent */
 };
 
 /* What a transport, or smtpd-rcpt, says. */
@@ -86,10 +86,10 @@ enum verdict { VERDICT_DELIVERED, VERDICT_DEFERRED, VERDICT_FAILED };
 
 struct outcome {
 	enum verdict verdict;
-	struct span stage;	/* what had been reached */
-	struct span host;	/* empty: none */
+	struct span stage; /* what had been reached */
+	struct span host;  /* empty: none */
 	struct span reply;
-	const char *crash;	/* how the delivery died, or NULL */
+	const char *crash; /* how the delivery died, or NULL */
 };
 
 /* Works on a message that is due, as far as it goes without waiting. */
@@ -97,14 +97,14 @@ void job_open(struct sched *, struct message *);
 
 /* intake: adds what an origin is expanded to. False: no room, or malformed. */
 bool job_expand(struct sched *, struct job *, unsigned origin,
-	struct span target) MUST_CHECK;
+    struct span target) MUST_CHECK;
 
 /* intake: leaves n rcpts (the answer that brought the others was cut). */
 void job_unexpand(struct sched *, struct job *, unsigned n);
 
 /* intake: the answer for one origin. */
 void job_answered(struct sched *, struct job *, unsigned origin,
-	enum origin_state, struct span reply);
+    enum origin_state, struct span reply);
 
 /* intake: all origins are answered. */
 void job_expanded(struct sched *, struct job *);
@@ -124,12 +124,12 @@ bool job_reopen(struct sched *, struct job *) MUST_CHECK;
 /* ATTEMPT of the delivery conversation: 0 when surely never tried. */
 unsigned job_attempt(const struct job *);
 
-struct span job_sender(const struct job *);	/* its path */
+struct span job_sender(const struct job *); /* its path */
 struct span origin_path(const struct job *, unsigned origin);
 
 /* "user NAME <address>" or "remote <path>", and its parts. */
 struct span rcpt_target(const struct rcpt *);
-struct span rcpt_user(const struct rcpt *);	/* empty: remote */
+struct span rcpt_user(const struct rcpt *); /* empty: remote */
 struct span rcpt_address(const struct rcpt *);
 
 #endif

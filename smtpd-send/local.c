@@ -10,91 +10,13 @@
 #include "talk.h"
 
 #define REDIAL_MS 1000
-#define BACKLOG_MS 50		/* smtpd-lspawn has too many in its backlog */
+#define BACKLOG_MS 50 /* smtpd-lspawn has too many in its backlog */
 
 void
 local_init(struct local *l)
 {
 	*l = (struct local){ .ready_tail = &l->ready };
 	sbuf_init(&l->out, 4096);
-}
-
-/* --- users ------------------------------------------------------------------ */
-
-static struct dest **
-bucket_of(struct local *l, struct span name)
-{
-	return &l->bucket[crc32c(0, name.p, name.n) % LOCAL_BUCKETS];
-}
-
-static struct dest *
-find_dest(struct local *l, struct span name)
-{
-	struct dest *d;
-
-	for (d = *bucket_of(l, name); d != NULL; d = d->chain)
-		if (span_eq(span_str(d->name), name))
-			break;
-	return d;
-}
-
-static struct dest *
-get_dest(struct local *l, struct span name)
-{
-	struct dest **b = bucket_of(l, name), *d = find_dest(l, name);
-
-	if (d != NULL)
-		return d;
-	d = calloc(1, sizeof(*d) + name.n + 1);
-	if (d == NULL)
-		return NULL;
-	memcpy(d->name, name.p, name.n);
-	d->chain = *b;
-	*b = d;
-	return d;
-}
-
-/* Frees it when nothing is left of it. */
-static void
-drop_dest(struct local *l, struct dest *d)
-{
-	struct dest **p = bucket_of(l, span_str(d->name));
-
-	if (d->head != NULL || d->running > 0 || d->ready || d->kept)
-		return;
-	while (*p != d)
-		p = &(*p)->chain;
-	*p = d->chain;
-	free(d);
-}
-
-static void
-push(struct dest *d, struct rcpt *r)
-{
-	r->next = NULL;
-	if (d->head == NULL)
-		d->head = r;
-	else
-		d->tail->next = r;
-	d->tail = r;
-}
-
-static struct rcpt *
-pop(struct dest *d)
-{
-	struct rcpt *r = d->head;
-
-	d->head = r->next;
-	return r;
-}
-
-static void
-push_back(struct dest *d, struct rcpt *r)
-{
-	r->next = d->head;
-	if (d->head == NULL)
-		d->tail = r;
-	d->head = r;
 }
 
 static bool
@@ -112,6 +34,8 @@ has_place(const struct sched *s)
 	    l->nslots - l->nslow < s->conf->local_concurrency &&
 	    l->nslots < s->conf->local_concurrency + LOCAL_SLOW_MAX;
 }
+
+/* --- whose turn it is --------------------------------------------------------- */
 
 static void
 make_ready(struct sched *s, struct dest *d)
@@ -142,7 +66,7 @@ bool
 local_must_wait(struct sched *s, const struct job *job)
 {
 	for (unsigned i = 0; i < job->nrcpts; i++) {
-		const struct dest *d = find_dest(&s->local,
+		const struct dest *d = dest_find(&s->local.dests,
 		    rcpt_user(&job->rcpts[i]));
 
 		if (d == NULL || d->running < s->conf->user_concurrency)
@@ -154,15 +78,16 @@ local_must_wait(struct sched *s, const struct job *job)
 static void
 submit(struct sched *s, struct rcpt *r)
 {
-	struct dest *d = get_dest(&s->local, rcpt_user(r));
+	struct dest *d = dest_get(&s->local.dests, rcpt_user(r));
 
 	if (d == NULL) {
-		job_verdict(s, r, &(struct outcome){
-		    .verdict = VERDICT_DEFERRED, .stage = SPAN("send"),
-		    .reply = SPAN("451 4.3.0 out of memory") });
+		job_verdict(s, r,
+		    &(struct outcome){ .verdict = VERDICT_DEFERRED,
+			.stage = SPAN("send"),
+			.reply = SPAN("451 4.3.0 out of memory") });
 		return;
 	}
-	push(d, r);
+	dest_push(d, r);
 	make_ready(s, d);
 }
 
@@ -218,7 +143,7 @@ close_slot(struct sched *s, struct slot *slot)
 	free(slot);
 	d->running--;
 	make_ready(s, d);
-	drop_dest(l, d);
+	dest_drop(&l->dests, d);
 }
 
 /* lspawn cannot be reached: nobody's fault, nothing is counted. */
@@ -285,13 +210,14 @@ give_next(struct sched *s, struct slot *slot)
 	struct rcpt *r;
 
 	while (slot->dest->head != NULL) {
-		r = slot->rcpt = pop(slot->dest);
+		r = slot->rcpt = dest_pop(slot->dest);
 		r->job->running++;
 		if (!job_reopen(s, r->job)) {
-			verdict(s, slot, &(struct outcome){
-			    .verdict = VERDICT_DEFERRED, .stage = SPAN("send"),
-			    .reply = SPAN("451 4.3.0 cannot open the message")
-			});
+			verdict(s, slot,
+			    &(struct outcome){ .verdict = VERDICT_DEFERRED,
+				.stage = SPAN("send"),
+				.reply = SPAN(
+				    "451 4.3.0 cannot open the message") });
 			continue;
 		}
 		if (talk_give(slot, &l->out)) {
@@ -303,7 +229,7 @@ give_next(struct sched *s, struct slot *slot)
 		}
 		slot->rcpt = NULL;
 		r->job->running--;
-		push_back(slot->dest, r);
+		dest_push_back(slot->dest, r);
 		return false;
 	}
 	return false;
@@ -313,9 +239,11 @@ static void
 fail(struct sched *s, struct slot *slot, const char *why, const char *crash)
 {
 	if (slot->rcpt != NULL)
-		verdict(s, slot, &(struct outcome){
-		    .verdict = VERDICT_DEFERRED, .stage = SPAN("local"),
-		    .reply = span_str(why), .crash = crash });
+		verdict(s, slot,
+		    &(struct outcome){ .verdict = VERDICT_DEFERRED,
+			.stage = SPAN("local"),
+			.reply = span_str(why),
+			.crash = crash });
 	close_slot(s, slot);
 }
 
@@ -327,10 +255,10 @@ start_user(struct sched *s, struct dest *d)
 
 	if (slot != NULL && !give_next(s, slot)) {
 		if (d->head != NULL)
-			pause_dialling(s, EPIPE);	/* it is going down */
+			pause_dialling(s, EPIPE); /* it is going down */
 		close_slot(s, slot);
 	}
-	make_ready(s, d);	/* at the end of the line */
+	make_ready(s, d); /* at the end of the line */
 }
 
 /* The slot has done its message: the user's next one, or the end. */
@@ -338,7 +266,7 @@ static void
 go_on(struct sched *s, struct slot *slot)
 {
 	unsigned batch = s->local.ready != NULL ? LOCAL_BATCH_SHARED :
-	    LOCAL_BATCH;
+						  LOCAL_BATCH;
 
 	/* More was said than the verdict: not one to trust with the next. */
 	if (s->stopping || slot->len > 0 || slot->served >= batch ||
@@ -391,7 +319,7 @@ watch_slots(struct sched *s, instant *next)
 		if (s->now < slot->since + LOCAL_SLOW_MS) {
 			if (slot->since + LOCAL_SLOW_MS < *next)
 				*next = slot->since + LOCAL_SLOW_MS;
-			break;	/* the others are younger */
+			break; /* the others are younger */
 		}
 		set_slow(&s->local, slot, true);
 	}
@@ -411,7 +339,7 @@ local_pump(struct sched *s)
 		if (user_may_run(s, d))
 			start_user(s, d);
 		d->kept = false;
-		drop_dest(l, d);
+		dest_drop(&l->dests, d);
 	}
 	if (l->ready != NULL && !s->stopping && l->again > s->now &&
 	    l->again < next)

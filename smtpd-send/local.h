@@ -3,6 +3,7 @@
 #ifndef LOCAL_H
 #define LOCAL_H
 
+#include "dest.h"
 #include "job.h"
 
 /* "INDEX STAGE HOST TEXT" of at most 8 KiB, and the framing. */
@@ -11,7 +12,7 @@
 
 /* After so many messages a process ends, that others get their turn. */
 #define LOCAL_BATCH 100
-#define LOCAL_BATCH_SHARED 10	/* when others wait */
+#define LOCAL_BATCH_SHARED 10 /* when others wait */
 
 /*
  * A delivery that takes longer leaves its place to another one, up to
@@ -20,41 +21,28 @@
 #define LOCAL_SLOW_MS 5000
 #define LOCAL_SLOW_MAX 32
 
-/* A user with mail to deliver. */
-struct dest {
-	struct dest *chain;	/* in its bucket */
-	struct dest *ready_next;
-	struct rcpt *head, *tail;
-	unsigned running;	/* slots */
-	bool ready;		/* stands in the line for a slot */
-	bool kept;		/* not to be freed now */
-	char name[];
-};
-
 /* One connection to a user's smtpd-local. */
 struct slot {
-	struct slot *prev, *next;	/* by since, oldest first */
+	struct slot *prev, *next; /* by since, oldest first */
 	struct dest *dest;
 	struct rcpt *rcpt;
-	instant since;		/* when it was given the message */
-	unsigned served;	/* messages */
+	instant since;   /* when it was given the message */
+	unsigned served; /* messages */
 	int fd;
-	bool named;		/* its process knows the user */
-	bool slow;		/* gave up its place */
+	bool named; /* its process knows the user */
+	bool slow;  /* gave up its place */
 	size_t len;
 	char in[LOCAL_ROOM];
 };
 
-#define LOCAL_BUCKETS 1024
-
 struct local {
-	struct dest *bucket[LOCAL_BUCKETS];
-	struct dest *ready, **ready_tail;	/* in turn */
+	struct dests dests;
+	struct dest *ready, **ready_tail; /* in turn */
 	struct slot *oldest, *newest;
 	unsigned nslots, nslow;
-	struct sbuf out;	/* frames on their way */
-	instant again;		/* lspawn is not dialled before */
-	bool failing;		/* it was logged that it cannot be reached */
+	struct sbuf out; /* frames on their way */
+	instant again;   /* lspawn is not dialled before */
+	bool failing;    /* it was logged that it cannot be reached */
 };
 
 void local_init(struct local *);

@@ -26,7 +26,8 @@ static bool
 grow(struct table *t)
 {
 	struct table to = { .nbuckets = t->nbuckets > 0 ? t->nbuckets * 2 :
-	    BUCKETS_MIN, .count = t->count };
+							  BUCKETS_MIN,
+		.count = t->count };
 
 	to.bucket = calloc(to.nbuckets, sizeof(*to.bucket));
 	if (to.bucket == NULL)

@@ -7,21 +7,21 @@
 #include "queuefile.h"
 
 enum {
-	MESSAGE_NEW = 1,	/* stands in new/, else in msg/ */
-	MESSAGE_OLD = 2,	/* from before our start: may have been tried */
-	MESSAGE_LOGGED = 4,	/* there is, or may be, an id.log */
-	MESSAGE_FORCED = 8,	/* try it now, whatever its log says */
-	MESSAGE_UNREADY = 16,	/* was locked or unfinished when last seen */
-	MESSAGE_HELD = 32,	/* stays, and is not tried */
-	MESSAGE_SEEN = 64,	/* was read once */
+	MESSAGE_NEW = 1,      /* stands in new/, else in msg/ */
+	MESSAGE_OLD = 2,      /* from before our start: may have been tried */
+	MESSAGE_LOGGED = 4,   /* there is, or may be, an id.log */
+	MESSAGE_FORCED = 8,   /* try it now, whatever its log says */
+	MESSAGE_UNREADY = 16, /* was locked or unfinished when last seen */
+	MESSAGE_HELD = 32,    /* stays, and is not tried */
+	MESSAGE_SEEN = 64,    /* was read once */
 };
 
 /* 100,000 of these wait in memory: all else is read again when it is due. */
 struct message {
-	struct message *chain;	/* the table's */
-	struct job *job;	/* its details while it is worked on, or NULL */
+	struct message *chain; /* the table's */
+	struct job *job;       /* its details while it is worked on, or NULL */
 	instant due;
-	uint32_t place;		/* in the heap, from 1; 0: not there */
+	uint32_t place; /* in the heap, from 1; 0: not there */
 	uint16_t attempts;
 	uint8_t flags;
 	char id[QUEUE_ID_SIZE];
@@ -29,7 +29,7 @@ struct message {
 
 struct table {
 	struct message **bucket;
-	size_t nbuckets;	/* a power of two, or 0 */
+	size_t nbuckets; /* a power of two, or 0 */
 	size_t count;
 };
 

@@ -29,7 +29,7 @@ static const struct layout {
 
 static bool
 parse_fields(struct span rest, const struct layout *l,
-	struct progress_record *r)
+    struct progress_record *r)
 {
 	uint32_t u = 0;
 	uint64_t t = 0;
@@ -81,7 +81,8 @@ static size_t
 text_max(enum progress_kind kind)
 {
 	return kind == PROGRESS_FAILED || kind == PROGRESS_RCPT ?
-	    PROGRESS_REPLY_MAX : PROGRESS_DEFERRED_MAX;
+	    PROGRESS_REPLY_MAX :
+	    PROGRESS_DEFERRED_MAX;
 }
 
 void
@@ -127,14 +128,15 @@ progress_begin(struct sbuf *b, const char *id, uint64_t nonce)
 	char text[QUEUE_ID_SIZE + 17];
 	int n = first_text(text, sizeof(text), id, nonce);
 
-	progress_add(b, &(struct progress_record){ .kind = PROGRESS_LOG,
-	    .text = span_of(text, (size_t)n) });
+	progress_add(b,
+	    &(struct progress_record){
+		.kind = PROGRESS_LOG, .text = span_of(text, (size_t)n) });
 }
 
 struct reading {
 	const char *id;
 	uint64_t nonce;
-	bool begun;		/* the first line was seen and is ours */
+	bool begun; /* the first line was seen and is ours */
 	void (*each)(void *, const struct progress_record *);
 	void *arg;
 };
@@ -180,7 +182,7 @@ take_lines(struct reading *r, struct span buf, bool *torn)
 
 enum progress_result
 progress_read(int fd, const char *id, uint64_t nonce, uint64_t *length,
-	void (*each)(void *, const struct progress_record *), void *arg)
+    void (*each)(void *, const struct progress_record *), void *arg)
 {
 	struct reading r = { id, nonce, false, each, arg };
 	char buf[2 * PROGRESS_LINE_MAX];
@@ -197,7 +199,7 @@ progress_read(int fd, const char *id, uint64_t nonce, uint64_t *length,
 			return PROGRESS_IOERR;
 		used = take_lines(&r, span_of(buf, (size_t)n), &torn);
 		if (used == 0)
-			break;	/* the end, or no line that we wrote */
+			break; /* the end, or no line that we wrote */
 		*length += used;
 	}
 	return r.begun ? PROGRESS_READ : PROGRESS_OTHER;
@@ -211,8 +213,8 @@ progress_append(int fd, uint64_t *length, struct span lines)
 	ssize_t n;
 	int saved;
 
-	if (fstat(fd, &st) < 0 || ((uint64_t)st.st_size != at &&
-	    ftruncate(fd, (off_t)at) < 0))
+	if (fstat(fd, &st) < 0 ||
+	    ((uint64_t)st.st_size != at && ftruncate(fd, (off_t)at) < 0))
 		return false;
 	while (lines.n > 0) {
 		n = pwrite(fd, lines.p, lines.n, (off_t)at);

@@ -29,8 +29,8 @@
  * that is not whole ends the log: it is what a crash left, and is cut off
  * before the next one is added.
  */
-#define PROGRESS_REPLY_MAX 8192		/* of failed: for the bounce */
-#define PROGRESS_DEFERRED_MAX 512	/* of the others */
+#define PROGRESS_REPLY_MAX 8192   /* of failed: for the bounce */
+#define PROGRESS_DEFERRED_MAX 512 /* of the others */
 #define PROGRESS_LINE_MAX (PROGRESS_REPLY_MAX + 256)
 
 enum progress_kind {
@@ -47,10 +47,10 @@ enum progress_kind {
 
 struct progress_record {
 	enum progress_kind kind;
-	uint32_t number;	/* index, origin, attempts or count */
-	uint32_t other;		/* rcpt: origin; verdicts: attempt */
-	uint64_t time;		/* verdicts: when; tried: next */
-	struct span text;	/* rcpt: "user ..."; reply, how, why */
+	uint32_t number;  /* index, origin, attempts or count */
+	uint32_t other;   /* rcpt: origin; verdicts: attempt */
+	uint64_t time;    /* verdicts: when; tried: next */
+	struct span text; /* rcpt: "user ..."; reply, how, why */
 };
 
 /* One line, without its newline. False when it is not whole, or not ours. */
@@ -64,8 +64,8 @@ void progress_add(struct sbuf *, const struct progress_record *);
 
 enum progress_result {
 	PROGRESS_READ,
-	PROGRESS_OTHER,		/* empty, or of another message: start anew */
-	PROGRESS_IOERR,		/* errno says */
+	PROGRESS_OTHER, /* empty, or of another message: start anew */
+	PROGRESS_IOERR, /* errno says */
 };
 
 /*
@@ -73,8 +73,8 @@ enum progress_result {
  * *length is where the next one belongs.
  */
 enum progress_result progress_read(int fd, const char *id, uint64_t nonce,
-	uint64_t *length, void (*each)(void *, const struct progress_record *),
-	void *arg) MUST_CHECK;
+    uint64_t *length, void (*each)(void *, const struct progress_record *),
+    void *arg) MUST_CHECK;
 
 /*
  * Writes lines at *length, after what is beyond it is cut off, and moves

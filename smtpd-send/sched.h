@@ -19,15 +19,15 @@
 
 struct sched {
 	const struct conf *conf;
-	int queue;		/* the queue directory */
-	instant now;		/* of this turn of the loop */
-	uint64_t wall;		/* the same, us since 1970 */
-	uint64_t started;	/* wall us */
+	int queue;        /* the queue directory */
+	instant now;      /* of this turn of the loop */
+	uint64_t wall;    /* the same, us since 1970 */
+	uint64_t started; /* wall us */
 	struct clockwatch clock;
 	struct table table;
 	struct heap heap;
-	size_t nrcpts;		/* of all jobs */
-	size_t nopen;		/* descriptors of all jobs */
+	size_t nrcpts; /* of all jobs */
+	size_t nopen;  /* descriptors of all jobs */
 	struct intake intake;
 	struct local local;
 	struct sync sync;

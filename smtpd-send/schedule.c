@@ -6,8 +6,15 @@
 #define HOUR 3600U
 
 static const uint32_t delays[] = {
-	1 * MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE,
-	1 * HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 24 * HOUR,
+	1 * MINUTE,
+	5 * MINUTE,
+	15 * MINUTE,
+	30 * MINUTE,
+	1 * HOUR,
+	2 * HOUR,
+	4 * HOUR,
+	8 * HOUR,
+	24 * HOUR,
 };
 
 /* 0 to 1023, another one for each message and try (xorshift). */
@@ -33,7 +40,7 @@ delay_after(const struct schedule *s)
 
 struct schedule_next
 schedule_next(const struct schedule *s, uint64_t now, uint64_t lifetime,
-	bool may_expire)
+    bool may_expire)
 {
 	uint64_t end = s->born + lifetime;
 	struct schedule_next n = { false, now + delay_after(s) };
@@ -49,7 +56,7 @@ schedule_next(const struct schedule *s, uint64_t now, uint64_t lifetime,
 	}
 	if (n.at > end)
 		n.at = end > now + SCHEDULE_LAST_GAP ? end :
-		    now + SCHEDULE_LAST_GAP;
+						       now + SCHEDULE_LAST_GAP;
 	return n;
 }
 

@@ -14,9 +14,9 @@
 #include "program.h"
 #include "spool.h"
 
-#define STOP_MS 5000		/* for running deliveries, after SIGTERM */
-#define OPEN_AT_ONCE 32		/* messages begun in one turn of the loop */
-#define POLL_FIXED 3		/* hints, smtpd-rcpt, the child that syncs */
+#define STOP_MS 5000    /* for running deliveries, after SIGTERM */
+#define OPEN_AT_ONCE 32 /* messages begun in one turn of the loop */
+#define POLL_FIXED 3    /* hints, smtpd-rcpt, the child that syncs */
 
 static volatile sig_atomic_t got_term, got_hup;
 
@@ -42,7 +42,7 @@ take_signals(sigset_t *waiting)
 		(void)sigaddset(&block, ours[i]);
 		(void)sigaction(ours[i], &a, NULL);
 	}
-	(void)signal(SIGCHLD, SIG_IGN);	/* nobody waits for a child here */
+	(void)signal(SIGCHLD, SIG_IGN); /* nobody waits for a child here */
 	(void)sigprocmask(SIG_BLOCK, &block, waiting);
 	for (size_t i = 0; i < nitems(ours); i++)
 		(void)sigdelset(waiting, ours[i]);
@@ -50,17 +50,58 @@ take_signals(sigset_t *waiting)
 
 /* What the loop, malloc and a fork of musl or glibc call. */
 static const int calls[] = {
-	SYS_read, SYS_write, SYS_close, SYS_openat, SYS_fstat, SYS_newfstatat,
-	SYS_pread64, SYS_pwrite64, SYS_ftruncate, SYS_fdatasync, SYS_fsync,
-	SYS_flock, SYS_renameat, SYS_renameat2, SYS_unlinkat, SYS_getdents64,
-	SYS_fcntl, SYS_lseek, SYS_statx, SYS_fchmod,
-	SYS_socket, SYS_socketpair, SYS_connect, SYS_sendto, SYS_sendmsg,
-	SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_shutdown, SYS_getsockopt,
-	SYS_ppoll, SYS_clock_gettime, SYS_nanosleep, SYS_restart_syscall,
-	SYS_clone, SYS_close_range, SYS_gettid, SYS_getpid, SYS_set_tid_address,
-	SYS_set_robust_list, SYS_rt_sigaction, SYS_rt_sigprocmask,
-	SYS_rt_sigreturn, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap,
-	SYS_mprotect, SYS_madvise, SYS_getrandom, SYS_exit, SYS_exit_group,
+	SYS_read,
+	SYS_write,
+	SYS_close,
+	SYS_openat,
+	SYS_fstat,
+	SYS_newfstatat,
+	SYS_pread64,
+	SYS_pwrite64,
+	SYS_ftruncate,
+	SYS_fdatasync,
+	SYS_fsync,
+	SYS_flock,
+	SYS_renameat,
+	SYS_renameat2,
+	SYS_unlinkat,
+	SYS_getdents64,
+	SYS_fcntl,
+	SYS_lseek,
+	SYS_statx,
+	SYS_fchmod,
+	SYS_socket,
+	SYS_socketpair,
+	SYS_connect,
+	SYS_sendto,
+	SYS_sendmsg,
+	SYS_recvfrom,
+	SYS_recvmsg,
+	SYS_recvmmsg,
+	SYS_shutdown,
+	SYS_getsockopt,
+	SYS_ppoll,
+	SYS_clock_gettime,
+	SYS_nanosleep,
+	SYS_restart_syscall,
+	SYS_clone,
+	SYS_close_range,
+	SYS_gettid,
+	SYS_getpid,
+	SYS_set_tid_address,
+	SYS_set_robust_list,
+	SYS_rt_sigaction,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_brk,
+	SYS_mmap,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_mprotect,
+	SYS_madvise,
+	SYS_getrandom,
+	SYS_exit,
+	SYS_exit_group,
 #ifdef SYS_poll
 	SYS_poll,
 #endif
@@ -85,8 +126,7 @@ static void
 confine_self(const struct conf *conf)
 {
 	const struct confine_path paths[] = { { conf->queue, CONFINE_WRITE } };
-	const struct confine c = { calls, nitems(calls), paths,
-		nitems(paths) };
+	const struct confine c = { calls, nitems(calls), paths, nitems(paths) };
 
 	if (dial_is_command(conf->rcpt) || dial_is_command(conf->lspawn))
 		return;
@@ -145,7 +185,7 @@ earlier(instant a, instant b)
 
 struct watch {
 	struct pollfd *fds;
-	struct slot **slots;	/* of fds[POLL_FIXED + i] */
+	struct slot **slots; /* of fds[POLL_FIXED + i] */
 	size_t cap;
 };
 
@@ -196,11 +236,21 @@ pump(struct sched *s, struct listing *listing)
 }
 
 static void
+tell(const char *event, const struct sched *s)
+{
+	struct logline l;
+
+	log_begin(&l, NULL, event);
+	log_num(&l, "messages", s->table.count);
+	log_end(&l);
+}
+
+static void
 take_word(struct sched *s, instant *stop)
 {
 	if (got_hup) {
 		got_hup = 0;
-		warn("SIGHUP: everything is due now");
+		tell("due-now", s);
 		find_due_now(s);
 	}
 	if (got_term && !s->stopping) {
@@ -221,8 +271,8 @@ loop(struct sched *s, struct watch *w, int hints, const sigset_t *waiting)
 	for (;;) {
 		take_word(s, &stop);
 		next = earlier(pump(s, &listing), stop);
-		if (s->stopping && (got_term > 1 || s->now >= stop ||
-		    s->local.nslots == 0))
+		if (s->stopping &&
+		    (got_term > 1 || s->now >= stop || s->local.nslots == 0))
 			return;
 		n = fill_watch(s, w, hints);
 		left = clock_left(next);
@@ -273,6 +323,8 @@ main(int argc, char *argv[])
 		die_sys(EXIT_TEMP, "cannot start");
 	confine_self(&conf);
 	find_all(&s);
+	tell("started", &s);
 	loop(&s, &w, hints, &waiting);
+	tell("stopped", &s);
 	return EXIT_OK;
 }

@@ -11,7 +11,7 @@
 #include "log.h"
 #include "spool.h"
 
-#define PATH_SIZE 64		/* "torn/", "new/f/", an id, ".log" */
+#define PATH_SIZE 64 /* "torn/", "new/f/", an id, ".log" */
 
 static const char digits[] = "0123456789abcdef";
 
@@ -81,18 +81,16 @@ spool_start(const char *queue)
 }
 
 static void
-path_in(char path[PATH_SIZE], const char *dir, const char *id,
-	const char *end)
+path_in(char path[PATH_SIZE], const char *dir, const char *id, const char *end)
 {
-	(void)snprintf(path, PATH_SIZE, "%s/%c/%s%s", dir,
-	    id[QUEUE_ID_LEN - 1], id, end);
+	(void)snprintf(path, PATH_SIZE, "%s/%c/%s%s", dir, id[QUEUE_ID_LEN - 1],
+	    id, end);
 }
 
 static void
 path_of(char path[PATH_SIZE], const struct message *m)
 {
-	path_in(path, (m->flags & MESSAGE_NEW) != 0 ? "new" : "msg", m->id,
-	    "");
+	path_in(path, (m->flags & MESSAGE_NEW) != 0 ? "new" : "msg", m->id, "");
 }
 
 /* O_NONBLOCK: a fifo that somebody put there must not stop us. */
@@ -186,7 +184,7 @@ spool_log_remove(int queue, const char *id)
 	char path[PATH_SIZE];
 
 	path_in(path, "msg", id, ".log");
-	(void)unlinkat(queue, path, 0);	/* or the next start sweeps it */
+	(void)unlinkat(queue, path, 0); /* or the next start sweeps it */
 }
 
 int
@@ -217,7 +215,7 @@ kind_of(const char *name, unsigned shard, char id[QUEUE_ID_SIZE])
 
 bool
 spool_list(int queue, const char *dir, unsigned shard,
-	void (*each)(void *, enum spool_kind, const char *name), void *arg)
+    void (*each)(void *, enum spool_kind, const char *name), void *arg)
 {
 	char path[PATH_SIZE], id[QUEUE_ID_SIZE];
 	struct dirent *e;
@@ -235,8 +233,9 @@ spool_list(int queue, const char *dir, unsigned shard,
 		return false;
 	}
 	while (errno = 0, (e = readdir(d)) != NULL) {
-		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' ||
-		    (e->d_name[1] == '.' && e->d_name[2] == '\0')))
+		if (e->d_name[0] == '.' &&
+		    (e->d_name[1] == '\0' ||
+			(e->d_name[1] == '.' && e->d_name[2] == '\0')))
 			continue;
 		kind = kind_of(e->d_name, shard, id);
 		each(arg, kind, kind == SPOOL_STRAY ? e->d_name : id);

@@ -14,15 +14,14 @@ int spool_start(const char *queue);
 
 enum spool_result {
 	SPOOL_OPENED,
-	SPOOL_GONE,		/* there is no such message */
-	SPOOL_LOCKED,		/* being received, or being delivered */
-	SPOOL_UNREADABLE,	/* not locked, but its mode is not 0400 yet */
-	SPOOL_IOERR,		/* errno says */
+	SPOOL_GONE,       /* there is no such message */
+	SPOOL_LOCKED,     /* being received, or being delivered */
+	SPOOL_UNREADABLE, /* not locked, but its mode is not 0400 yet */
+	SPOOL_IOERR,      /* errno says */
 };
 
 /* Opens and locks it; *fd is the caller's. */
-enum spool_result spool_open(int queue, struct message *, int *fd)
-	MUST_CHECK;
+enum spool_result spool_open(int queue, struct message *, int *fd) MUST_CHECK;
 
 /* Moves it, unsynced, from new/ to msg/, if it is not there yet. */
 bool spool_settle(int queue, struct message *) MUST_CHECK;
@@ -43,7 +42,7 @@ int spool_log_dir(int queue, const char *id) MUST_CHECK;
 enum spool_kind {
 	SPOOL_MESSAGE,
 	SPOOL_LOG,
-	SPOOL_STRAY,		/* nothing that belongs there */
+	SPOOL_STRAY, /* nothing that belongs there */
 };
 
 /*
@@ -52,7 +51,7 @@ enum spool_kind {
  * be listed (a missing one is empty).
  */
 bool spool_list(int queue, const char *dir, unsigned shard,
-	void (*each)(void *, enum spool_kind, const char *name), void *arg)
-	MUST_CHECK;
+    void (*each)(void *, enum spool_kind, const char *name),
+    void *arg) MUST_CHECK;
 
 #endif

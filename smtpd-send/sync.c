@@ -10,8 +10,8 @@
 #include "sched.h"
 #include "spool.h"
 
-#define RESTART_MS 1000		/* after a failed fork */
-#define RENEW_MS 50		/* after a death: who dies at once must not spin us */
+#define RESTART_MS 1000 /* after a failed fork */
+#define RENEW_MS 50     /* after a death: who dies at once must not spin us */
 
 void
 sync_init(struct sync *y)
@@ -33,8 +33,10 @@ receive(int sock, int fds[2])
 	union control u;
 	char octet;
 	struct iovec v = { .iov_base = &octet, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
-		.msg_control = u.mem, .msg_controllen = sizeof(u.mem) };
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = u.mem,
+		.msg_controllen = sizeof(u.mem) };
 	struct cmsghdr *h;
 	size_t n;
 	ssize_t r;
@@ -93,7 +95,7 @@ sync_start(struct sync *y)
 	pid = fork();
 	if (pid == 0) {
 		(void)signal(SIGHUP, SIG_IGN);
-		(void)signal(SIGTERM, SIG_IGN);	/* ends with its parent */
+		(void)signal(SIGTERM, SIG_IGN); /* ends with its parent */
 		close_all_but(sv[1]);
 		serve_syncs(sv[1]);
 	}
@@ -254,7 +256,8 @@ write_one(struct sync *y)
 	size_t n = a->dir == -1 ? 1 : 2;
 	union control u = { .mem = { 0 } };
 	struct iovec v = { .iov_base = (char[]){ 'F' }, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
 		.msg_control = u.mem,
 		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);

@@ -5,22 +5,22 @@
 
 #include "job.h"
 
-#define SYNC_INFLIGHT 32	/* logs that the child has at once */
+#define SYNC_INFLIGHT 32 /* logs that the child has at once */
 
 enum sync_state { SYNC_NONE, SYNC_LINE, SYNC_SENT };
 
 /* One log at the child; answers come in the same order. */
 struct sync_sent {
-	struct job *job;	/* NULL: gone meanwhile */
-	int fd, dir;		/* kept for a child that comes after; dir or -1 */
+	struct job *job; /* NULL: gone meanwhile */
+	int fd, dir;     /* kept for a child that comes after; dir or -1 */
 };
 
 struct sync {
-	int fd;			/* to the child; -1: there is none */
-	struct job *head, **tail;	/* jobs that wait to be sent */
+	int fd;                   /* to the child; -1: there is none */
+	struct job *head, **tail; /* jobs that wait to be sent */
 	struct sync_sent sent[SYNC_INFLIGHT];
-	unsigned first, nsent, nwritten;	/* nwritten: given to this child */
-	instant again;		/* no new child before */
+	unsigned first, nsent, nwritten; /* nwritten: given to this child */
+	instant again;                   /* no new child before */
 };
 
 void sync_init(struct sync *);

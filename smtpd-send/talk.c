@@ -19,8 +19,9 @@ send_user(const struct slot *slot, struct sbuf *out)
 {
 	sbuf_reset(out);
 	frame_add(out, 'U', span_str(slot->dest->name));
-	return !out->bad && send(slot->fd, out->s, out->len,
-	    MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)out->len;
+	return !out->bad &&
+	    send(slot->fd, out->s, out->len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+	    (ssize_t)out->len;
 }
 
 static bool
@@ -31,8 +32,10 @@ send_with(int sock, const struct sbuf *out, int fd)
 		char mem[CMSG_SPACE(sizeof(int))];
 	} u = { .mem = { 0 } };
 	struct iovec v = { .iov_base = out->s, .iov_len = out->len };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
-		.msg_control = u.mem, .msg_controllen = sizeof(u.mem) };
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = u.mem,
+		.msg_controllen = sizeof(u.mem) };
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
 	h->cmsg_level = SOL_SOCKET;
@@ -167,7 +170,7 @@ talk_parse(const struct slot *slot, struct heard *h)
 		switch (frame_parse(in, &f, &used)) {
 		case FRAME_MORE:
 			return slot->len < LOCAL_ROOM ? HEARD_NOTHING :
-			    HEARD_NONSENSE;
+							HEARD_NONSENSE;
 		case FRAME_BAD:
 			return HEARD_NONSENSE;
 		case FRAME_READY:
@@ -176,7 +179,7 @@ talk_parse(const struct slot *slot, struct heard *h)
 		h->used += used;
 		in = span_skip(in, used);
 		if (f.tag == ascii_lower(f.tag))
-			continue;	/* may be ignored */
+			continue; /* may be ignored */
 		return hear_frame(slot, &f, h);
 	}
 }
@@ -184,8 +187,8 @@ talk_parse(const struct slot *slot, struct heard *h)
 enum heard_kind
 talk_hear(struct slot *slot, struct heard *h)
 {
-	ssize_t n = recv(slot->fd, slot->in + slot->len,
-	    LOCAL_ROOM - slot->len, MSG_DONTWAIT);
+	ssize_t n = recv(slot->fd, slot->in + slot->len, LOCAL_ROOM - slot->len,
+	    MSG_DONTWAIT);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return HEARD_NOTHING;

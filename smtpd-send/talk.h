@@ -13,19 +13,19 @@
 bool talk_give(struct slot *, struct sbuf *out) MUST_CHECK;
 
 enum heard_kind {
-	HEARD_NOTHING,		/* not all there yet */
-	HEARD_VERDICT,		/* outcome */
-	HEARD_DEATH,		/* how, why; crash: its own fault */
-	HEARD_END,		/* end of file, or the connection broke */
+	HEARD_NOTHING, /* not all there yet */
+	HEARD_VERDICT, /* outcome */
+	HEARD_DEATH,   /* how, why; crash: its own fault */
+	HEARD_END,     /* end of file, or the connection broke */
 	HEARD_NONSENSE,
 };
 
 struct heard {
-	struct outcome outcome;	/* views into the slot's buffer */
-	size_t used;		/* octets of it */
+	struct outcome outcome; /* views into the slot's buffer */
+	size_t used;            /* octets of it */
 	bool crash;
-	char how[32];		/* "signal=11" */
-	char why[96];		/* a reply line */
+	char how[32]; /* "signal=11" */
+	char why[96]; /* a reply line */
 };
 
 /* Reads what is there, without waiting. */
