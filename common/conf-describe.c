@@ -118,7 +118,7 @@ conf_print_one(struct sbuf *b, const struct conf *c, struct span name,
 	const struct conf_setting *s = conf_setting(name);
 
 	if (s == NULL)
-		return conf_unknown(name, where) == CONF_OK;
+		return conf_bad_name(name, where) == CONF_OK;
 	add_value(b, c, s);
 	return true;
 }

@@ -50,10 +50,16 @@ void conf_add_number(struct sbuf *, const struct conf_setting *, uint64_t);
 /* The setting of that name, or NULL. */
 const struct conf_setting *conf_setting(struct span name);
 
-/* Writes "unknown setting ..." to *where. Always CONF_BAD. */
-enum conf_result conf_unknown(struct span name, struct conf_where *);
+/* Write what is wrong to *where, but not the line. All are CONF_BAD. */
+enum conf_result conf_bad(struct conf_where *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+enum conf_result conf_bad_octet(char, struct conf_where *);
 
-/* The setting that name looks most like, or NULL when none is near. */
-const struct conf_setting *conf_nearest(struct span name);
+/* The name is none of a setting: says which one it looks most like. */
+enum conf_result conf_bad_name(struct span name, struct conf_where *);
+
+/* wrong: see conf_text_valid. */
+enum conf_result conf_bad_value(const struct conf_setting *, struct span value,
+    struct span wrong, struct conf_where *);
 
 #endif

@@ -2,8 +2,6 @@
 /* Reads the configuration: it runs at every exec, so it does little. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -45,62 +43,6 @@ memory_copy(struct conf *c, struct span s)
 	return m->text;
 }
 
-static enum conf_result __attribute__((format(printf, 2, 3)))
-bad(struct conf_where *where, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(where->what, sizeof(where->what), fmt, ap);
-	va_end(ap);
-	return CONF_BAD;
-}
-
-static int
-shown(struct span s)
-{
-	return (int)(s.n < 64 ? s.n : 64);
-}
-
-static enum conf_result
-bad_value(const struct conf_setting *s, struct span value, struct span wrong,
-    struct conf_where *where)
-{
-	struct sbuf expected;
-	const char *hint = "";
-
-	if (value.n == 0)
-		hint = " (it may not be empty)";
-	else if (span_find(value, '#') < value.n)
-		hint = "; a comment needs a line of its own";
-	sbuf_init(&expected, sizeof(where->what));
-	conf_expectation(&expected, s);
-	bad(where, "%s: '%.*s' is not %s%s", s->name, shown(wrong), wrong.p,
-	    expected.s, hint);
-	sbuf_free(&expected);
-	return CONF_BAD;
-}
-
-enum conf_result
-conf_unknown(struct span name, struct conf_where *where)
-{
-	const struct conf_setting *near = conf_nearest(name);
-
-	if (near == NULL)
-		return bad(where, "unknown setting '%.*s'", shown(name),
-		    name.p);
-	return bad(where, "unknown setting '%.*s': did you mean '%s'?",
-	    shown(name), name.p, near->name);
-}
-
-static enum conf_result
-bad_octet(char c, struct conf_where *where)
-{
-	if (c == '\r')
-		return bad(where, "carriage return: lines end in LF alone");
-	return bad(where, "control character 0x%02x", (unsigned char)c);
-}
-
 static uint64_t *
 number_of(struct conf *c, const struct conf_setting *s)
 {
@@ -122,10 +64,10 @@ assign(struct conf *c, const struct conf_setting *s, struct span value,
 
 	if (conf_is_number(s)) {
 		if (!conf_number(s, value, number_of(c, s)))
-			return bad_value(s, value, value, where);
+			return conf_bad_value(s, value, value, where);
 	} else {
 		if (!conf_text_valid(s, value, &wrong))
-			return bad_value(s, value, wrong, where);
+			return conf_bad_value(s, value, wrong, where);
 		*text_of(c, s) = value.p;
 	}
 	return CONF_OK;
@@ -189,15 +131,15 @@ parse_line(struct conf *c, char *text, size_t n, unsigned first[CONF_SETTINGS],
 		return CONF_OK;
 	equals = span_find(line, '=');
 	if (equals == line.n)
-		return bad(where, "expected 'name = value'");
+		return conf_bad(where, "expected 'name = value'");
 	name = span_trim(span_of(line.p, equals));
 	value = span_trim(span_skip(line, equals + 1));
 	s = conf_setting(name);
 	if (s == NULL)
-		return conf_unknown(name, where);
+		return conf_bad_name(name, where);
 	if (first[s - conf_settings] != 0)
-		return bad(where, "'%s' was already set on line %u", s->name,
-		    first[s - conf_settings]);
+		return conf_bad(where, "'%s' was already set on line %u",
+		    s->name, first[s - conf_settings]);
 	first[s - conf_settings] = where->line;
 	if (value.n == 0)
 		value = SPAN("");
@@ -217,7 +159,7 @@ parse(struct conf *c, char *text, size_t n, struct conf_where *where)
 	while (at < n) {
 		where->line++;
 		if (!line_length(text + at, n - at, &length))
-			return bad_octet(text[at + length], where);
+			return conf_bad_octet(text[at + length], where);
 		result = parse_line(c, text + at, length, first, where);
 		if (result != CONF_OK)
 			return result;
@@ -253,7 +195,7 @@ load(struct conf *c, int fd, struct conf_where *where)
 	if (fstat(fd, &st) < 0)
 		return CONF_IOERR;
 	if (st.st_size > CONF_FILE_MAX)
-		return bad(where, "larger than %d octets", CONF_FILE_MAX);
+		return conf_bad(where, "larger than %d octets", CONF_FILE_MAX);
 	known = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
 	m = memory_new(c, known > 0 ? known : CONF_FILE_MAX + 1);
 	if (m == NULL)
@@ -269,7 +211,7 @@ load(struct conf *c, int fd, struct conf_where *where)
 		n += (size_t)r;
 	}
 	if (n > CONF_FILE_MAX)
-		return bad(where, "larger than %d octets", CONF_FILE_MAX);
+		return conf_bad(where, "larger than %d octets", CONF_FILE_MAX);
 	return parse(c, m->text, n, where);
 }
 
@@ -303,9 +245,9 @@ conf_set(struct conf *c, struct span name, struct span value,
 	where->what[0] = '\0';
 	value = span_trim(value);
 	if (!line_length(value.p, value.n, &length) || length < value.n)
-		return bad_octet(value.p[length], where);
+		return conf_bad_octet(value.p[length], where);
 	if (s == NULL)
-		return conf_unknown(name, where);
+		return conf_bad_name(name, where);
 	copy = memory_copy(c, value);
 	if (copy == NULL)
 		return CONF_IOERR;
@@ -321,7 +263,7 @@ system_name(struct conf *c, struct conf_where *where)
 	if (uname(&u) < 0)
 		return CONF_IOERR;
 	if (!address_is_domain(span_str(u.nodename)))
-		return bad(where,
+		return conf_bad(where,
 		    "this system's name '%.64s' is not a domain name: set hostname",
 		    u.nodename);
 	c->hostname = memory_copy(c, span_str(u.nodename));
@@ -344,7 +286,7 @@ conf_finish(struct conf *c, struct conf_where *where)
 		c->local_domains = c->hostname;
 	if (strchr(c->maildir, '/') != NULL || strcmp(c->maildir, ".") == 0 ||
 	    strcmp(c->maildir, "..") == 0)
-		return bad(where,
+		return conf_bad(where,
 		    "maildir: '%.64s' is not the name of one folder",
 		    c->maildir);
 	return CONF_OK;
