@@ -49,7 +49,8 @@ HARDEN  = -fstack-protector-strong -fstack-clash-protection -fPIE \
 WARN    = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
           -Wmissing-prototypes -Wold-style-definition -Wvla -Wformat=2 \
           -Wundef -Wpointer-arith -Wwrite-strings -Wswitch-enum
-CPPFLAGS = -D_GNU_SOURCE -DSYSCONFDIR='"$(sysconfdir)"' -Icommon $(DEFINES)
+CPPFLAGS = -D_GNU_SOURCE -DSYSCONFDIR='"$(sysconfdir)"' \
+           -DLIBDIR='"$(libdir)"' -Icommon $(DEFINES)
 CFLAGS  = -std=c17 $(OPT) $(HARDEN) $(WARN)
 FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack
@@ -155,6 +156,9 @@ INCLUDES = -Ismtpd-session -Ismtpd-queue -Ismtpd-send -Ismtpd-local -Itests/unit
 # --- unit tests ----------------------------------------------------------------
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 unit: $(UNIT)
+# What a test needs beside common.a.
+$(B)/unit/alias: UNIT_SRC = $(ALIAS_SRC)
+$(B)/unit/alias: $(ALIAS_SRC)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
@@ -176,7 +180,7 @@ deps:
 
 # --- more checks ---------------------------------------------------------------
 C_FILES   = $(shell git ls-files '*.[ch]')
-MAN_PAGES = $(shell git ls-files '*.[158]')
+MAN_PAGES = $(wildcard common/*.[158] smtpd-*/*.[158])
 SH_FILES  = $(shell git grep -lE '^\#!/(usr/bin/env |bin/)(ba)?sh' -- conf tests .ci)
 BATS_FILES = $(shell git ls-files 'tests/*.bats' 'tests/*.bash')
 
@@ -225,6 +229,8 @@ fuzz: $(FUZZ)
 			-rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
 			-artifact_prefix=$$target- $$corpus $$seeds || exit 1; \
 	done
+$(B)/fuzz/alias: FUZZ_SRC = $(ALIAS_SRC)
+$(B)/fuzz/alias: $(ALIAS_SRC)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \
 		-o $@ $< $(FUZZ_SRC) $(B)/fuzz/common.a

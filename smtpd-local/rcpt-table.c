@@ -60,7 +60,10 @@ load(struct alias_table *t, struct sbuf *why)
 	case ALIAS_OK:
 		break;
 	case ALIAS_BAD:
-		sbuf_addf(why, "%s:%u: %s", path, where.line, where.what);
+		sbuf_adds(why, path);
+		if (where.line > 0)
+			sbuf_addf(why, ":%u", where.line);
+		sbuf_addf(why, ": %s", where.what);
 		goto fail;
 	case ALIAS_IOERR:
 		sbuf_addf(why, "cannot read '%s': %s", path, strerror(errno));
