@@ -17,15 +17,11 @@
 #include "post.h"
 #include "program.h"
 
-#ifndef LIBDIR
-#define LIBDIR "/usr/local/lib/smtpd"
-#endif
-
 _Noreturn static void fail(int code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* To whoever ran us: not a log, so it may hold what he himself wrote. */
-static void
+_Noreturn static void
 fail(int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -45,7 +41,7 @@ farewell(void)
 	_exit(EX_TEMPFAIL);
 }
 
-/* Who we are, as far as the system knows; fields of static memory. */
+/* Who runs us, as far as the system knows; NULL: nobody it knows. */
 static const struct passwd *
 account(void)
 {
@@ -225,14 +221,14 @@ serve_smtp(const struct conf *conf)
 	char **argv = calloc(conf->nargs + 3, sizeof(*argv));
 	size_t n = 0;
 
-	if (argv == NULL)
-		fail(EX_TEMPFAIL, "out of memory");
 	session_path(path);
-	argv[n++] = path;
-	for (unsigned i = 0; i < conf->nargs; i++)
-		argv[n++] = (char *)(uintptr_t)conf->args[i];
-	argv[n] = word;
-	(void)execv(path, argv);
+	if (argv != NULL) {
+		argv[n++] = path;
+		for (unsigned i = 0; i < conf->nargs; i++)
+			argv[n++] = (char *)(uintptr_t)conf->args[i];
+		argv[n] = word;
+		(void)execv(path, argv);
+	}
 	fail(EX_TEMPFAIL, "cannot run '%s': %s", path, strerror(errno));
 }
 

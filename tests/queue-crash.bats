@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # The injector is killed at every system call, and every call fails in turn.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # each test is a subshell;
+# run sets variables, and lib/queue reads them
 
 bats_require_minimum_version 1.5.0
 
@@ -30,10 +32,10 @@ calls_of() {
 # there beside them is whole or shows that it is torn.
 sound() {
 	local id file state
-	for id in $(sed -n 's/^K //p' <<<"$output"); do
+	while read -r id; do
 		[[ $(queue_tool state "$Q/new/${id: -1}/$id") == "whole $id" ]]
 		queue_tool body "$Q/new/${id: -1}/$id" | cmp - "$1"
-	done
+	done < <(sed -n 's/^K //p' <<<"$output")
 	for file in $(queued); do
 		state=$(queue_tool state "$file")
 		[[ $state == whole* || $state == torn* ]] || {
@@ -172,7 +174,7 @@ fails() {
 	Q=/dev/shm/smtpd-test.$$
 	as_user mkdir -m 700 "$Q" "$Q/new" "$Q"/new/{0..9} "$Q"/new/{a..f}
 	OPTIONS=(-o "queue=$Q")
-	UNDER=(strace -f -qq -e trace=fsync,sendmsg -y
+	UNDER=(strace -f -qq -e 'trace=fsync,sendmsg' -y
 		-o "$BATS_TEST_TMPDIR/trace")
 	run -0 --separate-stderr inject "${HEAD[@]}" get "${MAIL[@]:3}"
 	id=${lines[0]#I } shard=$Q/new/${lines[0]: -1}

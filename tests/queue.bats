@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # The injector: the conversation, the rules of the entrances, the file.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # each test is a subshell;
+# run sets variables, and lib/queue reads them
 
 bats_require_minimum_version 1.5.0
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # The sendmail command: its flags, its input, its exit codes.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # each test is a subshell;
+# run sets variables, and lib/queue reads them
 
 bats_require_minimum_version 1.5.0
 
@@ -74,11 +76,10 @@ refused() {
 @test "sendmail: a lone dot ends the message, but with -i" {
 	dots='x: y\n\n..\n.a\n. \n.\nnot this\n'
 	text='x: y\r\n\r\n..\r\n.a\r\n. \r\n'
-	body_of "$dots" u | cmp - <(printf "$text")
+	body_of "$dots" u | cmp - <(printf '%b' "$text")
 	body_of 'x: y\r\n\r\n.\r\nz' u | cmp - <(printf 'x: y\r\n\r\n')
 	body_of 'x: y\n\n.' u | cmp - <(printf 'x: y\r\n\r\n')
-	for flag in -i -oi -oeim; do
-		[[ $flag != -oeim ]] || continue
+	for flag in -i -oi -ti -mi; do
 		body_of "$dots" "$flag" u | cmp - <(
 			printf '%b.\r\nnot this\r\n' "$text")
 		body_of 'x: y\n\n.' "$flag" u | cmp - <(printf 'x: y\r\n\r\n.\r\n')
@@ -137,8 +138,7 @@ refused() {
 }
 
 @test "sendmail: -t reads To, Cc and Bcc, and takes Bcc out" {
-	input='From: z\nto: "Doe, J." <j@example.com>,\n u (x, y),;\nX-To: no\n'
-	input=${input/,;/,}
+	input='From: z\nto: "Doe, J." <j@example.com>,\n u (x, y),\nX-To: no\n'
 	input+='BCC : s1,\n\ts2\nCc: g: h, i;\nbcc:\nSubject: To: z\n\nTo: no\n'
 	diff - <(envelope_of "$input" -t extra) <<-EOT
 	S <me@example.com>
@@ -151,7 +151,7 @@ refused() {
 	R local <i@example.com>
 	EOT
 	queue_tool body "$(only_queued)" | tr -d '\r' | diff - <(
-		printf "${input/BCC*s2\\n/}" | sed '/^bcc:/d')
+		printf '%b' "${input/BCC*s2\\n/}" | sed '/^bcc:/d')
 	# without -t nothing is taken, nor taken out
 	body_of 'To: a@x.example\nBcc: b\n\n' u | grep '^Bcc: b'
 	refused 64 'no recipients in To, Cc and Bcc' 'Subject: x\n\nTo: a\n' -t
@@ -261,11 +261,12 @@ refused() {
 }
 
 @test "sendmail: modes that it does not have are refused" {
-	for mode in -bd -bD -bt -bv -ba -bh -b; do
-		refused 64 "$mode" 'x\n' "$mode" u || refused 64 "" 'x\n' -b
+	for mode in -bd -bD -bt -bv -ba -bh; do
+		refused 64 "$mode" 'x\n' "$mode" u
 	done
+	refused 64 '-b: it lacks its value' 'x\n' -b
 	refused 64 '-z: unknown option' 'x\n' -z u
-	refused 64 'lacks its value' 'x\n' -f u -F
+	refused 64 '-F: it lacks its value' 'x\n' -f u -F
 	refused 64 'give 7BIT or 8BITMIME' 'x\n' -BASCII u
 }
 

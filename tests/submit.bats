@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # The filter of the user entrance: who it is from, and what it lacks.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # each test is a subshell;
+# run sets variables, and lib/queue reads them
 
 bats_require_minimum_version 1.5.0
 
@@ -143,8 +145,9 @@ facts() {
 		run -0 --separate-stderr submit "${words[@]}" "${HEAD[@]}" \
 			"${one[@]}" E
 		one=()
-		python3 - "$SMTPD_TOP/tests/tools" $((${#text} + 2)) $(queued) \
-			<<-'EOT'
+		mapfile -t files < <(queued)
+		python3 - "$SMTPD_TOP/tests/tools" $((${#text} + 2)) \
+			"${files[@]}" <<-'EOT'
 		import re, sys
 		sys.path.insert(0, sys.argv[1])
 		from queuefile import Message

@@ -52,5 +52,6 @@ nothing_queued() {
 
 # Makes as_user another user; root's tests only.
 become() {
+	# shellcheck disable=SC2034 # lib/smtpd reads it
 	AS_USER=(setpriv "--reuid=$1" "--regid=$1" --clear-groups --)
 }
