@@ -142,7 +142,7 @@ io_writev(int fd, struct iovec *v, size_t nv, instant deadline)
 		if (r != IO_OK)
 			return r;
 		n = sock ? sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) :
-		    write_some(fd, v, nv);
+			   write_some(fd, v, nv);
 		if (n >= 0)
 			(void)iov_advance(v, nv, (size_t)n);
 		else if (errno == ENOTSOCK && sock)

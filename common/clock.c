@@ -29,7 +29,7 @@ clock_left(instant t)
 	if (t == NEVER)
 		return -1;
 	if (t == 0)
-		return 0;	/* "do not wait" costs no look at the clock */
+		return 0; /* "do not wait" costs no look at the clock */
 	now = clock_now();
 	if (t <= now)
 		return 0;
@@ -68,13 +68,10 @@ civil(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 void
 clock_date(struct sbuf *b, time_t t)
 {
-	static const char days[][4] = {
-		"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"
-	};
-	static const char months[][4] = {
-		"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-		"Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
-	};
+	static const char days[][4] = { "Thu", "Fri", "Sat", "Sun", "Mon",
+		"Tue", "Wed" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May",
+		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 	int64_t day = t / 86400, year;
 	unsigned sec = (unsigned)((t % 86400 + 86400) % 86400), month, mday;
 

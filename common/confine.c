@@ -26,22 +26,23 @@
 #endif
 
 /* Rights that are younger than the headers we are built with. */
-#define FS_TRUNCATE (1ULL << 14)	/* ABI 3 */
-#define FS_IOCTL_DEV (1ULL << 15)	/* ABI 5 */
+#define FS_TRUNCATE (1ULL << 14)  /* ABI 3 */
+#define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
 
 #define PATHS_MAX 16
 #define CALLS_MAX 100
-#define FILTER_MAX (2 * CALLS_MAX + 8)	/* jumps reach 255 instructions */
+#define FILTER_MAX (2 * CALLS_MAX + 8) /* jumps reach 255 instructions */
 
 /* --- Landlock: which files --------------------------------------------- */
 
 #define FS_FILE_READ LANDLOCK_ACCESS_FS_READ_FILE
-#define FS_FILE_WRITE (FS_FILE_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | \
-	FS_TRUNCATE)
+#define FS_FILE_WRITE \
+	(FS_FILE_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
 #define FS_READ (FS_FILE_READ | LANDLOCK_ACCESS_FS_READ_DIR)
-#define FS_WRITE (FS_READ | FS_FILE_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | \
-	LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
-	LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER)
+#define FS_WRITE \
+	(FS_READ | FS_FILE_WRITE | LANDLOCK_ACCESS_FS_MAKE_REG | \
+	    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
+	    LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER)
 
 static uint64_t
 rights(enum confine_right right, bool dir)
@@ -68,8 +69,9 @@ grant(int ruleset, const struct confine_path *path, uint64_t handled)
 	ok = fstat(rule.parent_fd, &st) == 0;
 	rule.allowed_access = handled &
 	    rights(path->right, ok && S_ISDIR(st.st_mode));
-	ok = ok && syscall(SYS_landlock_add_rule, ruleset,
-	    LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+	ok = ok &&
+	    syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+		&rule, 0) == 0;
 	(void)close(rule.parent_fd);
 	return ok;
 }
@@ -143,7 +145,7 @@ make_table(struct table *t, const int *calls, size_t n)
 		uint32_t nr = (uint32_t)sorted[i];
 
 		if (t->n > 0 && nr < t->ends[t->n - 1])
-			continue;	/* twice in the list */
+			continue; /* twice in the list */
 		if (t->n > 0 && nr == t->ends[t->n - 1]) {
 			t->ends[t->n - 1]++;
 			continue;
@@ -165,8 +167,8 @@ static void
 make_tree(struct sock_filter *f, const struct table *t, unsigned lo,
     unsigned hi, unsigned at, unsigned verdicts)
 {
-	unsigned mid = lo + (hi - lo) / 2, left = at + 1,
-	    right = left + (mid - lo);
+	unsigned mid = lo + (hi - lo) / 2;
+	unsigned left = at + 1, right = left + (mid - lo);
 
 	if (lo == hi)
 		return;
@@ -190,8 +192,8 @@ filter_calls(const struct confine *c, uint32_t denied)
 	verdicts = 3 + t.n;
 	f[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, arch));
-	f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH,
-	    0, (uint8_t)(verdicts - 2));
+	f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 0,
+	    (uint8_t)(verdicts - 2));
 	f[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, nr));
 	make_tree(f, &t, 0, t.n, 3, verdicts);
@@ -225,6 +227,6 @@ confine(const struct confine *c, const struct conf *conf)
 		if (!ok)
 			return false;
 	}
-	return filter_calls(c, kill ? SECCOMP_RET_KILL_PROCESS :
-	    SECCOMP_RET_ERRNO | EPERM);
+	return filter_calls(c,
+	    kill ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM);
 }

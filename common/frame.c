@@ -7,7 +7,7 @@
 
 #include "frame.h"
 
-#define DIGITS_MAX 5		/* of FRAME_MAX */
+#define DIGITS_MAX 5 /* of FRAME_MAX */
 #define HEAD_MAX (DIGITS_MAX + 2)
 
 enum frame_event
@@ -131,8 +131,10 @@ send_with(int sock, struct iovec *v, size_t nv, int fd)
 		struct cmsghdr align;
 		char mem[CMSG_SPACE(sizeof(int))];
 	} u = { .mem = { 0 } };
-	struct msghdr m = { .msg_iov = v, .msg_iovlen = nv,
-		.msg_control = u.mem, .msg_controllen = sizeof(u.mem) };
+	struct msghdr m = { .msg_iov = v,
+		.msg_iovlen = nv,
+		.msg_control = u.mem,
+		.msg_controllen = sizeof(u.mem) };
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
 	h->cmsg_level = SOL_SOCKET;
@@ -223,8 +225,10 @@ receive(struct chan *c, int flags)
 	} u;
 	struct iovec v = { .iov_base = c->in.buf + c->in.len,
 		.iov_len = c->in.cap - c->in.len };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
-		.msg_control = u.mem, .msg_controllen = sizeof(u.mem) };
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = u.mem,
+		.msg_controllen = sizeof(u.mem) };
 	ssize_t n = recvmsg(c->in.fd, &m, flags | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *h;
 
@@ -244,7 +248,7 @@ fill(struct chan *c, bool wait)
 	ssize_t n;
 
 	if (!inbuf_room(b))
-		return IO_OK;	/* whole frames only: take them first */
+		return IO_OK; /* whole frames only: take them first */
 	do
 		n = receive(c, wait ? 0 : MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);

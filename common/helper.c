@@ -51,7 +51,7 @@ dial(const char *path)
 		return -1;
 	/* A full backlog makes connect wait for as long as it stays full. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-	    sizeof(patience)) == -1)
+		sizeof(patience)) == -1)
 		return failed(fd);
 	while (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		if (errno != EINTR)

@@ -9,13 +9,13 @@
 #include "log.h"
 
 #define LOG_FD 2
-#define LINE_MAX_ 4095		/* octets of a line before its newline */
+#define LINE_MAX_ 4095 /* octets of a line before its newline */
 #define LOST_ROOM (sizeof(" lost=18446744073709551615") - 1)
 
 const char *progname = "smtpd";
 void (*die_farewell)(void);
 
-static uint64_t lost;		/* lines since the last that got through */
+static uint64_t lost; /* lines since the last that got through */
 
 /*
  * One write of a whole line, at most PIPE_BUF octets, so it is not mixed
@@ -39,8 +39,8 @@ static void
 finish(char *line, size_t n)
 {
 	if (lost != 0)
-		n += (size_t)snprintf(line + n, LOST_ROOM + 1,
-		    " lost=%llu", (unsigned long long)lost);
+		n += (size_t)snprintf(line + n, LOST_ROOM + 1, " lost=%llu",
+		    (unsigned long long)lost);
 	line[n++] = '\n';
 	put(line, n);
 }
@@ -134,8 +134,8 @@ plain(char c)
 static size_t
 escape(char out[4], char c)
 {
-	static const char hex[] = "0123456789abcdef", from[] = "\"\\\n\r\t",
-	    to[] = "\"\\nrt";
+	static const char hex[] = "0123456789abcdef";
+	static const char from[] = "\"\\\n\r\t", to[] = "\"\\nrt";
 	const char *at = memchr(from, c, sizeof(from) - 1);
 
 	if (at == NULL && c >= ' ' && c <= '~') {

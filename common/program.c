@@ -125,8 +125,8 @@ load(struct conf *conf)
 }
 
 int
-program_start(int argc, char *argv[], struct conf *conf,
-    enum program_user user, const char *usage)
+program_start(int argc, char *argv[], struct conf *conf, enum program_user user,
+    const char *usage)
 {
 	int first;
 

@@ -7,7 +7,7 @@
 #include "sbuf.h"
 
 /* What s is while cap is 0; it is read, never written. */
-#define NOTHING ((char *)(uintptr_t)"")
+#define NOTHING ((char *)(uintptr_t) "")
 
 void
 sbuf_init(struct sbuf *b, size_t max)

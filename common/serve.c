@@ -21,21 +21,21 @@
 #include "proc.h"
 #include "serve.h"
 
-#define CONNS_MAX 8192		/* silent connections, by descriptor number */
+#define CONNS_MAX 8192 /* silent connections, by descriptor number */
 #define PAUSE_MS 100
 #define SPAWN_TRIES 5
 #define BATCH 32
 
 struct server {
-	int listener;		/* -1 once SIGTERM has come */
+	int listener; /* -1 once SIGTERM has come */
 	int epoll, signals;
 	enum serve_start start;
 	bool tcp;
 	char *const *argv;
 	pid_t *children;
 	unsigned nchildren, limit;
-	instant resume;		/* when to accept again; 0: not pausing */
-	bool silent[CONNS_MAX];	/* accepted, nothing said yet */
+	instant resume;         /* when to accept again; 0: not pausing */
+	bool silent[CONNS_MAX]; /* accepted, nothing said yet */
 };
 
 static bool
@@ -118,8 +118,8 @@ pause_accepting(struct server *s)
 static void
 spawn(struct server *s, int conn)
 {
-	const char *path = strchr(s->argv[0], '/') == NULL ?
-	    "/proc/self/exe" : s->argv[0];
+	bool found = strchr(s->argv[0], '/') != NULL;
+	const char *path = found ? s->argv[0] : "/proc/self/exe";
 	const struct proc_fd fds[] = { { 0, conn }, { 1, conn }, { 2, 2 } };
 	pid_t pid = -1;
 
@@ -181,8 +181,8 @@ accept_some(struct server *s)
 
 		if (conn != -1) {
 			if (s->tcp)
-				(void)setsockopt(conn, IPPROTO_TCP,
-				    TCP_NODELAY, &on, sizeof(on));
+				(void)setsockopt(conn, IPPROTO_TCP, TCP_NODELAY,
+				    &on, sizeof(on));
 			if (s->start == SERVE_AT_ACCEPT)
 				spawn(s, conn);
 			else
@@ -192,13 +192,19 @@ accept_some(struct server *s)
 		switch (errno) {
 		case EAGAIN:
 			return;
-		case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM:
-		case EBADF: case EINVAL: case ENOTSOCK: case EOPNOTSUPP:
+		case EMFILE:
+		case ENFILE:
+		case ENOBUFS:
+		case ENOMEM:
+		case EBADF:
+		case EINVAL:
+		case ENOTSOCK:
+		case EOPNOTSUPP:
 			warn_sys("cannot accept");
 			pause_accepting(s);
 			return;
 		default:
-			break;	/* it concerns that one connection only */
+			break; /* it concerns that one connection only */
 		}
 	}
 }
@@ -303,7 +309,9 @@ serve(char *const argv[], enum serve_start start, unsigned limit)
 
 	if (fd == -1)
 		return;
-	s = (struct server){ .listener = fd, .start = start, .argv = argv,
+	s = (struct server){ .listener = fd,
+		.start = start,
+		.argv = argv,
 		.limit = limit == 0 ? 1 : limit };
 	set_up(&s);
 	while (s.listener != -1 || s.nchildren > 0)

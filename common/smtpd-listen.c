@@ -33,7 +33,8 @@ union any_address {
 _Noreturn static void
 bad_usage(void)
 {
-	die(EXIT_PERM, "usage: smtpd-listen [-b backlog] [-g group] [-m mode] "
+	die(EXIT_PERM,
+	    "usage: smtpd-listen [-b backlog] [-g group] [-m mode] "
 	    "[-u user] address program [argument ...]");
 }
 
@@ -100,15 +101,13 @@ parse_address(const char *text, union any_address *a, socklen_t *len)
 
 	if (*text == '/') {
 		if (s.n >= sizeof(a->un.sun_path))
-			die(EXIT_PERM, "'%s': longer than a socket's path may "
-			    "be", text);
+			die(EXIT_PERM, "'%s': too long for a socket", text);
 		*a = (union any_address){ .un = { .sun_family = AF_UNIX } };
 		memcpy(a->un.sun_path, text, s.n);
 		*len = sizeof(a->un);
 		return;
 	}
-	if (colon == s.n ||
-	    !span_u32(span_skip(s, colon + 1), 65535, &port) ||
+	if (colon == s.n || !span_u32(span_skip(s, colon + 1), 65535, &port) ||
 	    !parse_inet(span_of(s.p, colon), (uint16_t)port, a, len))
 		die(EXIT_PERM, "'%s': not /path, IPv4:port or [IPv6]:port",
 		    text);
@@ -210,14 +209,13 @@ become(const struct passwd *pw)
 	uid_t r, e, s;
 
 	if (pw->pw_uid != 0 && getuid() == pw->pw_uid && geteuid() == getuid())
-		return;		/* an ordinary user who names himself */
+		return; /* an ordinary user who names himself */
 	if (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
 		die_sys(EXIT_TEMP, "cannot become '%s'", pw->pw_name);
-	if (getresuid(&r, &e, &s) == -1 || r != pw->pw_uid ||
-	    e != pw->pw_uid || s != pw->pw_uid ||
-	    (pw->pw_uid != 0 && setuid(0) != -1))
+	if (getresuid(&r, &e, &s) == -1 || r != pw->pw_uid || e != pw->pw_uid ||
+	    s != pw->pw_uid || (pw->pw_uid != 0 && setuid(0) != -1))
 		die(EXIT_BUG, "still root after becoming '%s'", pw->pw_name);
 }
 

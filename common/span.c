@@ -51,7 +51,7 @@ struct span
 span_skip(struct span s, size_t n)
 {
 	if (n == 0)
-		return s;	/* p may be NULL: no arithmetic then */
+		return s; /* p may be NULL: no arithmetic then */
 	if (n > s.n)
 		n = s.n;
 	return n == 0 ? s : span_of(s.p + n, s.n - n);

@@ -22,7 +22,7 @@ skip_value(const struct logline *l, size_t i)
 		if (l->s[i] == '\\')
 			i++;
 	if (i >= l->len)
-		abort();	/* never closed */
+		abort(); /* never closed */
 	return i + 1;
 }
 

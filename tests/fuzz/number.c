@@ -15,12 +15,13 @@ check(const char *s, size_t n, int base, uint64_t max)
 	char *end;
 
 	for (size_t i = 0; i < n; i++)
-		digits &= ascii_isdigit(s[i]) || (base == 16 &&
-		    ascii_lower(s[i]) >= 'a' && ascii_lower(s[i]) <= 'f');
+		digits &= ascii_isdigit(s[i]) ||
+		    (base == 16 && ascii_lower(s[i]) >= 'a' &&
+			ascii_lower(s[i]) <= 'f');
 	errno = 0;
 	want = strtoull(s, &end, base);
 	if (base == 10 ? span_u64(span_of(s, n), max, &got) :
-	    span_hex(span_of(s, n), max, &got)) {
+			 span_hex(span_of(s, n), max, &got)) {
 		if (!digits || errno != 0 || got != want || got > max)
 			abort();
 	} else if (digits && errno == 0 && want <= max) {

@@ -23,8 +23,8 @@ pair(bool sock, bool nonblock, int fd[2])
 	int r;
 
 	if (sock)
-		r = socketpair(AF_UNIX, SOCK_STREAM |
-		    (nonblock ? SOCK_NONBLOCK : 0), 0, fd);
+		r = socketpair(AF_UNIX,
+		    SOCK_STREAM | (nonblock ? SOCK_NONBLOCK : 0), 0, fd);
 	else
 		r = pipe2(fd, nonblock ? O_NONBLOCK : 0);
 	if (r == -1)
@@ -177,7 +177,7 @@ interrupted(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
 	struct itimerval often = { { 0, 3000 }, { 0, 3000 } },
-	    no = { { 0, 0 }, { 0, 0 } };
+			 no = { { 0, 0 }, { 0, 0 } };
 	struct inbuf b;
 	char mem[8];
 	int fd[2];

@@ -33,8 +33,7 @@ enum outcome { FINE = 0, DENIED = 1, OTHER = 2, UNCONFINED = 3, KILLED = 4 };
 static enum outcome
 outcome(bool good)
 {
-	return good ? FINE : errno == EPERM || errno == EACCES ? DENIED :
-	    OTHER;
+	return good ? FINE : errno == EPERM || errno == EACCES ? DENIED : OTHER;
 }
 
 /* The outcome of probe in a child confined so. */
@@ -144,9 +143,13 @@ calls(void)
 		enum outcome (*probe)(void);
 		const char *name;
 	} t[] = {
-		{ opens, "open" }, { makes_socket, "socket" },
-		{ execs, "exec" }, { traces, "ptrace" }, { kills, "kill" },
-		{ forks, "clone" }, { strange_numbers, "strange numbers" },
+		{ opens, "open" },
+		{ makes_socket, "socket" },
+		{ execs, "exec" },
+		{ traces, "ptrace" },
+		{ kills, "kill" },
+		{ forks, "clone" },
+		{ strange_numbers, "strange numbers" },
 #ifdef __x86_64__
 		{ other_architecture, "int 0x80" },
 #endif
@@ -156,10 +159,10 @@ calls(void)
 	is_num(confined("deny", &c, reads), FINE, "read is allowed");
 	is_num(confined("kill", &c, reads), FINE, "and does not kill");
 	for (size_t i = 0; i < nitems(t); i++) {
-		is_num(confined("deny", &c, t[i].probe), DENIED,
-		    "%s is denied", t[i].name);
-		is_num(confined("kill", &c, t[i].probe), KILLED,
-		    "%s kills", t[i].name);
+		is_num(confined("deny", &c, t[i].probe), DENIED, "%s is denied",
+		    t[i].name);
+		is_num(confined("kill", &c, t[i].probe), KILLED, "%s kills",
+		    t[i].name);
 	}
 	is_num(confined("off", &c, opens), FINE, "off: open is allowed");
 }
@@ -187,7 +190,7 @@ exactly_the_list(void)
 		for (size_t i = 0; i < probed->ncalls; i++)
 			listed |= probed->calls[i] == nr;
 		if (listed && nr != SYS_getppid && nr != SYS_getuid)
-			continue;	/* it would do something */
+			continue; /* it would do something */
 		if (unfiltered(nr))
 			continue;
 		errno = 0;
@@ -244,14 +247,15 @@ static enum outcome
 climbs(void)
 {
 	return chdir(dir) == 0 ? outcome(open("in/../out/r", O_RDONLY) != -1) :
-	    OTHER;
+				 OTHER;
 }
 
 static enum outcome
 writes_below(void)
 {
 	return chdir(dir) == 0 ?
-	    outcome(open("in/w", O_WRONLY | O_CREAT, 0600) != -1) : OTHER;
+	    outcome(open("in/w", O_WRONLY | O_CREAT, 0600) != -1) :
+	    OTHER;
 }
 
 static enum outcome
@@ -259,9 +263,9 @@ delivers(void)
 {
 	int fd;
 
-	if (chdir(dir) == -1 || (mkdir("in/tmp", 0700) == -1 &&
-	    errno != EEXIST) || (mkdir("in/new", 0700) == -1 &&
-	    errno != EEXIST))
+	if (chdir(dir) == -1 ||
+	    (mkdir("in/tmp", 0700) == -1 && errno != EEXIST) ||
+	    (mkdir("in/new", 0700) == -1 && errno != EEXIST))
 		return outcome(false);
 	fd = open("in/tmp/m", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (fd == -1 || write(fd, "x", 1) != 1 || fsync(fd) == -1)
@@ -278,7 +282,8 @@ moves_out(void)
 	if (chdir(dir) == -1)
 		return OTHER;
 	return rename("in/r", "out/moved") == 0 ? FINE :
-	    errno == EXDEV || errno == EACCES ? DENIED : OTHER;
+	    errno == EXDEV || errno == EACCES   ? DENIED :
+						  OTHER;
 }
 
 static enum outcome
@@ -298,11 +303,12 @@ files(void)
 {
 	char in[64], file[64];
 	const struct confine_path write_in = { in, CONFINE_WRITE },
-	    read_in = { in, CONFINE_READ }, read_file = { file, CONFINE_READ };
+				  read_in = { in, CONFINE_READ },
+				  read_file = { file, CONFINE_READ };
 	struct confine c = { most, nmost, &write_in, 1 };
 
 	if (syscall(SYS_landlock_create_ruleset, NULL, 0,
-	    LANDLOCK_CREATE_RULESET_VERSION) < 2) {
+		LANDLOCK_CREATE_RULESET_VERSION) < 2) {
 		skipped("this kernel has no Landlock to speak of");
 		return;
 	}
@@ -334,13 +340,31 @@ files(void)
 static void
 make_most(void)
 {
-	static const int some[] = { SYS_exit_group, SYS_write, SYS_read,
-		SYS_close, SYS_openat, SYS_chdir, SYS_fsync, SYS_mkdirat,
-		SYS_renameat, SYS_renameat2, SYS_linkat, SYS_unlinkat,
-		SYS_symlinkat, SYS_mknodat, SYS_execve, SYS_prctl,
+	static const int some[] = {
+		SYS_exit_group,
+		SYS_write,
+		SYS_read,
+		SYS_close,
+		SYS_openat,
+		SYS_chdir,
+		SYS_fsync,
+		SYS_mkdirat,
+		SYS_renameat,
+		SYS_renameat2,
+		SYS_linkat,
+		SYS_unlinkat,
+		SYS_symlinkat,
+		SYS_mknodat,
+		SYS_execve,
+		SYS_prctl,
 #ifdef SYS_open
-		SYS_open, SYS_mkdir, SYS_rename, SYS_link, SYS_unlink,
-		SYS_symlink, SYS_mknod,
+		SYS_open,
+		SYS_mkdir,
+		SYS_rename,
+		SYS_link,
+		SYS_unlink,
+		SYS_symlink,
+		SYS_mknod,
 #endif
 	};
 

@@ -60,10 +60,11 @@ parses(void)
 		    t[i].in.n < 9 ? (int)strcspn(t[i].in.p, "\r\n\xc4") : 0,
 		    t[i].in.p);
 	ok(frame_parse(SPAN("6:Bhello,rest"), &f, &used) == FRAME_READY &&
-	    f.tag == 'B' && span_eq(f.payload, SPAN("hello")) && used == 9,
+		f.tag == 'B' && span_eq(f.payload, SPAN("hello")) && used == 9,
 	    "tag, payload and length");
 	ok(frame_parse(span_of("2:B\0,", 5), &f, &used) == FRAME_READY &&
-	    span_eq(f.payload, span_of("", 1)), "a NUL in the payload");
+		span_eq(f.payload, span_of("", 1)),
+	    "a NUL in the payload");
 }
 
 static void
@@ -80,8 +81,9 @@ adds(void)
 	sbuf_reset(&s);
 	frame_add(&s, 'B', span_of(big, FRAME_PAYLOAD_MAX));
 	ok(frame_parse(sbuf_span(&s), &f, &used) == FRAME_READY &&
-	    f.payload.n == FRAME_PAYLOAD_MAX && used == s.len &&
-	    s.len == FRAME_ROOM, "the largest frame");
+		f.payload.n == FRAME_PAYLOAD_MAX && used == s.len &&
+		s.len == FRAME_ROOM,
+	    "the largest frame");
 	for (size_t n = 0; n < s.len; n++)
 		if (frame_parse(span_of(s.s, n), &f, &used) != FRAME_MORE)
 			ok(false, "cut at %zu", n);
@@ -126,9 +128,11 @@ talks(const char *over)
 	is_num(chan_send(&a, 'E', SPAN(""), 0), IO_OK, "%s: send", over);
 	is_num(chan_flush(&a, 0), IO_OK, "%s: flush", over);
 	ok(chan_recv(&b, &f, NEVER) == IO_OK && f.tag == 'C' &&
-	    span_eq(f.payload, SPAN("version=1")), "%s: first", over);
+		span_eq(f.payload, SPAN("version=1")),
+	    "%s: first", over);
 	ok(chan_recv(&b, &f, NEVER) == IO_OK && f.tag == 'E' &&
-	    f.payload.n == 0, "%s: second", over);
+		f.payload.n == 0,
+	    "%s: second", over);
 	is_num(chan_next(&b, &f), IO_TIMEOUT, "%s: no third", over);
 	is_num(chan_fill(&b), IO_TIMEOUT, "%s: nor on the way", over);
 	r = chan_send(&a, 'B', span_of(big, FRAME_MAX), 0);
@@ -137,7 +141,8 @@ talks(const char *over)
 	is_num(chan_recv(&b, &f, clock_in(3)), IO_TIMEOUT, "%s: a part", over);
 	(void)!write(a.out.fd, "ab,1:Z,", 7);
 	ok(chan_recv(&b, &f, 0) == IO_OK && f.tag == 'K' &&
-	    span_eq(f.payload, SPAN("ab")), "%s: the rest of it", over);
+		span_eq(f.payload, SPAN("ab")),
+	    "%s: the rest of it", over);
 	ok(chan_recv(&b, &f, 0) == IO_OK && f.tag == 'Z', "%s: the next", over);
 	(void)!write(a.out.fd, "2:X", 3);
 	chan_close(&a);
@@ -265,9 +270,11 @@ floods(void)
 		struct cmsghdr align;
 		char mem[CMSG_SPACE(200 * sizeof(int))];
 	} u = { .mem = { 0 } };
-	struct iovec v = { (void *)(uintptr_t)"1:E,", 4 };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
-		.msg_control = u.mem, .msg_controllen = sizeof(u.mem) };
+	struct iovec v = { (void *)(uintptr_t) "1:E,", 4 };
+	struct msghdr m = { .msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = u.mem,
+		.msg_controllen = sizeof(u.mem) };
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	struct frame f;
 	int probe, fds[200];

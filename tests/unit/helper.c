@@ -70,7 +70,7 @@ commands(void)
 	static const char *args[] = { "-c", "/x y", "-o", "a=b c", NULL };
 	struct conf conf = { .args = args, .nargs = 4 };
 	static char sh[] = "/bin/sh", c[] = "-c",
-	    script[] = "echo \"$#\"; read x; echo \"$x\"";
+		    script[] = "echo \"$#\"; read x; echo \"$x\"";
 	static char *const words[] = { sh, c, script, NULL };
 	char *const none[] = { NULL };
 	int fd, flags;

@@ -23,7 +23,7 @@ new_log(void)
 	if (pipe2(p, O_CLOEXEC) == -1 || dup2(p[1], 2) == -1)
 		abort();
 	(void)close(p[1]);
-	if (p[0] == 2)	/* it was closed before */
+	if (p[0] == 2) /* it was closed before */
 		abort();
 	reader = p[0];
 	(void)fcntl(reader, F_SETFL, O_NONBLOCK);
@@ -81,8 +81,10 @@ escapes(void)
 	errno = ENOENT;
 	log_end(&l);
 	is_num(errno, ENOENT, "errno is kept");
-	is_span(logged(), SPAN("id=1f0c2k prog=log-test event=queued "
-	    "size=18446744073709551615 from=\"\"\n"), "a whole line");
+	is_span(logged(),
+	    SPAN("id=1f0c2k prog=log-test event=queued "
+		 "size=18446744073709551615 from=\"\"\n"),
+	    "a whole line");
 }
 
 static void
@@ -102,10 +104,11 @@ cuts(void)
 		event("v", span_of(big, n));
 		s = logged();
 		wrong += s.n > 4096 || span_find(s, '\n') != s.n - 1;
-		if (s.n > n + 20)	/* not cut */
+		if (s.n > n + 20) /* not cut */
 			continue;
-		wrong += s.n < 4040 || !span_eq(span_of(s.p + s.n - 5, 5),
-		    quoted ? SPAN("...\"\n") : SPAN("a...\n"));
+		wrong += s.n < 4040 ||
+		    !span_eq(span_of(s.p + s.n - 5, 5),
+			quoted ? SPAN("...\"\n") : SPAN("a...\n"));
 	}
 	is_num(wrong, 0, "longer lines are cut, marked and closed");
 	memset(big, 0xff, sizeof(big));
@@ -127,8 +130,10 @@ says(void)
 	errno = ENOENT;
 	warn_sys("cannot open '%s'", "a\nb");
 	is_num(errno, ENOENT, "errno is kept");
-	is_span(logged(), SPAN("log-test: warning: cannot open 'a?b': "
-	    "No such file or directory\n"), "a warning stays one line");
+	is_span(logged(),
+	    SPAN("log-test: warning: cannot open 'a?b': "
+		 "No such file or directory\n"),
+	    "a warning stays one line");
 	warn("%9000d", 1);
 	ok(logged().n <= 4096, "a long one is cut");
 	pid = fork();
@@ -158,8 +163,10 @@ dies_politely(void)
 		die_sys(EXIT_TEMP, "disk");
 	}
 	(void)waitpid(pid, &status, 0);
-	is_span(logged(), SPAN("log-test: fatal: disk: Input/output error\n"
-	    "421\nlog-test: fatal: again\n"), "the last word comes once");
+	is_span(logged(),
+	    SPAN("log-test: fatal: disk: Input/output error\n"
+		 "421\nlog-test: fatal: again\n"),
+	    "the last word comes once");
 }
 
 static void
@@ -172,7 +179,7 @@ loses(void)
 	(void)fcntl(2, F_SETFL, O_NONBLOCK);
 	while (write(2, fill, sizeof(fill)) > 0)
 		;
-	(void)fcntl(2, F_SETFL, 0);	/* as a log is: blocking */
+	(void)fcntl(2, F_SETFL, 0); /* as a log is: blocking */
 	event("v", SPAN("1"));
 	warn("2");
 	event("v", SPAN("3"));
@@ -182,8 +189,7 @@ loses(void)
 	is_span(logged(), SPAN("id=- prog=log-test event=x v=4 lost=3\n"),
 	    "a full log loses lines and says how many");
 	event("v", SPAN("5"));
-	is_span(logged(), SPAN("id=- prog=log-test event=x v=5\n"),
-	    "once");
+	is_span(logged(), SPAN("id=- prog=log-test event=x v=5\n"), "once");
 	(void)close(reader);
 	event("v", SPAN("6"));
 	reader = -1;

@@ -15,13 +15,14 @@
 static char dir[] = "/tmp/program-XXXXXX";
 
 /* As a program of the chain: says what it made of its arguments. */
-static int
+_Noreturn static void
 program(int argc, char *argv[])
 {
 	struct conf conf;
 	int first = program_start(argc, argv, &conf,
 	    getenv("MAY_BE_ROOT") != NULL ? PROGRAM_MAY_BE_ROOT :
-	    PROGRAM_UNPRIVILEGED, "operand ...");
+					    PROGRAM_UNPRIVILEGED,
+	    "operand ...");
 	struct sigaction sa;
 
 	(void)sigaction(SIGPIPE, NULL, &sa);
@@ -35,7 +36,8 @@ program(int argc, char *argv[])
 	for (int i = first; i < argc; i++)
 		printf(" %s", argv[i]);
 	printf("\n");
-	return 0;
+	(void)fflush(stdout);
+	_exit(0); /* the configuration lives until then */
 }
 
 static void
@@ -73,9 +75,10 @@ run(struct result *r, bool root, char *const argv[])
 		(void)close(p[1]);
 		if (chdir(dir) == -1)
 			_exit(99);
-		if (geteuid() == 0 && !root && (setgroups(0, NULL) == -1 ||
-		    setresgid(60001, 60001, 60001) == -1 ||
-		    setresuid(60001, 60001, 60001) == -1))
+		if (geteuid() == 0 && !root &&
+		    (setgroups(0, NULL) == -1 ||
+			setresgid(60001, 60001, 60001) == -1 ||
+			setresuid(60001, 60001, 60001) == -1))
 			_exit(98);
 		(void)setenv("AS_PROGRAM", "1", 1);
 		(void)execv("/proc/self/exe", argv);
@@ -91,7 +94,7 @@ run(struct result *r, bool root, char *const argv[])
 }
 
 #define ARGV(...) \
-	((char *[]){ (char *)(uintptr_t)"/x/smtpd-x", __VA_ARGS__, NULL })
+	((char *[]){ (char *)(uintptr_t) "/x/smtpd-x", __VA_ARGS__, NULL })
 #define S(s) ((char *)(uintptr_t)(s))
 
 static void
@@ -100,24 +103,35 @@ options(void)
 	struct result r;
 
 	run(&r, false, ARGV(S("-c"), S("good"), S("one"), S("-o"), S("two")));
-	is_str(r.out, "smtpd-x mx.example.org 7 077 ignored | -c good | "
-	    "one -o two\n", "a file; operands end the options");
+	is_str(r.out,
+	    "smtpd-x mx.example.org 7 077 ignored | -c good | "
+	    "one -o two\n",
+	    "a file; operands end the options");
 	is_num(r.code, 0, "and exit 0");
-	run(&r, false, ARGV(S("-cgood"), S("-omax_errors = 9"), S("--"),
-	    S("-c")));
-	is_str(r.out, "smtpd-x mx.example.org 9 077 ignored | -c good "
-	    "-o max_errors = 9 | -c\n", "values attached, and --");
-	run(&r, false, ARGV(S("-o"), S("max_errors=8"), S("-c"), S("good"),
-	    S("-")));
-	is_str(r.out, "smtpd-x mx.example.org 8 077 ignored | "
-	    "-o max_errors=8 -c good | -\n", "-o counts more than the file");
+	run(&r, false,
+	    ARGV(S("-cgood"), S("-omax_errors = 9"), S("--"), S("-c")));
+	is_str(r.out,
+	    "smtpd-x mx.example.org 9 077 ignored | -c good "
+	    "-o max_errors = 9 | -c\n",
+	    "values attached, and --");
+	run(&r, false,
+	    ARGV(S("-o"), S("max_errors=8"), S("-c"), S("good"), S("-")));
+	is_str(r.out,
+	    "smtpd-x mx.example.org 8 077 ignored | "
+	    "-o max_errors=8 -c good | -\n",
+	    "-o counts more than the file");
 	run(&r, false, ARGV(S("-c"), S("good"), S("-c"), S("second")));
-	is_str(r.out, "smtpd-x mx.example.org 5 077 ignored | "
-	    "-c good -c second |\n", "a second file over the first");
-	run(&r, false, ARGV(S("-c"), S("/dev/null"), S("-o"),
-	    S("hostname=h.example"), S("-o"), S("max_errors=1")));
-	is_str(r.out, "smtpd-x h.example 1 077 ignored | -c /dev/null "
-	    "-o hostname=h.example -o max_errors=1 |\n", "no operands");
+	is_str(r.out,
+	    "smtpd-x mx.example.org 5 077 ignored | "
+	    "-c good -c second |\n",
+	    "a second file over the first");
+	run(&r, false,
+	    ARGV(S("-c"), S("/dev/null"), S("-o"), S("hostname=h.example"),
+		S("-o"), S("max_errors=1")));
+	is_str(r.out,
+	    "smtpd-x h.example 1 077 ignored | -c /dev/null "
+	    "-o hostname=h.example -o max_errors=1 |\n",
+	    "no operands");
 }
 
 /* The one line it says, and its code. */
@@ -128,7 +142,8 @@ refused(int code, const char *says, char *const argv[])
 
 	run(&r, false, argv);
 	if (!ok(strncmp(r.out, says, strlen(says)) == 0 &&
-	    strchr(r.out, '\n') == r.out + strlen(r.out) - 1, "%s", says))
+		    strchr(r.out, '\n') == r.out + strlen(r.out) - 1,
+		"%s", says))
 		note("got: %s", r.out);
 	is_num(r.code, code, "exit %d", code);
 }
@@ -137,7 +152,7 @@ static void
 refusals(void)
 {
 	static const char usage[] = "smtpd-x: fatal: usage: smtpd-x [-c file] "
-	    "[-o name=value] ... operand ...";
+				    "[-o name=value] ... operand ...";
 
 	refused(100, usage, ARGV(S("-c")));
 	refused(100, usage, ARGV(S("-o")));
@@ -212,7 +227,7 @@ main(int argc, char *argv[])
 	char text[64];
 
 	if (getenv("AS_PROGRAM") != NULL)
-		return program(argc, argv);
+		program(argc, argv);
 	(void)umask(022);
 	if (mkdtemp(dir) == NULL || chmod(dir, 0755) == -1)
 		abort();

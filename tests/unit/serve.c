@@ -44,12 +44,13 @@ handler(void)
 	n += snprintf(s + n, sizeof(s) - (size_t)n, "%s %s %s %s\n",
 	    on != 0 ? "nodelay" : "delay",
 	    sigismember(&mask, SIGTERM) || sigismember(&mask, SIGCHLD) ?
-	    "masked" : "unmasked",
+		"masked" :
+		"unmasked",
 	    getenv("LISTEN_FDS") == NULL ? "clean" : "dirty",
 	    (fcntl(0, F_GETFL) & O_NONBLOCK) != 0 ? "nonblocking" : "blocking");
 	(void)!write(1, s, (size_t)n);
 	while ((r = read(0, s, sizeof(s))) > 0) {
-		if (s[0] == '!')	/* die as a program with a fault does */
+		if (s[0] == '!') /* die as a program with a fault does */
 			(void)raise(SIGABRT);
 		(void)!write(1, s, (size_t)r);
 	}
@@ -64,8 +65,10 @@ server(char *argv[])
 	progname = "serve-test";
 	if (strcmp(argv[2], "few") == 0)
 		(void)setrlimit(RLIMIT_NOFILE, &nofile);
-	serve(argv, strcmp(argv[2], "accept") == 0 ? SERVE_AT_ACCEPT :
-	    SERVE_AT_FIRST_BYTE, (unsigned)strtoul(argv[3], NULL, 10));
+	serve(argv,
+	    strcmp(argv[2], "accept") == 0 ? SERVE_AT_ACCEPT :
+					     SERVE_AT_FIRST_BYTE,
+	    (unsigned)strtoul(argv[3], NULL, 10));
 	return handler();
 }
 
@@ -78,7 +81,7 @@ static union {
 } addr;
 static socklen_t addrlen;
 static pid_t pid;
-static int errors = -1;		/* the server's stderr */
+static int errors = -1; /* the server's stderr */
 static char dir[] = "/tmp/serve-XXXXXX";
 
 enum given { AS_0, AS_3, AS_3_FOR_ANOTHER };
@@ -382,7 +385,8 @@ survives(void)
 	say(c, "!");
 	s = line(errors);
 	ok(strncmp(s, "serve-test: warning: process ", 29) == 0 &&
-	    strstr(s, " died by signal 6\n") != NULL, "a death is logged");
+		strstr(s, " died by signal 6\n") != NULL,
+	    "a death is logged");
 	(void)close(c);
 	c = dial();
 	say(c, "y\n");

@@ -77,8 +77,8 @@ numbers(void)
 	for (size_t i = 0; i < nitems(t); i++) {
 		v = 4711;
 		ok(span_u64(span_str(t[i].text), t[i].max, &v) == t[i].good &&
-		    v == (t[i].good ? t[i].want : 4711), "number \"%s\"",
-		    t[i].text);
+			v == (t[i].good ? t[i].want : 4711),
+		    "number \"%s\"", t[i].text);
 	}
 	ok(!span_u64(span_of("1\0", 2), 99, &v), "a NUL is no digit");
 	ok(span_u32(SPAN("4294967295"), UINT32_MAX, &w) && w == UINT32_MAX,
@@ -87,7 +87,8 @@ numbers(void)
 	ok(!span_u32(SPAN("4294967296"), UINT32_MAX, &w) && w == 77,
 	    "one more is refused and nothing is set");
 	ok(span_hex(SPAN("fFfFfFfFfFfFfFfF"), UINT64_MAX, &v) &&
-	    v == UINT64_MAX, "hexadecimal, both cases");
+		v == UINT64_MAX,
+	    "hexadecimal, both cases");
 	ok(!span_hex(SPAN("10000000000000000"), UINT64_MAX, &v), "too many");
 	ok(!span_hex(SPAN("0x1"), UINT64_MAX, &v), "no prefix");
 	ok(!span_hex(SPAN("g"), UINT64_MAX, &v), "g is no digit");
