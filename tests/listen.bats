@@ -132,7 +132,7 @@ dial() {
 
 @test "listen: a socket in use stays though its backlog is full" {
 	launch -b 1 "$d/s" /bin/sh -c 'echo ready; exec sleep 1000'
-	python3 -c 'import socket, sys
+	python3 -c 'import signal, socket, sys
 while True:
     s = socket.socket(socket.AF_UNIX)
     s.setblocking(False)
@@ -142,7 +142,7 @@ while True:
     except BlockingIOError:
         break
 print("full", flush=True)
-sys.stdin.read()' "$d/s" < <(exec sleep 1000) >"$d/full" 3>&- &
+signal.pause()' "$d/s" >"$d/full" 3>&- &
 	filler=$!
 	wait_for test -s "$d/full"
 	run -111 --separate-stderr as_user "$SMTPD_BIN/smtpd-listen" "$d/s" true
