@@ -44,7 +44,7 @@ say_envelope(struct line *l, const struct post *p)
 
 	say(l, 'C', SPAN("version=1"));
 	say(l, 'C', SPAN("protocol=local"));
-	if (p->name != NULL) {
+	if (p->name != NULL && *p->name != '\0') {
 		sbuf_addf(&l->payload, "name=%s", p->name);
 		say_payload(l, 'C');
 	}

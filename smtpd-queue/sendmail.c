@@ -55,7 +55,7 @@ account(void)
 	return pw;
 }
 
-/* The full name: -F, or the first part of the account's comment. */
+/* The full name: -F, or the first part of the account's comment; or "". */
 static char *
 full_name(const struct options *o, const struct passwd *pw)
 {
@@ -70,7 +70,7 @@ full_name(const struct options *o, const struct passwd *pw)
 		if ((unsigned char)*p < ' ' || *p == 127)
 			*p = ' ';
 	}
-	return name == NULL || *name == '\0' ? NULL : name;
+	return name;
 }
 
 static void
@@ -176,9 +176,9 @@ static void
 send_mail(const struct options *o, const struct conf *conf)
 {
 	const struct passwd *pw = account();
-	struct recipients to;
-	struct sbuf text;
-	struct post p = { .body = o->body };
+	static struct recipients to;
+	static struct sbuf text;
+	static struct post p;
 
 	recipients_init(&to, conf->local_domains);
 	for (char **word = o->recipients; *word != NULL; word++)
@@ -186,6 +186,7 @@ send_mail(const struct options *o, const struct conf *conf)
 		    "on the command line");
 	if (to.n == 0 && !o->from_header)
 		fail(EX_USAGE, "no recipients: give some, or -t");
+	p.body = o->body;
 	p.sender = sender(o, conf, pw);
 	p.name = full_name(o, pw);
 	sbuf_init(&text, (size_t)conf->max_size);
@@ -253,7 +254,7 @@ int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
-	struct options o;
+	static struct options o;
 	const char *why, *what;
 
 	progname = "sendmail";

@@ -11,7 +11,7 @@ setup() {
 	load lib/queue
 	setup_dir
 	setup_queue
-	command -v strace >/dev/null || skip_loudly "strace is not installed"
+	needs_strace
 	# More than the injector's buffer, so that it writes more than once.
 	python3 -c 'print("x" * 998 + "\r\n", end="")' >"$BATS_TEST_TMPDIR/line"
 	for _ in {1..200}; do

@@ -138,6 +138,7 @@ survived() {
 }
 
 @test "queue: the copy of a device shows what was never synced" {
+	needs_strace
 	# Else the tests above would prove nothing.
 	head -c 200000 /dev/urandom | base64 >"$BATS_TEST_TMPDIR/body"
 	UNDER=(strace -f -qq -o /dev/null -e inject=fsync:retval=0)

@@ -420,6 +420,53 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	[[ $(queue_tool state "$(only_queued)") == whole* ]]
 }
 
+@test "queue: any order of frames gets an id for S and a verdict for E" {
+	seed=${SEED:-$RANDOM}
+	echo "SEED=$seed" >&2
+	run -0 --separate-stderr as_user python3 - "$SMTPD_TOP/tests/tools" \
+		"$seed" "$SMTPD_BIN/smtpd-queue" -c "$CONF" in <<-'EOT'
+	import random, socket, subprocess, sys
+	sys.path.insert(0, sys.argv[1])
+	from inject import Client
+	random.seed(int(sys.argv[2]))
+	ours, theirs = socket.socketpair()
+	child = subprocess.Popen(sys.argv[3:], stdin=theirs, stdout=theirs)
+	theirs.close()
+	good = ["C:version=1", "S:<a@client.example>",
+	        "R:local <user@example.com>", "B:text", "E"]
+	odd = ["C:ip=192.0.2.1", "C:user=x", "C:", "S:", "S:<>", "R:", "Y:y",
+	       "R:remote <x@client.example>", "H:A: b\r\n", "H:x", "B:", "M:junk",
+	       "x:y", "A", "E", "E", "peer:udp", "peer:tcp"]
+	client, sent = Client(ours), {"S": 0, "E": 0}
+	for _ in range(500):
+	    words = list(good)
+	    for _ in range(random.choice([0, 0, 1, 2, 4])):
+	        at = random.randrange(len(words) + 1)
+	        if random.random() < 0.3 and at < len(words):
+	            del words[at]
+	        else:
+	            words.insert(at, random.choice(odd))
+	    for word in words:
+	        client.do(word)
+	        if word[0] in sent and word[1:2] in ("", ":"):
+	            sent[word[0]] += 1
+	client.flush()
+	ours.shutdown(socket.SHUT_WR)
+	got = []
+	while (frame := client.next()) is not None:
+	    got.append(frame)
+	assert child.wait() == 0
+	assert sum(t == "I" for t, _ in got) == sent["S"], got
+	assert sum(t in "KXZ" for t, _ in got) == sent["E"], got
+	print("\n".join(p.decode() for t, p in got if t == "K"))
+	EOT
+	sort <<<"$output" >"$BATS_TEST_TMPDIR/ids"
+	queued | sed 's,.*/,,' | sort | diff "$BATS_TEST_TMPDIR/ids" -
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/ids") -gt 150 ]]
+	queued | xargs python3 "$SMTPD_TOP/tests/tools/queuefile.py" state |
+		awk '$1 != "whole" { bad = 1 } END { exit bad }'
+}
+
 @test "queue: serves a listening socket, a process for each conversation" {
 	sock=$BATS_TEST_TMPDIR/s
 	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" "$sock" "$SMTPD_BIN/smtpd-queue" \
@@ -457,6 +504,7 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 }
 
 @test "queue: needs no call that it has given away" {
+	needs_confinement
 	OPTIONS=(-o confine=kill)
 	head -c 300000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/body"
 	run -0 --separate-stderr inject "${MAIL[@]}" "${MAIL[@]:0:4}" A \

@@ -332,6 +332,7 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 }
 
 @test "sendmail: nothing is dialled before the message is there" {
+	needs_strace
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	as_user bash -c 'exec strace -f -qq -e trace=execve,socket,socketpair,read \
 		-o "$0" "$@"' "$BATS_TEST_TMPDIR/trace" "$SMTPD_BIN/sendmail" \
@@ -430,6 +431,7 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 }
 
 @test "sendmail: root reads the queue as its owner" {
+	needs_strace
 	[[ $(id -u) -eq 0 ]] || skip_loudly "needs root"
 	run -0 inject "${MAIL[@]}"
 	strace -f -qq -o "$BATS_TEST_TMPDIR/trace" "$SMTPD_BIN/sendmail" \

@@ -338,6 +338,7 @@ sys.stdout.buffer.write(b"Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n" +
 }
 
 @test "submit: needs no call that it has given away" {
+	needs_confinement
 	OPTIONS=(-o confine=kill)
 	run -0 --separate-stderr submit "${HEAD[@]}" "B:$FULL" E "${HEAD[@]}" B:x A \
 		"${HEAD[@]}" $'B:X: y\r\n\r\n' E

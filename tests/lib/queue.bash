@@ -55,3 +55,14 @@ become() {
 	# shellcheck disable=SC2034 # lib/smtpd reads it
 	AS_USER=(setpriv "--reuid=$1" "--regid=$1" --clear-groups --)
 }
+
+# Skips where nothing can be traced; a sanitizer cannot live under strace.
+needs_strace() {
+	command -v strace >/dev/null || skip_loudly "strace is not installed"
+	[[ -z ${SMTPD_ASAN-} ]] || skip_loudly "no strace with a sanitizer"
+}
+
+# Skips where the programs are built for a sanitizer, which needs more calls.
+needs_confinement() {
+	[[ -z ${SMTPD_ASAN-} ]] || skip_loudly "not confined in this build"
+}
