@@ -10,6 +10,9 @@ mandir  = $(prefix)/share/man
 PORT    = 2525
 
 .DELETE_ON_ERROR:
+ifndef V			# V=1 shows the commands
+.SILENT:
+endif
 .SUFFIXES:
 .DEFAULT_GOAL = all
 
@@ -109,9 +112,11 @@ $(foreach p,$(STATIC_PROGRAMS),$(eval $(call program,$(p),static)))
 $(foreach p,$(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS),$(eval $(call program,$(p),dynamic)))
 
 $(addprefix $(B)/,$(STATIC_PROGRAMS)):
+	@echo "LINK $@"
 	$(STATIC_CC) $(CFLAGS) $(STATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(STATIC_END)
 
 $(addprefix $(B)/,$(DYNAMIC_PROGRAMS)):
+	@echo "LINK $@"
 	$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 LIBRARY_STATIC = -static-pie
@@ -120,10 +125,12 @@ $(addprefix $(B)/,$(LIBRARY_PROGRAMS)):
 
 $(B)/static/%.o: %.c | $(B)/kernel $(B)/needs
 	@mkdir -p $(@D)
+	@echo "CC $@"
 	$(STATIC_CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/dynamic/%.o: %.c | $(B)/needs
 	@mkdir -p $(@D)
+	@echo "CC $@"
 	$(CC) $(CPPFLAGS) $(FORTIFY) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/static/common.a: $(patsubst %.c,$(B)/static/%.o,$(COMMON_LIB))
@@ -232,6 +239,7 @@ fuzz: $(FUZZ)
 $(B)/fuzz/alias: FUZZ_SRC = $(ALIAS_SRC)
 $(B)/fuzz/alias: $(ALIAS_SRC)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
+	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \
 		-o $@ $< $(FUZZ_SRC) $(B)/fuzz/common.a
 $(B)/fuzz/common.a: $(patsubst %.c,$(B)/fuzz/%.o,$(COMMON_LIB))
@@ -239,6 +247,7 @@ $(B)/fuzz/common.a: $(patsubst %.c,$(B)/fuzz/%.o,$(COMMON_LIB))
 	ar rcs $@ $^
 $(B)/fuzz/%.o: %.c | $(B)/needs
 	@mkdir -p $(@D)
+	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer-no-link $(CPPFLAGS) -std=c17 -MMD -MP \
 		-c -o $@ $<
 

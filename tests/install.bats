@@ -10,7 +10,8 @@ setup() {
 }
 
 install_there() {
-	make -s -C "$SMTPD_TOP" B="$SMTPD_BIN" DESTDIR="$D" install "$@"
+	copy_checkout "$BATS_TEST_TMPDIR/checkout"
+	make -s -C "$BATS_TEST_TMPDIR/checkout" DESTDIR="$D" install "$@"
 }
 
 mode_of() {

@@ -11,20 +11,20 @@ setup() {
 }
 
 teardown() {
+	[ -n "${BATS_TEST_COMPLETED-}" ] ||
+		tail -n 30 "$BATS_TEST_TMPDIR"/{out,*/run/log} >&2 || true
 	stop_make_run
 }
 
 # A checkout of its own at $1, owned by $2, with what is built already.
 checkout() {
-	mkdir -p "$1"
-	(cd "$SMTPD_TOP" && cp -a Makefile common conf smtpd-* systemd "$1")
-	cp -a "$SMTPD_BIN" "$1/build"
+	copy_checkout "$1"
 	[ -z "${2-}" ] || chown -R "$2" "$1"
 	chmod 755 "$1" "${1%/*}"
 }
 
 make_run() {
-	SMTPD_RUN_DIR=$OWN setsid make -C "$1" run PORT="$PORT" \
+	SMTPD_RUN_DIR=$OWN setsid env --default-signal=INT make -C "$1" run PORT="$PORT" \
 		</dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	RUN_PID=$!
 	wait_for is_up_or_gone
@@ -64,7 +64,7 @@ line_with() {
 @test "make run: the swaks and the curl line work when pasted" {
 	checkout "$CO" "$( [ "$(id -u)" -ne 0 ] || echo daemon:daemon)"
 	make_run "$CO"
-	bash -c "$(line_with '^swaks ')"
+	bash -c "$(line_with 'swaks --server')"
 	bash -c "$(line_with '| curl ')"
 	wait_for has_mail "$CO/run/mail/user/Maildir" 2
 	[ -s "$CO/run/log" ]
@@ -98,7 +98,7 @@ line_with() {
 	[ "$(id -u)" -eq 0 ] || skip_loudly "only root can"
 	checkout "$CO" root:root
 	make_run "$CO"
-	bash -c "$(line_with '^swaks ')"
+	bash -c "$(line_with 'swaks --server')"
 	wait_for has_mail "$CO/run/mail/user/Maildir" 1
 	[ "$(stat -c %U "$CO/run/mail/user/Maildir")" = nobody ]
 	[ ! -e "$OWN" ]
@@ -110,7 +110,7 @@ line_with() {
 	checkout "$CO" root:root
 	chmod 700 "$CO"
 	make_run "$CO"
-	bash -c "$(line_with '^swaks ')"
+	bash -c "$(line_with 'swaks --server')"
 	wait_for has_mail "$CO/run/mail/user/Maildir" 1
 	[ "$(readlink "$CO/run")" = "$OWN/run" ]
 	[ "$(stat -c %U "$OWN/run/mail/user/Maildir")" = nobody ]
@@ -135,7 +135,7 @@ line_with() {
 	[ "$(id -u)" -ne 0 ] || chown -R daemon: "$BATS_TEST_TMPDIR/a rather"*
 	chmod -R a+X "$BATS_TEST_TMPDIR/a rather"*
 	make_run "$long/co"
-	bash -c "$(line_with '^swaks ')"
+	bash -c "$(line_with 'swaks --server')"
 	wait_for has_mail "$long/co/run/mail/user/Maildir" 1
 	ctrl_c
 }
@@ -147,7 +147,7 @@ line_with() {
 		pgrep -f "^$CO/build/smtpd-$program -c $CO/run" |
 			xargs kill -KILL
 	done
-	WAIT_SECONDS=30 wait_for bash -c "$(line_with '^swaks ')"
+	WAIT_SECONDS=30 wait_for bash -c "$(line_with 'swaks --server')"
 	wait_for has_mail "$CO/run/mail/user/Maildir" 1
 	ctrl_c
 }

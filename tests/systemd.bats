@@ -33,7 +33,8 @@ teardown() {
 }
 
 prepare_root() {
-	make -s -C "$SMTPD_TOP" B="$SMTPD_BIN" DESTDIR="$ROOT" install
+	copy_checkout "$BATS_FILE_TMPDIR/checkout"
+	make -s -C "$BATS_FILE_TMPDIR/checkout" DESTDIR="$ROOT" install
 	printf '%s\n' 'hostname = mail.example.com' \
 		'local_domains = example.com' >"$ROOT/etc/smtpd/smtpd.conf"
 	sed -i 's/^#postmaster:.*/postmaster: alice/' \

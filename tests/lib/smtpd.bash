@@ -123,9 +123,11 @@ only_mail() {
 	find "$1/new" "$1/cur" -type f
 }
 
-# How many messages wait in a queue directory (new and msg).
+# How many acknowledged messages a queue directory holds (new and msg); those
+# of mode 0200 are being written, or were when something died.
 queue_count() {
-	find "$1/new" "$1/msg" -type f ! -name '*.log' 2>/dev/null | wc -l
+	find "$1/new" "$1/msg" -type f -perm 400 ! -name '*.log' 2>/dev/null |
+		wc -l
 }
 
 queue_is_empty() {
@@ -140,4 +142,15 @@ arrived_exactly() {
 	tail -c "$size" "$2" | cmp - "$1" || return 1
 	! head -c "-$size" "$2" |
 		grep -vE '^(Return-Path|Delivered-To|Received): |^[[:blank:]]'
+}
+
+# copy_checkout DIR: what `make run` and `make install` need, with the programs
+# under test as its build/. One time for all: nothing is to be built again.
+copy_checkout() {
+	mkdir -p "$1"
+	(cd "$SMTPD_TOP" && cp -a Makefile common conf smtpd-* systemd "$1")
+	mkdir -p "$1/build"
+	find "$SMTPD_BIN" -maxdepth 1 -type f -exec cp -a -t "$1/build" {} +
+	cp -a "$SMTPD_BIN"/{static,dynamic,kernel} "$1/build"
+	find "$1" -exec touch -h -r "$1/Makefile" {} +
 }

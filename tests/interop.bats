@@ -1,0 +1,215 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+# Other mail servers as our clients, other programs that start a session, and
+# Dovecot as the reader of what was delivered. Postfix, Exim and Dovecot run
+# from the image of lib/image, in its directory, on this machine's loopback.
+
+setup() {
+	load lib/smtpd
+	setup_dir
+	MESSAGE=$BATS_TEST_TMPDIR/message
+	printf '%s\n' 'From: A Sender <a@example.org>' \
+		'To: user@example.com' 'Subject: from a server' \
+		'Date: Thu, 01 Jan 2026 00:00:00 +0000' \
+		'Message-ID: <1@example.org>' '' '.dot' '..' 'end' >"$MESSAGE"
+	chmod a+r "$MESSAGE"
+	head -c -1 "$MESSAGE" >"$MESSAGE.swaks"		# it ends the line itself
+}
+
+teardown() {
+	[[ -z ${STOP-} ]] || eval "$STOP"
+	stop_chain
+}
+
+need_image() {
+	IMAGE=$("$SMTPD_TOP/tests/lib/image" 2>"$BATS_TEST_TMPDIR/why") ||
+		skip_loudly "no image: $(tail -n 1 "$BATS_TEST_TMPDIR/why")"
+}
+
+# in_image COMMAND...: with $BATS_TEST_TMPDIR as /mnt and a /dev and /proc.
+in_image() {
+	unshare --mount --propagation private sh -c '
+		mount --bind "$1" "$2/mnt" &&
+		mount --rbind /dev "$2/dev" &&
+		mount --rbind /proc "$2/proc" || exit 111
+		image=$2
+		shift 2
+		exec chroot "$image" "$@"' \
+		in_image "$BATS_TEST_TMPDIR" "$IMAGE" "$@"
+}
+
+# Ours below theirs: the servers add fields of their own above.
+arrives_below_theirs() {
+	local size
+	wait_for has_mail "$(maildir)" 1
+	size=$(sed '1,/^$/d' "$MESSAGE" | wc -c)
+	tail -c "$size" "$(only_mail "$(maildir)")" |
+		cmp - <(sed '1,/^$/d' "$MESSAGE")
+	grep -qx 'Subject: from a server' "$(only_mail "$(maildir)")"
+	[ "$(sed -n 1p "$(only_mail "$(maildir)")")" = \
+		'Return-Path: <a@example.org>' ]
+}
+
+@test "interop: Postfix delivers to us" {
+	need_image
+	start_chain
+	mkdir -p "$BATS_TEST_TMPDIR"/{etc,queue,data}
+	chmod 755 "$BATS_TEST_TMPDIR"
+	sed '/^smtp  *inet/d' "$IMAGE/usr/share/postfix/master.cf.dist" |
+		awk '/^[a-z]/ { $5 = "n" } { print }' \
+		>"$BATS_TEST_TMPDIR/etc/master.cf"
+	cat >"$BATS_TEST_TMPDIR/etc/main.cf" <<-EOT
+	compatibility_level = 3.6
+	queue_directory = /mnt/queue
+	data_directory = /mnt/data
+	myhostname = sender.example.org
+	mydestination =
+	inet_interfaces = 127.0.0.1
+	inet_protocols = ipv4
+	alias_maps =
+	relayhost = [127.0.0.1]:$PORT
+	maillog_file = /var/log/postfix-test.log
+	smtp_host_lookup = native
+	EOT
+	STOP='in_image postfix -c /mnt/etc stop >/dev/null 2>&1'
+	in_image sh -c 'chown postfix /mnt/data && postfix -c /mnt/etc start &&
+		sendmail -C /mnt/etc -i -f a@example.org user@example.com \
+		</mnt/message' 3>&- >&2
+	arrives_below_theirs
+}
+
+@test "interop: Exim delivers to us" {
+	need_image
+	start_chain
+	mkdir "$BATS_TEST_TMPDIR/spool"
+	cat >"$BATS_TEST_TMPDIR/exim.conf" <<-EOT
+	primary_hostname = sender.example.org
+	spool_directory = /mnt/spool
+	log_file_path = /mnt/spool/%slog
+	exim_user = Debian-exim
+	trusted_users = root
+	disable_ipv6
+	begin routers
+	all:
+	  driver = manualroute
+	  transport = smtp
+	  route_list = * 127.0.0.1
+	  self = send
+	begin transports
+	smtp:
+	  driver = smtp
+	  port = $PORT
+	  allow_localhost
+	  hosts_try_fastopen =
+	EOT
+	chmod 755 "$BATS_TEST_TMPDIR"
+	chmod 644 "$BATS_TEST_TMPDIR/exim.conf"
+	in_image sh -c 'chown Debian-exim: /mnt/spool &&
+		/opt/exim/usr/sbin/exim4 -C /mnt/exim.conf -odf -i \
+		-f a@example.org user@example.com </mnt/message' 3>&- >&2
+	arrives_below_theirs
+}
+
+@test "interop: Dovecot reads what was delivered" {
+	need_image
+	start_chain
+	python3 "$SMTPD_TOP/tests/tools/flood.py" "$PORT" 3 1 3 \
+		user@example.com
+	swaks --silent 2 --server "127.0.0.1:$PORT" --from a@example.org \
+		--to user@example.com --data "@$MESSAGE.swaks"
+	wait_for has_mail "$(maildir)" 4
+	chmod a+x "$BATS_TEST_TMPDIR"
+	cat >"$BATS_TEST_TMPDIR/imap" <<-EOT
+	#!/bin/sh
+	exec setpriv --reuid=$TEST_UID --regid=$TEST_UID --clear-groups \
+		env -i USER=user HOME=/tmp PATH=/usr/bin:/bin \
+		MAIL=maildir:/mnt/chain/mail/user/Maildir \
+		/usr/lib/dovecot/imap
+	EOT
+	chmod 755 "$BATS_TEST_TMPDIR/imap"
+	in_image /mnt/imap >"$BATS_TEST_TMPDIR/answers" <<-'EOT'
+	a select inbox
+	b search subject "from a server"
+	c fetch 1:4 (rfc822.size envelope)
+	d fetch 4 body.peek[header.fields (return-path delivered-to)]
+	e store 1:4 +flags (\Seen)
+	f logout
+	EOT
+	answers=$(tr -d '\r' <"$BATS_TEST_TMPDIR/answers")
+	[[ $answers == *'* 4 EXISTS'* ]]
+	[[ $answers == *'b OK'* ]]
+	[[ $(grep -c 'ENVELOPE' <<<"$answers") -eq 4 ]]
+	[[ $answers == *'Return-Path: <'* ]]
+	[[ $answers == *'Delivered-To: user@example.com'* ]]
+	[[ $answers == *'f OK'* ]]
+	[ "$(find "$(maildir)/cur" -type f -name '*:2,*S*' | wc -l)" -eq 4 ]
+}
+
+@test "interop: a session under tcpserver" {
+	start_chain
+	port=$(free_port)
+	as_user tcpserver -HRl0 -c 50 127.0.0.1 "$port" "$SMTPD_BIN/smtpd-session" \
+		-c "$CHAIN/smtpd.conf" 3>&- &
+	STOP="kill $!"
+	wait_for swaks --silent 2 --server "127.0.0.1:$port" --quit-after HELO
+	swaks --silent 2 --server "127.0.0.1:$port" --from a@example.org \
+		--to user@example.com --data "@$MESSAGE.swaks"
+	wait_for has_mail "$(maildir)" 1
+	arrived_exactly "$MESSAGE" "$(only_mail "$(maildir)")"
+	grep -q 'from .*\[127.0.0.1\]' "$(only_mail "$(maildir)")"
+}
+
+@test "interop: a session under systemd-socket-activate --inetd" {
+	command -v systemd-socket-activate >/dev/null ||
+		skip_loudly "systemd-socket-activate is not here"
+	start_chain
+	port=$(free_port)
+	as_user systemd-socket-activate --inetd -a -l "127.0.0.1:$port" \
+		"$SMTPD_BIN/smtpd-session" -c "$CHAIN/smtpd.conf" 3>&- 2>&- &
+	STOP="kill $!"
+	wait_for swaks --silent 2 --server "127.0.0.1:$port" --quit-after HELO
+	swaks --silent 2 --server "127.0.0.1:$port" --from a@example.org \
+		--to user@example.com --data "@$MESSAGE.swaks"
+	wait_for has_mail "$(maildir)" 1
+	arrived_exactly "$MESSAGE" "$(only_mail "$(maildir)")"
+}
+
+# The second opinions: not ours, and not in the repository.
+
+need_tool() {
+	[ -e "$SMTPD_TOOLS/$1" ] || skip_loudly "$SMTPD_TOOLS/$1 is not here"
+}
+
+conformance() {
+	# TLS and AUTH are not there yet.
+	python3 "$SMTPD_TOOLS/smtp-conformance.py" "$@" --skip "^(tls|auth)-" \
+		--local-rcpt user@example.com --foreign-rcpt x@external.test \
+		--maildir "$(maildir)" --jobs 4 --json \
+		"$BATS_TEST_TMPDIR/result.json"
+}
+
+@test "interop: the conformance tool finds no failure through the port" {
+	need_tool smtp-conformance.py
+	start_chain
+	conformance --connect "127.0.0.1:$PORT"
+}
+
+@test "interop: the conformance tool finds none in the bare session" {
+	need_tool smtp-conformance.py
+	start_chain
+	as_user true
+	prefix=
+	[ "$(id -u)" -ne 0 ] || prefix="setpriv --reuid=$TEST_UID --regid=$TEST_UID --clear-groups"
+	conformance --exec \
+		"$prefix $SMTPD_BIN/smtpd-session -c $CHAIN/smtpd.conf"
+}
+
+@test "interop: all messages of the corpus come out as they went in" {
+	need_tool fidelity.py
+	[ -d "$SMTPD_SUITES/messages" ] ||
+		skip_loudly "$SMTPD_SUITES/messages is not here"
+	start_chain max_size=64M max_messages=100000
+	python3 "$SMTPD_TOOLS/fidelity.py" --connect "127.0.0.1:$PORT" \
+		--corpus "$SMTPD_SUITES/messages" --maildir "$(maildir)" \
+		--rcpt user@example.com --strict --wait 60
+}
