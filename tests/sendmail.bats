@@ -347,6 +347,22 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 	only_queued
 }
 
+@test "sendmail: -bs becomes the session beside it, in its local role" {
+	cp "$SMTPD_BIN/sendmail" "$BATS_TEST_TMPDIR/sendmail"
+	cat >"$BATS_TEST_TMPDIR/smtpd-session" <<-'EOT'
+	#!/bin/sh
+	printf '%s\n' "$@"
+	cat
+	EOT
+	chmod 755 "$BATS_TEST_TMPDIR/smtpd-session"
+	run -0 as_user "$BATS_TEST_TMPDIR/sendmail" -bs -oi -C "$CONF" \
+		-o hostname=x.example <<<QUIT
+	[[ $output == "-c"$'\n'"$CONF"$'\n-o\nhostname=x.example\nlocal\nQUIT' ]]
+	chmod 644 "$BATS_TEST_TMPDIR/smtpd-session"
+	run -75 as_user "$BATS_TEST_TMPDIR/sendmail" -bs -C "$CONF" </dev/null
+	[[ $output == *"cannot run '/"* ]]
+}
+
 @test "sendmail: -bp and mailq show the queue to those who may see it" {
 	run -0 as_user "$SMTPD_BIN/sendmail" -C "$CONF" -bp
 	[[ $output == "The queue is empty" ]]
