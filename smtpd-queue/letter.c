@@ -186,6 +186,11 @@ letter_recipients(struct sbuf *text, struct recipients *to)
 	while (r == RECIPIENTS_OK && next_field(&f, text, &raw)) {
 		unsigned field = field_of(header_name(&f.header));
 
+		if (f.header.field.bad) {
+			/* It might be a Bcc that we cannot name. */
+			r = RECIPIENTS_NO_MEMORY;
+			break;
+		}
 		if (is_chosen(&c, field))
 			r = recipients_add(to,
 			    span_skip(raw, span_find(raw, ':') + 1));

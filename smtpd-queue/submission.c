@@ -89,13 +89,13 @@ take_sender(struct submission *s, const struct frame *f, instant deadline)
 
 	sbuf_init(&uid, 64);
 	sbuf_addf(&uid, "uid=%lu", (unsigned long)s->uid);
-	if (uid.bad)
+	sbuf_reset(&s->sender);
+	sbuf_addspan(&s->sender, f->payload);
+	if (uid.bad || s->sender.bad)
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
 	pass(s, 'C', sbuf_span(&uid));
 	sbuf_free(&uid);
 	pass(s, 'S', f->payload);
-	sbuf_reset(&s->sender);
-	sbuf_addspan(&s->sender, f->payload);
 	if (!await_id(s))
 		return IO_ERROR;
 	return chan_send(s->up, 'I', span_str(s->id), deadline);
@@ -106,18 +106,19 @@ static void
 take_recipient(struct submission *s, const struct frame *f)
 {
 	struct envelope_path to;
+	struct span domain;
 	struct sbuf b;
+	bool local;
 
 	if (s->body_began || !envelope_recipient(f->payload, &to)) {
 		refuse(s, 'X', SPAN("554 5.5.0 Malformed envelope"));
 		return;
 	}
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
-	sbuf_adds(&b,
-	    to.address.domain.n == 0 ||
-		    conf_has_domain(s->conf->local_domains, to.address.domain) ?
-		"local" :
-		"remote");
+	domain = to.address.domain;
+	local = domain.n == 0 ||
+	    conf_has_domain(s->conf->local_domains, domain);
+	sbuf_adds(&b, local ? "local" : "remote");
 	sbuf_addspan(&b, span_skip(f->payload, span_find(f->payload, ' ')));
 	if (b.bad)
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
@@ -194,10 +195,11 @@ pass_missing_fields(struct submission *s)
 static void
 pass_body(struct submission *s, struct span octets)
 {
-	while (octets.n > 0) {
-		size_t n = octets.n < FRAME_PAYLOAD_MAX ? octets.n :
-							  FRAME_PAYLOAD_MAX;
+	while (octets.n > 0 && s->down.verdict == '\0') {
+		size_t n = octets.n;
 
+		if (n > FRAME_PAYLOAD_MAX)
+			n = FRAME_PAYLOAD_MAX;
 		pass(s, 'B', span_of(octets.p, n));
 		octets = span_skip(octets, n);
 	}
@@ -223,14 +225,16 @@ end_header(struct submission *s, bool text_follows, size_t text)
 	sbuf_free(&s->held);
 }
 
-static void
+/* False: it cannot be held, and the message is refused. */
+static bool
 hold(struct submission *s, struct span octets)
 {
 	if (octets.n > SUBMISSION_HEADER_MAX - s->held.len)
 		refuse(s, 'X', SPAN("552 5.3.4 Header section too big"));
 	sbuf_addspan(&s->held, octets);
-	if (s->held.bad)
+	if (s->held.bad || s->header.field.bad)
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
+	return s->down.verdict == '\0';
 }
 
 static void
@@ -240,11 +244,13 @@ take_body(struct submission *s, const struct frame *f)
 	size_t used;
 
 	s->body_began = true;
-	while (in.n > 0 && s->stage == SUBMISSION_HEADER &&
-	    s->down.verdict == '\0') {
+	if (s->down.verdict != '\0')
+		return;
+	while (in.n > 0 && s->stage == SUBMISSION_HEADER) {
 		enum header_event e = header_push(&s->header, in, &used);
 
-		hold(s, span_of(in.p, used));
+		if (!hold(s, span_of(in.p, used)))
+			break;
 		in = span_skip(in, used);
 		if (e == HEADER_FIELD)
 			note_field(s, &s->header);
