@@ -41,6 +41,13 @@ job_close_file(struct sched *s, struct job *job)
 	s->nopen--;
 }
 
+/* As far as we know; what is locked and is not may be on its way here. */
+static bool
+is_committed(const struct message *m)
+{
+	return (m->flags & MESSAGE_SEEN) != 0 || (m->flags & MESSAGE_NEW) == 0;
+}
+
 static void
 not_ready(struct sched *s, struct message *m, bool locked)
 {
@@ -58,6 +65,10 @@ not_ready(struct sched *s, struct message *m, bool locked)
 		return;
 	}
 	m->flags |= MESSAGE_UNREADY;
+	if (locked && is_committed(m) && (m->flags & MESSAGE_TOLD) == 0) {
+		m->flags |= MESSAGE_TOLD;
+		job_event_held(s, m, "locked", "a delivery still has it");
+	}
 	job_wait(s, m,
 	    locked || age < UNREADY_YOUNG ? AGAIN_SOON : AGAIN_LATER);
 }

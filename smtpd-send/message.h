@@ -14,6 +14,7 @@ enum {
 	MESSAGE_UNREADY = 16, /* was locked or unfinished when last seen */
 	MESSAGE_HELD = 32,    /* stays, and is not tried */
 	MESSAGE_SEEN = 64,    /* was read once */
+	MESSAGE_TOLD = 128,   /* the log knows that it is locked */
 };
 
 /* 100,000 of these wait in memory: all else is read again when it is due. */

@@ -56,14 +56,14 @@ parse_fields(struct span rest, const struct layout *l,
 bool
 progress_parse(struct span line, struct progress_record *r)
 {
-	struct span body, rest;
-	uint64_t sum;
+	struct span body = span_skip(line, SUM_LEN + 1), rest;
+	char sum[SUM_LEN + 1];
 
-	if (line.n <= SUM_LEN || line.p[SUM_LEN] != ' ' ||
-	    !span_hex(span_of(line.p, SUM_LEN), UINT32_MAX, &sum))
+	if (line.n <= SUM_LEN || line.p[SUM_LEN] != ' ')
 		return false;
-	body = span_skip(line, SUM_LEN + 1);
-	if (crc32c(0, body.p, body.n) != sum)
+	(void)snprintf(sum, sizeof(sum), "%08" PRIx32,
+	    crc32c(0, body.p, body.n));
+	if (memcmp(line.p, sum, SUM_LEN) != 0)
 		return false;
 	for (size_t i = 0; i < nitems(layouts); i++) {
 		struct span name = span_str(layouts[i].name);

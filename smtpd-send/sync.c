@@ -161,6 +161,7 @@ lose_child(struct sched *s)
 	warn("the child that syncs has died");
 	(void)close(y->fd);
 	y->fd = -1;
+	y->nwritten = 0; /* what it had, the next one gets */
 	y->again = s->now + RENEW_MS;
 }
 

@@ -183,18 +183,7 @@ def rcpt(argv):
         threading.Thread(target=talk, args=(conn,), daemon=True).start()
 
 
-def deliver(conn, frames, user, log, where):
-    """One message. False: the process ends."""
-    tag, payload = frames.next()
-    if tag is None or tag == "Q":
-        return False
-    ident, attempt = payload.split(" ")
-    sender = frames.next()[1]
-    index, address = frames.next()[1].split(" ", 1)
-    assert frames.next()[0] == "E"
-    fd = frames.fds.pop(0)
-    note(log, "got", user, ident, "attempt=" + attempt, "index=" + index,
-         sender, address)
+def behave(conn, user, ident, index, fd, log, where):
     kind = user.split("-")[0]
     verdict = "%s maildir - " % index
     if kind == "segv":
@@ -208,7 +197,7 @@ def deliver(conn, frames, user, log, where):
         return False
     if kind == "die":
         return False
-    if kind == "garbage":
+    if kind == "junk":
         conn.sendall(b"250 ok\r\n")
         time.sleep(3600)
     if kind == "wrong":
@@ -232,15 +221,31 @@ def deliver(conn, frames, user, log, where):
     if kind == "wait":          # until told, by a file of the user's name
         while not os.path.exists(os.path.join(where, user)):
             time.sleep(0.01)
-    with os.fdopen(os.dup(fd), "rb") as message:
-        body = os.pread(message.fileno(), 1 << 20, 0)
-    os.close(fd)
+    body = os.pread(fd, 1 << 20, 0)
     name = "%s.%s" % (ident, index)
     with open(os.path.join(where, user + "-" + name), "wb") as copy:
         copy.write(body)
     note(log, "done", user, ident)
     conn.sendall(frame("K", verdict + "250 2.0.0 Delivered"))
     return True
+
+
+def deliver(conn, frames, user, log, where):
+    """One message, as the first word of the user's name has it. False: the
+    process ends."""
+    tag, payload = frames.next()
+    if tag is None or tag == "Q":
+        return False
+    ident, attempt = payload.split(" ")
+    sender = frames.next()[1]
+    index, address = frames.next()[1].split(" ", 1)
+    assert frames.next()[0] == "E"
+    note(log, "got", user, ident, "attempt=" + attempt, "index=" + index,
+         sender, address)
+    try:
+        return behave(conn, user, ident, index, frames.fds[0], log, where)
+    finally:
+        os.close(frames.fds.pop(0))     # and with it the message's lock
 
 
 def lspawn(argv):
