@@ -89,8 +89,12 @@ make_ruleset(const struct confine *c)
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
 
+	/* EPERM: the filter of a container (systemd-nspawn's) is before it. */
 	if (abi == -1)
-		return errno == ENOSYS || errno == EOPNOTSUPP ? -2 : -1;
+		return errno == ENOSYS || errno == EOPNOTSUPP ||
+			errno == EPERM ?
+		    -2 :
+		    -1;
 	if (abi < 2)
 		return -2;
 	attr.handled_access_fs = (LANDLOCK_ACCESS_FS_REFER << 1) - 1;
