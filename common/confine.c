@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "confine.h"
@@ -129,21 +128,17 @@ struct table {
 	unsigned n;
 };
 
-static int
-by_number(const void *a, const void *b)
-{
-	int x = *(const int *)a, y = *(const int *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void
 make_table(struct table *t, const int *calls, size_t n)
 {
 	int sorted[CALLS_MAX];
 
-	memcpy(sorted, calls, n * sizeof(*calls));
-	qsort(sorted, n, sizeof(*sorted), by_number);
+	/* Every exec pays for this: for so few, by hand is the cheapest. */
+	for (size_t i = 0, at; i < n; i++) {
+		for (at = i; at > 0 && sorted[at - 1] > calls[i]; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = calls[i];
+	}
 	t->n = 0;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t nr = (uint32_t)sorted[i];

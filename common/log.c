@@ -167,6 +167,10 @@ value(struct logline *l, struct span v, size_t room, bool quoted)
 	size_t need = 0, used = 0;
 	char e[4];
 
+	if (!quoted && v.n <= room) {
+		raw(l, v.p, v.n); /* nearly always: nothing to escape */
+		return;
+	}
 	room -= quoted ? 2 : 0;
 	for (size_t i = 0; i < v.n && need <= room; i++)
 		need += escape(e, v.p[i]);
@@ -219,10 +223,14 @@ log_str(struct logline *l, const char *name, const char *s)
 void
 log_num(struct logline *l, const char *name, uint64_t v)
 {
-	char s[21];
-	int n = snprintf(s, sizeof(s), "%llu", (unsigned long long)v);
+	char s[20];
+	size_t at = sizeof(s);
 
-	log_span(l, name, span_of(s, (size_t)n));
+	do {
+		s[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	log_span(l, name, span_of(s + at, sizeof(s) - at));
 }
 
 void
