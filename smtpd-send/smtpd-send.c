@@ -292,13 +292,16 @@ static void
 start(struct sched *s, const struct conf *conf)
 {
 	s->conf = conf;
+	/* Before the lock is ours, so that the child never has a copy of it. */
+	sync_init(&s->sync);
+	if (!sync_start(&s->sync))
+		die_sys(EXIT_TEMP, "cannot start the child that syncs");
 	s->queue = spool_start(conf->queue);
 	s->now = clock_now();
 	s->wall = s->started = clock_wall_us();
 	clockwatch_init(&s->clock, s->now, s->wall / 1000000);
 	intake_init(&s->intake);
 	local_init(&s->local);
-	sync_init(&s->sync);
 }
 
 int
@@ -319,7 +322,7 @@ main(int argc, char *argv[])
 	w.cap = POLL_FIXED + conf.local_concurrency + LOCAL_SLOW_MAX;
 	w.fds = calloc(w.cap, sizeof(*w.fds));
 	w.slots = calloc(w.cap, sizeof(*w.slots));
-	if (w.fds == NULL || w.slots == NULL || !sync_start(&s.sync))
+	if (w.fds == NULL || w.slots == NULL)
 		die_sys(EXIT_TEMP, "cannot start");
 	confine_self(&conf);
 	find_all(&s);

@@ -26,8 +26,8 @@ struct sync {
 void sync_init(struct sync *);
 
 /*
- * Starts the child; call it before confining, so that a system without
- * resources is seen. False with errno.
+ * Starts the child. Call it first of all, so that a system without resources
+ * is seen, and the child has none of our descriptors. False with errno.
  */
 bool sync_start(struct sync *) MUST_CHECK;
 

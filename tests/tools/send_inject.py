@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""Kills smtpd-send, or fails it, at each of its system calls in turn.
+
+  send_inject.py SMTPD-SEND DIR kill|ERRNO [PER-CALL]
+
+Three messages wait: to one user; to an alias of two users and a full one; to
+a full one and to another who is there. Below strace the scheduler is struck
+at the n-th call of a name, for every n of every name (PER-CALL: so many n of
+each, spread evenly). Then one that is left in peace must bring the rest home:
+everybody has his copy once or more, who is full still has his in the queue.
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import send_parts
+
+# Not made by the scheduler's own will, or on its way out.
+SKIP = {"execve", "exit_group", "arch_prctl", "set_tid_address", "rt_sigreturn"}
+
+
+class Bench:
+    def __init__(self, program, top):
+        self.top = top
+        self.log = os.path.join(top, "helpers")
+        self.queue = os.path.join(top, "queue")
+        self.err = os.path.join(top, "send.log")
+        out = os.path.join(top, "out")
+        os.makedirs(out, exist_ok=True)
+        open(os.path.join(top, "conf"), "w").close()
+        self.argv = [program, "-c", os.path.join(top, "conf")]
+        for name in ("queue", "rcpt", "lspawn", "wakeup"):
+            self.argv += ["-o", "%s=%s" % (name, os.path.join(top, name))]
+        self.argv += ["-o", "confine=off"]      # SIGSYS is not the point
+        for target, args in ((send_parts.rcpt, [top + "/rcpt", self.log]),
+                             (send_parts.lspawn,
+                              [top + "/lspawn", self.log, out])):
+            threading.Thread(target=target, args=(args,), daemon=True).start()
+        while not (os.path.exists(top + "/rcpt") and
+                   os.path.exists(top + "/lspawn")):
+            time.sleep(0.01)
+
+    def prepare(self):
+        subprocess.run(["rm", "-rf", self.queue], check=True)
+        open(self.log, "w").close()
+        self.ids = []
+        for rcpts in (["local <joe@example.com>"],
+                      ["local <alias+a.full.b@example.com>"],
+                      ["local <full@example.com>", "local <c@example.com>"]):
+            ident = send_parts.new_id()
+            self.ids.append(ident)
+            path = os.path.join(self.queue, "new", ident[-1])
+            os.makedirs(path, 0o700, exist_ok=True)
+            path = os.path.join(path, ident)
+            with open(path, "wb") as f:
+                f.write(send_parts.queue_file(ident, "<from@example.org>",
+                                              rcpts, b"Hi.\r\n"))
+            os.chmod(path, 0o400)
+
+    def done(self):
+        with open(self.log, encoding="latin-1") as f:
+            got = set(line.strip() for line in f if line.startswith("done"))
+        joe, alias, full = self.ids
+        return {"done joe " + joe, "done a " + alias, "done b " + alias,
+                "done c " + full} <= got
+
+    def where(self, ident):
+        return [p for p in (os.path.join(self.queue, d, ident[-1], ident)
+                            for d in ("new", "msg")) if os.path.exists(p)]
+
+    def settled(self):
+        joe, alias, full = self.ids
+        if not self.done() or self.where(joe):
+            return False
+        for ident in (alias, full):
+            try:
+                with open(os.path.join(self.queue, "msg", ident[-1],
+                                       ident + ".log")) as f:
+                    if "tried" not in f.read():
+                        return False
+            except FileNotFoundError:
+                return False
+        return True
+
+    def until(self, condition, process, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and process.poll() is None:
+            if condition():
+                return True
+            time.sleep(0.01)
+        return condition()
+
+    def stop(self, process):
+        """strace hands no signal on: end what it has begun."""
+        children = "/proc/%d/task/%d/children" % (process.pid, process.pid)
+        try:
+            with open(children) as f:
+                for pid in f.read().split():
+                    os.kill(int(pid), signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        try:
+            process.wait(6)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def strike(self, options, seconds):
+        with open(self.err, "w") as err:
+            process = subprocess.Popen(
+                ["strace", "-o", self.top + "/trace"] + options + self.argv,
+                stdin=subprocess.DEVNULL, stderr=err)
+            self.until(self.settled, process, seconds)
+            self.stop(process)
+
+    def recover(self):
+        with open(self.err, "w") as err:
+            for _ in range(50):         # the lock may still be the other's
+                process = subprocess.Popen(self.argv, stderr=err,
+                                           stdin=subprocess.DEVNULL)
+                if self.until(lambda: "event=started" in open(self.err).read(),
+                              process, 10):
+                    break
+                process.wait()
+                time.sleep(0.1)
+            # What was deferred in trouble is due later: now, please.
+            for _ in range(40):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGHUP)
+                if self.until(self.settled, process, 0.5):
+                    break
+            process.terminate()
+            process.wait()
+        return self.settled() and all(self.where(i) for i in self.ids[1:])
+
+
+def counts(bench):
+    bench.prepare()
+    bench.strike([], 10)
+    calls = {}
+    with open(bench.top + "/trace") as f:
+        for line in f:
+            name = re.match(r"(\w+)\(", line)
+            if name and name[1] not in SKIP:
+                calls[name[1]] = calls.get(name[1], 0) + 1
+    return calls
+
+
+def main():
+    program, top, mode = sys.argv[1:4]
+    most = int(sys.argv[4]) if len(sys.argv) > 4 else 1 << 30
+    bench, struck, bad = Bench(program, top), 0, 0
+    what = "signal=KILL" if mode == "kill" else "error=" + mode
+    for name, n in sorted(counts(bench).items()):
+        step = max(1, -(-n // most))
+        for when in range(1, n + 1, step):
+            bench.prepare()
+            bench.strike(["-e", "trace=" + name, "-e", "inject=%s:%s:when=%d" %
+                          (name, what, when)], 10 if mode == "kill" else 0.5)
+            struck += 1
+            if not bench.recover():
+                bad += 1
+                print("lost after %s at %s %d:" % (what, name, when))
+                for path in (bench.log, bench.err):
+                    with open(path, encoding="latin-1") as f:
+                        print(f.read())
+                subprocess.run(["find", bench.queue, "-type", "f"])
+    print("%d struck, %d bad" % (struck, bad))
+    return bad != 0 or struck == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
