@@ -10,10 +10,6 @@ setup() {
 	N=150 "$BATS_TEST_DIRNAME/torture/run" kills 3>&-
 }
 
-@test "torture: 2,000 messages from 100 clients at once, each arrives once" {
-	FLOOD=2000 "$BATS_TEST_DIRNAME/torture/run" flood 3>&-
-}
-
 @test "torture: resident programs do not grow" {
 	SOAK=1200 "$BATS_TEST_DIRNAME/torture/run" soak 3>&-
 }
