@@ -55,11 +55,17 @@ scan_message(void *arg, enum spool_kind kind, const char *name)
 }
 
 static void
-sweep_log(void *arg, enum spool_kind kind, const char *name)
+scan_log(void *arg, enum spool_kind kind, const char *name)
 {
 	struct scan *scan = arg;
+	struct message *m;
 
-	if (kind == SPOOL_LOG && table_find(&scan->s->table, name) == NULL)
+	if (kind != SPOOL_LOG)
+		return;
+	m = table_find(&scan->s->table, name);
+	if (m != NULL)
+		m->flags |= MESSAGE_LOGGED;
+	else
 		spool_log_remove(scan->s->queue, name);
 }
 
@@ -80,7 +86,7 @@ find_all(struct sched *s)
 {
 	scan(s, "msg", 0, scan_message);
 	scan(s, "new", MESSAGE_NEW, scan_message);
-	scan(s, "msg", 0, sweep_log);
+	scan(s, "msg", 0, scan_log);
 }
 
 /* --- new ones ------------------------------------------------------------------ */

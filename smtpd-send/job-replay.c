@@ -78,8 +78,8 @@ replay(void *arg, const struct progress_record *p)
 }
 
 /*
- * A message in new/ that came since we started has no log. Else there may be
- * one even beside a message in new/: the rename is not synced, the log is.
+ * A message in new/ has a log when the start's scan found one, which happens:
+ * the rename to msg/ is not synced, and the log is.
  */
 enum load_result
 job_load_log(struct sched *s, struct job *job)
@@ -89,8 +89,7 @@ job_load_log(struct sched *s, struct job *job)
 	enum progress_result p;
 	int fd, saved;
 
-	if ((m->flags & (MESSAGE_NEW | MESSAGE_OLD | MESSAGE_LOGGED)) ==
-	    MESSAGE_NEW)
+	if ((m->flags & (MESSAGE_NEW | MESSAGE_LOGGED)) == MESSAGE_NEW)
 		return LOAD_OK;
 	fd = spool_log_open(s->queue, m->id, false);
 	if (fd == -1)

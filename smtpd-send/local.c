@@ -65,6 +65,8 @@ take_ready(struct local *l)
 bool
 local_must_wait(struct sched *s, const struct job *job)
 {
+	if (!has_place(s))
+		return true;
 	for (unsigned i = 0; i < job->nrcpts; i++) {
 		const struct dest *d = dest_find(&s->local.dests,
 		    rcpt_user(&job->rcpts[i]));

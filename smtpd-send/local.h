@@ -47,7 +47,7 @@ struct local {
 
 void local_init(struct local *);
 
-/* Is everybody it goes to busy, so that it could not be started now? */
+/* Is everybody it goes to busy, or all of us, so that it would only wait? */
 bool local_must_wait(struct sched *, const struct job *);
 
 /* The slot's descriptor is readable. The slot may be gone afterwards. */

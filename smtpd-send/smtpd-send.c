@@ -308,8 +308,8 @@ int
 main(int argc, char *argv[])
 {
 	static struct sched s;
-	struct conf conf;
-	struct watch w;
+	static struct conf conf;
+	static struct watch w;
 	sigset_t waiting;
 	int hints;
 
