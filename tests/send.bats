@@ -16,6 +16,7 @@ teardown() {
 @test "send: it takes no operands and does not run as root" {
 	run -100 --separate-stderr as_user "$SMTPD_BIN/smtpd-send" \
 		-c "$D/conf" operand
+	# shellcheck disable=SC2154 # run sets it
 	[[ $stderr == *"no operands"* ]]
 	[[ $(id -u) -eq 0 ]] || return 0
 	run -100 --separate-stderr "$SMTPD_BIN/smtpd-send" -c "$D/conf"
@@ -336,7 +337,7 @@ teardown() {
 	start_helpers
 	start_send
 	for user in wait-a wait-b wait-c; do
-		for n in 1 2 3; do
+		for _ in 1 2 3; do
 			put "local <$user@example.com>" >/dev/null
 		done
 	done
@@ -355,7 +356,7 @@ teardown() {
 @test "send: who stops his deliveries stops nobody else's" {
 	start_helpers
 	start_send local_timeout=60
-	for n in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		put 'local <wait-a@example.com>' 'local <wait-b@example.com>' \
 			>/dev/null
 	done
@@ -369,7 +370,7 @@ teardown() {
 
 @test "send: one process delivers many messages of a user" {
 	start_helpers
-	for n in {1..50}; do
+	for _ in {1..50}; do
 		put_quietly 'local <joe@example.com>'
 	done
 	start_send

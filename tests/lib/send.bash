@@ -9,7 +9,7 @@ tool() {
 
 send_setup() {
 	D=$BATS_TEST_TMPDIR
-	SEND_PID= RCPT_PID= LSPAWN_PID= FULL_PID=
+	SEND_PID='' RCPT_PID='' LSPAWN_PID='' FULL_PID='' SEND_STATUS=''
 	as_user mkdir -p "$D/out" "$D/queue"
 	as_user touch "$D/conf" "$D/helpers" "$D/send.log"
 	SEND=("$SMTPD_BIN/smtpd-send" -c "$D/conf" -o "confine=kill"
@@ -89,6 +89,7 @@ sent_has_ended() {
 		return 1
 	fi
 	SEND_STATUS=0
+	# shellcheck disable=SC2034 # the tests look at it
 	wait "$SEND_PID" || SEND_STATUS=$?
 }
 
