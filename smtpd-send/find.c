@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Finding messages, by listing and by hint. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -186,7 +187,7 @@ find_hints_open(const struct conf *conf)
 	struct stat st;
 	int fd;
 
-	if (is_given())
+	if (is_given() && fcntl(GIVEN_FD, F_SETFD, FD_CLOEXEC) == 0)
 		return GIVEN_FD;
 	if (n >= sizeof(sun.sun_path))
 		die(EXIT_PERM, "wakeup: '%s' is too long", path);

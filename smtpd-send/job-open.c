@@ -10,6 +10,8 @@
 
 #define UNREADY_OLD 3600 /* s: unfinished and so old: torn */
 #define UNREADY_YOUNG 60 /* s: may be finished any moment */
+#define LOOKS_TELL 2
+#define LOOKS_MAX 1800 /* an hour of AGAIN_SOON */
 
 void
 job_wait(struct sched *s, struct message *m, uint64_t ms)
@@ -41,36 +43,57 @@ job_close_file(struct sched *s, struct job *job)
 	s->nopen--;
 }
 
-/* As far as we know; what is locked and is not may be on its way here. */
-static bool
-is_committed(const struct message *m)
+static void
+put_aside(struct sched *s, struct message *m)
 {
-	return (m->flags & MESSAGE_SEEN) != 0 || (m->flags & MESSAGE_NEW) == 0;
+	if (!spool_put_aside(s->queue, m)) {
+		warn_sys("cannot move '%s' to torn", m->id);
+		job_wait(s, m, AGAIN_LATER);
+		return;
+	}
+	job_event_held(s, m, "torn", "it was never committed");
+	job_forget(s, m);
 }
 
+/* Not (yet) a whole message. */
 static void
-not_ready(struct sched *s, struct message *m, bool locked)
+not_ready(struct sched *s, struct message *m, bool received)
 {
 	uint64_t born = queue_id_time(m->id);
 	uint64_t age = s->wall > born ? (s->wall - born) / 1000000 : 0;
 
-	if (!locked && age > UNREADY_OLD) {
-		if (!spool_put_aside(s->queue, m)) {
-			warn_sys("cannot move '%s' to torn", m->id);
-			job_wait(s, m, AGAIN_LATER);
-			return;
-		}
-		job_event_held(s, m, "torn", "it was never committed");
-		job_forget(s, m);
+	if (!received && age > UNREADY_OLD) {
+		put_aside(s, m);
 		return;
 	}
 	m->flags |= MESSAGE_UNREADY;
-	if (locked && is_committed(m) && (m->flags & MESSAGE_TOLD) == 0) {
-		m->flags |= MESSAGE_TOLD;
-		job_event_held(s, m, "locked", "a delivery still has it");
-	}
 	job_wait(s, m,
-	    locked || age < UNREADY_YOUNG ? AGAIN_SOON : AGAIN_LATER);
+	    received || age < UNREADY_YOUNG ? AGAIN_SOON : AGAIN_LATER);
+}
+
+/*
+ * A delivery that was begun before has it, as nobody may for so long as
+ * LOOKS_MAX: then the lock has leaked. (At the first look it may also be the
+ * last moment of smtpd-queue.)
+ */
+static void
+locked(struct sched *s, struct message *m)
+{
+	m->looks++;
+	if (m->looks == LOOKS_TELL)
+		job_event_held(s, m, "locked", "a delivery still has it");
+	if (m->looks == LOOKS_MAX)
+		job_event_held(s, m, "locked", "for too long: not respected");
+	m->flags |= MESSAGE_UNREADY;
+	job_wait(s, m, AGAIN_SOON);
+}
+
+/* Whatever the reason is: not all messages at once must meet it. */
+static void
+trouble(struct sched *s, struct message *m)
+{
+	s->pause = s->now + AGAIN_PAUSE;
+	job_wait(s, m, AGAIN_LATER);
 }
 
 static void
@@ -82,15 +105,25 @@ not_opened(struct sched *s, struct message *m, enum spool_result r)
 	case SPOOL_GONE:
 		job_forget(s, m);
 		break;
-	case SPOOL_LOCKED:
+	case SPOOL_RECEIVED:
 	case SPOOL_UNREADABLE:
-		not_ready(s, m, r == SPOOL_LOCKED);
+		not_ready(s, m, r == SPOOL_RECEIVED);
+		break;
+	case SPOOL_LOCKED:
+		locked(s, m);
 		break;
 	case SPOOL_IOERR:
 		warn_sys("cannot open '%s'", m->id);
-		job_wait(s, m, AGAIN_LATER);
+		trouble(s, m);
 		break;
 	}
+}
+
+/* It was read before, or stands where only committed ones come to. */
+static bool
+was_committed(const struct message *m)
+{
+	return (m->flags & MESSAGE_SEEN) != 0 || (m->flags & MESSAGE_NEW) == 0;
 }
 
 static void
@@ -105,13 +138,16 @@ not_loaded(struct sched *s, struct job *job, enum load_result r)
 	case LOAD_OK:
 		break;
 	case LOAD_TORN:
-		not_ready(s, m, false);
-		break;
+		if (!was_committed(m)) {
+			not_ready(s, m, false);
+			break;
+		}
+		__attribute__((fallthrough));
 	case LOAD_CORRUPT:
 		job_hold(s, m, "held", "the queue file is damaged");
 		break;
 	case LOAD_IOERR:
-		job_wait(s, m, AGAIN_LATER);
+		trouble(s, m);
 		break;
 	}
 }
@@ -128,6 +164,7 @@ must_wait(struct sched *s, struct job *job)
 	bool first = (m->flags & MESSAGE_SEEN) == 0;
 	bool forced = (m->flags & MESSAGE_FORCED) != 0;
 
+	m->looks = 0;
 	m->flags |= MESSAGE_SEEN;
 	m->flags &= (uint8_t) ~(MESSAGE_FORCED | MESSAGE_UNREADY);
 	if (forced || (!job->held && (!first || at <= now)))
@@ -151,7 +188,7 @@ make_job(struct sched *s, struct message *m, int fd)
 
 	if (job == NULL) {
 		(void)close(fd);
-		job_wait(s, m, AGAIN_LATER);
+		trouble(s, m);
 		return NULL;
 	}
 	job->message = m;
@@ -217,15 +254,40 @@ job_expanded(struct sched *s, struct job *job)
 	advance(s, job);
 }
 
+static enum spool_result
+reopen(struct sched *s, struct job *job)
+{
+	struct message *m = job->message;
+	enum spool_result r = SPOOL_OPENED;
+
+	if (job->fd == -1) {
+		r = spool_open(s->queue, m, m->looks >= LOOKS_MAX, &job->fd);
+		s->nopen += r == SPOOL_OPENED;
+	}
+	return r;
+}
+
+bool
+job_reopen(struct sched *s, struct job *job)
+{
+	return reopen(s, job) == SPOOL_OPENED;
+}
+
 /* Its log could not be written at the end of the last try. */
 static void
 resume(struct sched *s, struct job *job)
 {
-	if (!job_reopen(s, job)) {
-		job_wait(s, job->message, AGAIN_SOON);
+	struct message *m = job->message;
+	enum spool_result r = reopen(s, job);
+
+	if (r == SPOOL_GONE)
+		job_free(s, job);
+	if (r != SPOOL_OPENED) {
+		not_opened(s, m, r);
 		return;
 	}
-	job->message->flags &= (uint8_t)~MESSAGE_FORCED;
+	m->looks = 0;
+	m->flags &= (uint8_t)~MESSAGE_FORCED;
 	job->planned = job->concluded = job->crashed = false;
 	for (unsigned i = 0; i < job->norigins; i++)
 		if (job->origins[i].state != ORIGIN_EXPANDED)
@@ -244,7 +306,7 @@ job_open(struct sched *s, struct message *m)
 		resume(s, m->job);
 		return;
 	}
-	r = spool_open(s->queue, m, &fd);
+	r = spool_open(s->queue, m, m->looks >= LOOKS_MAX, &fd);
 	if (r != SPOOL_OPENED) {
 		not_opened(s, m, r);
 		return;
@@ -252,19 +314,6 @@ job_open(struct sched *s, struct message *m)
 	job = make_job(s, m, fd);
 	if (job != NULL)
 		advance(s, job);
-}
-
-bool
-job_reopen(struct sched *s, struct job *job)
-{
-	if (job->fd != -1)
-		return true;
-	if (spool_open(s->queue, job->message, &job->fd) != SPOOL_OPENED) {
-		job->fd = -1;
-		return false;
-	}
-	s->nopen++;
-	return true;
 }
 
 void

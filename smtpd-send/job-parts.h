@@ -8,6 +8,7 @@
 /* Waits before a message that could not be worked on is looked at again. */
 #define AGAIN_SOON 2000   /* ms: locked, or just being received */
 #define AGAIN_LATER 60000 /* ms: input or output errors */
+#define AGAIN_PAUSE 100   /* ms: for all others then */
 
 enum load_result {
 	LOAD_OK,

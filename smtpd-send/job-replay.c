@@ -101,5 +101,7 @@ job_load_log(struct sched *s, struct job *job)
 	errno = r.failed ? ENOMEM : saved;
 	job->log_begun = p == PROGRESS_READ;
 	job->nlogged = job->nrcpts;
+	/* Killed before the expansion was synced? */
+	job->sync_first = job->log_fresh = job->log_begun && m->attempts == 0;
 	return p == PROGRESS_IOERR || r.failed ? LOAD_IOERR : LOAD_OK;
 }

@@ -68,7 +68,7 @@ job_start(struct sched *s, struct job *job)
 		(rcpt_user(r).n > 0 ? &local_transport : &remote_transport)
 		    ->submit(s, r);
 	}
-	if (s->nopen > SCHED_OPEN_MAX && job->running == 0)
+	if (s->nopen > s->open_max && job->running == 0)
 		job_close_file(s, job);
 	let_go(s, job);
 }

@@ -132,6 +132,16 @@ set_slow(struct local *l, struct slot *slot, bool slow)
 	slot->slow = slow;
 }
 
+/* It has shown that it is at work. */
+static void
+touch(struct sched *s, struct slot *slot)
+{
+	slot->since = s->now;
+	set_slow(&s->local, slot, false);
+	unlist(&s->local, slot);
+	enlist(&s->local, slot);
+}
+
 static void
 close_slot(struct sched *s, struct slot *slot)
 {
@@ -180,7 +190,7 @@ open_slot(struct sched *s, struct dest *d)
 	}
 	l->failing = false;
 	slot->dest = d;
-	slot->rcpt = NULL;
+	slot->ngiven = 0;
 	slot->served = 0;
 	slot->named = slot->slow = false;
 	slot->len = 0;
@@ -190,62 +200,84 @@ open_slot(struct sched *s, struct dest *d)
 	return slot;
 }
 
+/* On the first of those that it was given. */
 static void
 verdict(struct sched *s, struct slot *slot, const struct outcome *o)
 {
-	struct rcpt *r = slot->rcpt;
+	struct rcpt *r = slot->given[0];
 
-	slot->rcpt = NULL;
+	slot->ngiven--;
+	memmove(slot->given, slot->given + 1,
+	    slot->ngiven * sizeof(*slot->given));
 	slot->served++;
 	r->job->running--;
 	job_verdict(s, r, o);
 }
 
 /*
- * Gives the slot, which has none, its user's next message. False: there is
- * none, or this connection takes no more.
+ * Those that were never tried go together. One that was tried goes alone:
+ * when its process dies again, it is known whose fault that is.
+ */
+static bool
+may_join(const struct slot *slot, const struct rcpt *r)
+{
+	if (slot->ngiven == 0)
+		return true;
+	return slot->ngiven < LOCAL_AHEAD && job_attempt(r->job) == 0 &&
+	    job_attempt(slot->given[0]->job) == 0;
+}
+
+/* False: it could not be opened, and has its verdict. */
+static bool
+reopen(struct sched *s, struct rcpt *r)
+{
+	if (job_reopen(s, r->job))
+		return true;
+	r->job->running--;
+	job_verdict(s, r,
+	    &(struct outcome){ .verdict = VERDICT_DEFERRED,
+		.stage = SPAN("send"),
+		.reply = SPAN("451 4.3.0 cannot open the message") });
+	return false;
+}
+
+/*
+ * Gives the slot its user's next messages. False: now it has none, as there
+ * is none, or this connection takes no more.
  */
 static bool
 give_next(struct sched *s, struct slot *slot)
 {
-	struct local *l = &s->local;
-	struct rcpt *r;
+	struct dest *d = slot->dest;
 
-	while (slot->dest->head != NULL) {
-		r = slot->rcpt = dest_pop(slot->dest);
+	while (d->head != NULL && may_join(slot, d->head)) {
+		struct rcpt *r = dest_pop(d);
+
 		r->job->running++;
-		if (!job_reopen(s, r->job)) {
-			verdict(s, slot,
-			    &(struct outcome){ .verdict = VERDICT_DEFERRED,
-				.stage = SPAN("send"),
-				.reply = SPAN(
-				    "451 4.3.0 cannot open the message") });
+		if (!reopen(s, r))
 			continue;
+		if (!talk_give(slot, r, &s->local.out)) {
+			r->job->running--;
+			dest_push_back(d, r);
+			break;
 		}
-		if (talk_give(slot, &l->out)) {
-			slot->since = s->now;
-			set_slow(l, slot, false);
-			unlist(l, slot);
-			enlist(l, slot);
-			return true;
-		}
-		slot->rcpt = NULL;
-		r->job->running--;
-		dest_push_back(slot->dest, r);
-		return false;
+		slot->given[slot->ngiven++] = r;
+		touch(s, slot);
 	}
-	return false;
+	return slot->ngiven > 0;
 }
 
+/* A death is held against a message only if it was alone with the process. */
 static void
 fail(struct sched *s, struct slot *slot, const char *why, const char *crash)
 {
-	if (slot->rcpt != NULL)
-		verdict(s, slot,
-		    &(struct outcome){ .verdict = VERDICT_DEFERRED,
-			.stage = SPAN("local"),
-			.reply = span_str(why),
-			.crash = crash });
+	struct outcome o = { .verdict = VERDICT_DEFERRED,
+		.stage = SPAN("local"),
+		.reply = span_str(why),
+		.crash = slot->ngiven == 1 ? crash : NULL };
+
+	while (slot->ngiven > 0)
+		verdict(s, slot, &o);
 	close_slot(s, slot);
 }
 
@@ -263,44 +295,63 @@ start_user(struct sched *s, struct dest *d)
 	make_ready(s, d); /* at the end of the line */
 }
 
-/* The slot has done its message: the user's next one, or the end. */
+/* The slot has done a message: the user's next ones, or the end. */
 static void
 go_on(struct sched *s, struct slot *slot)
 {
 	unsigned batch = s->local.ready != NULL ? LOCAL_BATCH_SHARED :
 						  LOCAL_BATCH;
+	bool more = !s->stopping && slot->served + slot->ngiven < batch;
 
-	/* More was said than the verdict: not one to trust with the next. */
-	if (s->stopping || slot->len > 0 || slot->served >= batch ||
-	    !give_next(s, slot))
+	/* More was said than the verdicts: not one to trust with the next. */
+	if (slot->ngiven == 0 && slot->len > 0)
+		more = false;
+	touch(s, slot);
+	if (more ? !give_next(s, slot) : slot->ngiven == 0)
 		close_slot(s, slot);
+}
+
+/* What was heard is no verdict: the slot is done with. */
+static void
+hear_end(struct sched *s, struct slot *slot, enum heard_kind kind,
+    const struct heard *heard)
+{
+	switch (kind) {
+	case HEARD_NOTHING:
+	case HEARD_VERDICT:
+		break;
+	case HEARD_DEATH:
+		fail(s, slot, heard->why, heard->crash ? heard->how : NULL);
+		break;
+	case HEARD_END:
+		fail(s, slot, "451 4.3.0 the delivery ended without a verdict",
+		    NULL);
+		break;
+	case HEARD_NONSENSE:
+		fail(s, slot, "451 4.3.0 the delivery does not make sense",
+		    NULL);
+		break;
+	}
 }
 
 void
 local_ready(struct sched *s, struct slot *slot)
 {
 	struct heard heard;
+	enum heard_kind kind = talk_hear(slot, &heard);
+	bool any = kind == HEARD_VERDICT;
 
-	switch (talk_hear(slot, &heard)) {
-	case HEARD_NOTHING:
-		return;
-	case HEARD_VERDICT:
+	while (kind == HEARD_VERDICT) {
 		verdict(s, slot, &heard.outcome);
 		talk_take(slot, heard.used);
-		go_on(s, slot);
-		return;
-	case HEARD_DEATH:
-		fail(s, slot, heard.why, heard.crash ? heard.how : NULL);
-		return;
-	case HEARD_END:
-		fail(s, slot, "451 4.3.0 the delivery ended without a verdict",
-		    NULL);
-		return;
-	case HEARD_NONSENSE:
-		fail(s, slot, "451 4.3.0 the delivery does not make sense",
-		    NULL);
-		return;
+		kind = slot->ngiven > 0 && slot->len > 0 ?
+		    talk_parse(slot, &heard) :
+		    HEARD_NOTHING;
 	}
+	if (kind != HEARD_NOTHING)
+		hear_end(s, slot, kind, &heard);
+	else if (any)
+		go_on(s, slot);
 }
 
 static void

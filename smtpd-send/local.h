@@ -21,12 +21,19 @@
 #define LOCAL_SLOW_MS 5000
 #define LOCAL_SLOW_MAX 32
 
+/*
+ * So many messages are given to a process before its verdict on the first: it
+ * writes them all and then has them synced together.
+ */
+#define LOCAL_AHEAD 8
+
 /* One connection to a user's smtpd-local. */
 struct slot {
 	struct slot *prev, *next; /* by since, oldest first */
 	struct dest *dest;
-	struct rcpt *rcpt;
-	instant since;   /* when it was given the message */
+	struct rcpt *given[LOCAL_AHEAD]; /* no verdict yet, in order */
+	unsigned ngiven;
+	instant since;   /* when it was last given one, or gave a verdict */
 	unsigned served; /* messages */
 	int fd;
 	bool named; /* its process knows the user */

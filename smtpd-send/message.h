@@ -14,7 +14,6 @@ enum {
 	MESSAGE_UNREADY = 16, /* was locked or unfinished when last seen */
 	MESSAGE_HELD = 32,    /* stays, and is not tried */
 	MESSAGE_SEEN = 64,    /* was read once */
-	MESSAGE_TOLD = 128,   /* the log knows that it is locked */
 };
 
 /* 100,000 of these wait in memory: all else is read again when it is due. */
@@ -24,6 +23,7 @@ struct message {
 	instant due;
 	uint32_t place; /* in the heap, from 1; 0: not there */
 	uint16_t attempts;
+	uint16_t looks; /* at which it was locked, in a row */
 	uint8_t flags;
 	char id[QUEUE_ID_SIZE];
 };

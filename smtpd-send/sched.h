@@ -11,9 +11,6 @@
 #include "schedule.h"
 #include "sync.h"
 
-/* A waiting job gives up its descriptor when so many are open. */
-#define SCHED_OPEN_MAX 400
-
 /* Recipients in memory, beyond which messages stay on disk. */
 #define SCHED_RCPTS_MAX 200000
 
@@ -26,8 +23,10 @@ struct sched {
 	struct clockwatch clock;
 	struct table table;
 	struct heap heap;
-	size_t nrcpts; /* of all jobs */
-	size_t nopen;  /* descriptors of all jobs */
+	size_t nrcpts;   /* of all jobs */
+	size_t nopen;    /* descriptors of all jobs */
+	size_t open_max; /* beyond, a waiting job gives its own up */
+	instant pause;   /* no message is opened before */
 	struct intake intake;
 	struct local local;
 	struct sync sync;

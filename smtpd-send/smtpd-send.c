@@ -16,7 +16,9 @@
 
 #define STOP_MS 5000    /* for running deliveries, after SIGTERM */
 #define OPEN_AT_ONCE 32 /* messages begun in one turn of the loop */
-#define POLL_FIXED 3    /* hints, smtpd-rcpt, the child that syncs */
+#define OPEN_MAX 4000   /* descriptors of messages that wait */
+#define OPEN_MAX_LEAST 256
+#define POLL_FIXED 3 /* hints, smtpd-rcpt, the child that syncs */
 
 static volatile sig_atomic_t got_term, got_hup;
 
@@ -134,15 +136,18 @@ confine_self(const struct conf *conf)
 		die_sys(EXIT_TEMP, "cannot confine");
 }
 
-static void
+/* As many as we may; half of them for messages that wait for their turn. */
+static size_t
 raise_open_files(void)
 {
-	struct rlimit r;
+	struct rlimit r = { .rlim_cur = OPEN_MAX_LEAST };
 
-	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur == r.rlim_max)
-		return;
-	r.rlim_cur = r.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &r);
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+		(void)getrlimit(RLIMIT_NOFILE, &r);
+	}
+	return r.rlim_cur / 2 < OPEN_MAX ? r.rlim_cur / 2 : OPEN_MAX;
 }
 
 static void
@@ -163,7 +168,7 @@ next_due(const struct sched *s)
 	if (m == NULL || s->stopping || s->intake.njobs >= INTAKE_JOBS ||
 	    (s->nrcpts > SCHED_RCPTS_MAX && s->intake.njobs > 0))
 		return NEVER;
-	return m->due;
+	return m->due > s->pause ? m->due : s->pause;
 }
 
 static void
@@ -315,7 +320,7 @@ main(int argc, char *argv[])
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
 		die(EXIT_PERM, "it takes no operands");
-	raise_open_files();
+	s.open_max = raise_open_files();
 	take_signals(&waiting);
 	start(&s, &conf);
 	hints = find_hints_open(&conf);

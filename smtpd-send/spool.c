@@ -110,11 +110,11 @@ probe_unreadable(int queue, const char *path)
 		return errno == ENOENT ? SPOOL_GONE : SPOOL_IOERR;
 	locked = flock(fd, LOCK_EX | LOCK_NB) == -1;
 	(void)close(fd);
-	return locked ? SPOOL_LOCKED : SPOOL_UNREADABLE;
+	return locked ? SPOOL_RECEIVED : SPOOL_UNREADABLE;
 }
 
 enum spool_result
-spool_open(int queue, struct message *m, int *fd)
+spool_open(int queue, const struct message *m, bool insist, int *fd)
 {
 	char path[PATH_SIZE];
 	int saved;
@@ -125,7 +125,8 @@ spool_open(int queue, struct message *m, int *fd)
 		return probe_unreadable(queue, path);
 	if (*fd == -1)
 		return errno == ENOENT ? SPOOL_GONE : SPOOL_IOERR;
-	if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0 ||
+	    (insist && errno == EWOULDBLOCK))
 		return SPOOL_OPENED;
 	saved = errno;
 	(void)close(*fd);

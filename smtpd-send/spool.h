@@ -15,13 +15,18 @@ int spool_start(const char *queue);
 enum spool_result {
 	SPOOL_OPENED,
 	SPOOL_GONE,       /* there is no such message */
-	SPOOL_LOCKED,     /* being received, or being delivered */
+	SPOOL_RECEIVED,   /* somebody writes it just now */
+	SPOOL_LOCKED,     /* committed, and a delivery has it */
 	SPOOL_UNREADABLE, /* not locked, but its mode is not 0400 yet */
 	SPOOL_IOERR,      /* errno says */
 };
 
-/* Opens and locks it; *fd is the caller's. */
-enum spool_result spool_open(int queue, struct message *, int *fd) MUST_CHECK;
+/*
+ * Opens and locks it; *fd is the caller's. With insist a committed one that
+ * somebody else has locked is opened all the same.
+ */
+enum spool_result spool_open(int queue, const struct message *, bool insist,
+    int *fd) MUST_CHECK;
 
 /* Moves it, unsynced, from new/ to msg/, if it is not there yet. */
 bool spool_settle(int queue, struct message *) MUST_CHECK;

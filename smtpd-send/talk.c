@@ -64,15 +64,15 @@ add_message(struct sbuf *out, const struct rcpt *r)
 }
 
 bool
-talk_give(struct slot *slot, struct sbuf *out)
+talk_give(struct slot *slot, const struct rcpt *r, struct sbuf *out)
 {
 	/* So few octets fit into a socket, or its reader is in trouble. */
 	if (!slot->named && !send_user(slot, out))
 		return false;
 	slot->named = true;
 	sbuf_reset(out);
-	add_message(out, slot->rcpt);
-	return !out->bad && send_with(slot->fd, out, slot->rcpt->job->fd);
+	add_message(out, r);
+	return !out->bad && send_with(slot->fd, out, r->job->fd);
 }
 
 static bool
@@ -153,7 +153,8 @@ hear_frame(const struct slot *slot, const struct frame *f, struct heard *h)
 	default:
 		return HEARD_NONSENSE;
 	}
-	if (!split_verdict(f->payload, slot->rcpt->index, &h->outcome))
+	if (slot->ngiven == 0 ||
+	    !split_verdict(f->payload, slot->given[0]->index, &h->outcome))
 		return HEARD_NONSENSE;
 	return HEARD_VERDICT;
 }

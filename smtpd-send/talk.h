@@ -6,11 +6,11 @@
 #include "local.h"
 
 /*
- * Hands slot->rcpt over; the first time it names the user before. False when
+ * Hands a message over; the first time it names the user before. False when
  * it could not be sent: the message was then not given to anybody. out: room
  * for the frames.
  */
-bool talk_give(struct slot *, struct sbuf *out) MUST_CHECK;
+bool talk_give(struct slot *, const struct rcpt *, struct sbuf *out) MUST_CHECK;
 
 enum heard_kind {
 	HEARD_NOTHING, /* not all there yet */

@@ -454,6 +454,68 @@ teardown() {
 	grep -q "got wait $id attempt=1" "$D/helpers"
 }
 
+@test "send: a message that a lost delivery keeps locked is mentioned" {
+	start_helpers
+	start_send
+	id=$(put 'local <full@example.com>')
+	wait_for logged "$id" 'tried 1'
+	as_user sh -c 'exec 9<"$1"; flock -x 9; touch "$2/locked"
+		until [ -e "$2/unlock" ]; do sleep 0.02; done' sh \
+		"$D/queue/msg/${id: -1}/$id" "$D" 3>&- &
+	wait_for [ -e "$D/locked" ]
+	kill -HUP "$SEND_PID"
+	wait_for event "$id" locked
+	touch "$D/unlock"
+	wait_for logged "$id" 'tried 2'
+	[ "$(grep -c event=locked "$D/send.log")" -eq 1 ]
+}
+
+@test "send: a message that was tried is never taken for torn" {
+	start_helpers
+	start_send
+	id=$(put -a 90000 'local <full@example.com>')
+	wait_for logged "$id" 'tried 1'
+	as_user chmod 600 "$D/queue/msg/${id: -1}/$id"
+	kill -HUP "$SEND_PID"
+	wait_for event "$id" held
+	[ -e "$D/queue/msg/${id: -1}/$id" ]
+	as_user chmod 400 "$D/queue/msg/${id: -1}/$id"
+	kill -HUP "$SEND_PID"
+	wait_for logged "$id" 'tried 2'
+}
+
+@test "send: what cannot be written to a log is kept in mind" {
+	start_helpers
+	start_send
+	as_user chmod 0500 "$D"/queue/msg/?
+	id=$(put 'local <a@example.com>' 'local <full@example.com>')
+	wait_for event "$id" deferred
+	wait_for grep -q "cannot write the log of '$id'" "$D/send.log"
+	kill -HUP "$SEND_PID"
+	other=$(put 'local <joe@example.com>')
+	wait_for event "$other" delivered
+	as_user chmod 0700 "$D"/queue/msg/?
+	kill -HUP "$SEND_PID"
+	wait_for logged "$id" 'tried 2'
+	logged "$id" 'done 0'
+	log_is_sound "$id"
+	[ "$(grep -c "got a $id" "$D/helpers")" -eq 1 ]
+}
+
+@test "send: what cannot be removed is not delivered again" {
+	start_helpers
+	start_send
+	id=$(put_quietly 'local <wait@example.com>')
+	wait_for grep -q "got wait $id" "$D/helpers"
+	as_user chmod 0500 "$D"/queue/new/?
+	touch "$D/out/wait"
+	wait_for grep -q "cannot remove '$id'" "$D/send.log"
+	as_user chmod 0700 "$D"/queue/new/?
+	kill -HUP "$SEND_PID"
+	wait_for queue_is_empty "$D/queue"
+	[ "$(grep -c "got wait $id" "$D/helpers")" -eq 1 ]
+}
+
 @test "send: the wake-up socket may come from systemd" {
 	start_helpers
 	start_send_activated

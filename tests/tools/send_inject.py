@@ -95,20 +95,26 @@ class Bench:
             time.sleep(0.01)
         return condition()
 
-    def stop(self, process):
-        """strace hands no signal on: end what it has begun."""
+    def signal(self, process, number):
+        """strace hands no signal on: to what it has begun."""
         children = "/proc/%d/task/%d/children" % (process.pid, process.pid)
         try:
             with open(children) as f:
                 for pid in f.read().split():
-                    os.kill(int(pid), signal.SIGTERM)
+                    os.kill(int(pid), number)
         except (FileNotFoundError, ProcessLookupError):
             pass
-        try:
-            process.wait(6)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+
+    def stop(self, process):
+        """It may only just be starting: ask until it hears."""
+        for _ in range(150):
+            self.signal(process, signal.SIGTERM)
+            try:
+                return process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                pass
+        self.signal(process, signal.SIGKILL)
+        return process.wait()
 
     def strike(self, options, seconds):
         with open(self.err, "w") as err:
