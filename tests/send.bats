@@ -247,7 +247,10 @@ teardown() {
 	wait_for logged "$id" 'tried 1'
 	stop_send
 	log=$D/queue/msg/${id: -1}/$id.log
-	printf 'deadbeef tried 99 1\nhalf a rec' >>"$log"
+	{
+		printf 'deadbeef tried 99 1\nhalf a record '
+		head -c 5000 /dev/zero | tr '\0' x
+	} >>"$log"
 	start_send
 	kill -HUP "$SEND_PID"
 	wait_for logged "$id" 'tried 2'

@@ -181,7 +181,7 @@ logged() {
 # Every line of the message's log has the right sum.
 log_is_sound() {
 	local line
-	while IFS= read -r line; do
+	while IFS= read -r line || [[ -n $line ]]; do
 		[[ $(tool crc "${line#* }") == "$line" ]] || return 1
 	done <"$D/queue/msg/${1: -1}/$1.log"
 }
