@@ -93,8 +93,8 @@ smtpd-lspawn_SRC  = smtpd-local/smtpd-lspawn.c smtpd-local/lspawn-loop.c \
                     smtpd-local/place.c smtpd-local/child.c \
                     smtpd-local/startup.c smtpd-local/user.c
 smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
-                    smtpd-local/maildir.c smtpd-local/deliver.c \
-                    smtpd-local/journal.c
+                    smtpd-local/delivery.c smtpd-local/deliver.c \
+                    smtpd-local/maildir.c smtpd-local/journal.c
 smtpd-remote_SRC  = $(wildcard smtpd-send/remote/*.c) $(wildcard common/dns/*.c)
 $(B)/smtpd-remote: LDLIBS += -ludns
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)

@@ -93,7 +93,7 @@ is_named(const char *entry, struct span name)
 	struct span e = span_str(entry);
 
 	return span_starts(e, name) &&
-	       (e.n == name.n || e.p[name.n] == ':' || e.p[name.n] == ',');
+	    (e.n == name.n || e.p[name.n] == ':' || e.p[name.n] == ',');
 }
 
 static enum maildir_copy
@@ -159,6 +159,16 @@ maildir_create(const char *name)
 	if (fd < 0 && errno == EEXIST && unlink(path) == 0)
 		fd = open(path, flags, 0600);
 	return fd;
+}
+
+/*
+ * ext4 finds room for a file's octets only when it writes them. So a commit
+ * for one file would leave the next one for a commit of its own.
+ */
+void
+maildir_hurry(int fd)
+{
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 /*

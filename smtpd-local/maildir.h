@@ -48,6 +48,9 @@ enum maildir_copy maildir_find(const char *name) MUST_CHECK;
  */
 int maildir_create(const char *name) MUST_CHECK;
 
+/* Starts to write fd's octets to the disk. A hint: it promises nothing. */
+void maildir_hurry(int fd);
+
 /*
  * Makes what was written to fd durable and moves it to new. Then the message
  * may be unlinked in the file system queue. False with errno: it is deferred.

@@ -10,219 +10,114 @@
 #include <unistd.h>
 
 #include "confine.h"
-#include "deliver.h"
-#include "maildir.h"
-#include "parcel.h"
+#include "delivery.h"
 #include "program.h"
 
 #define VERDICT_MAX 8192
 
-struct mailbox {
-	const struct conf *conf;
-	struct maildir dir;
-	int fault; /* errno of maildir_enter: nothing can be */
-};                 /* delivered now */
+/* What waits for a common sync: so many messages, or so many octets. */
+#define WAITING_MAX 8
+#define WAITING_OCTETS (1024 * 1024)
 
-struct verdict {
-	char tag; /* K Z X */
-	const char *text;
-	int fault; /* errno, to be logged and told; 0: none */
+struct talk {
+	struct chan chan;
+	struct parcel parcel;
+	struct delivery waiting[WAITING_MAX];
+	size_t nwaiting;
+	uint64_t octets;
 };
 
-/* --- verdicts -------------------------------------------------------------- */
-
-/* Trouble with the user's files is never the sender's fault: no X here. */
-static struct verdict
-unwritable(int fault)
-{
-	struct verdict v = { 'Z', "451 4.2.0 Mailbox cannot be written",
-		fault };
-
-	if (fault == EDQUOT)
-		v.text = "452 4.2.2 Disk quota exceeded";
-	else if (fault == ENOSPC)
-		v.text = "452 4.3.1 Disk is full";
-	return v;
-}
-
-static struct verdict
-unreadable(int fault)
-{
-	return (struct verdict){ 'Z', "451 4.3.0 Queue file cannot be read",
-		fault };
-}
-
-static struct verdict
-damaged(void)
-{
-	return (struct verdict){ 'Z', "451 4.3.0 Queue file is damaged", 0 };
-}
-
-static struct verdict
-verdict_of(enum deliver_result r)
-{
-	switch (r) {
-	case DELIVER_OK:
-		break;
-	case DELIVER_LOOP:
-		return (struct verdict){ 'X', "554 5.4.6 Delivered-To loop",
-			0 };
-	case DELIVER_DAMAGED:
-		return damaged();
-	case DELIVER_UNREADABLE:
-		return unreadable(errno);
-	case DELIVER_UNWRITABLE:
-		return unwritable(errno);
-	}
-	return (struct verdict){ 'K', "250 2.0.0 Delivered", 0 };
-}
-
-/* --- one delivery ---------------------------------------------------------- */
-
-/*
- * Writes, syncs, publishes. A mark on the message (M junk) would choose
- * another folder here; for now all is delivered to the inbox.
- */
-static struct verdict
-write_message(const struct mailbox *m, const struct parcel *p,
-    const struct queuefile *q, const char *name)
-{
-	struct verdict v;
-	struct stat st;
-	int out;
-
-	if (fstat(p->fd, &st) < 0)
-		return unreadable(errno);
-	out = maildir_create(name);
-	if (out < 0)
-		return unwritable(errno);
-	v = verdict_of(deliver_copy(q, sbuf_span(&p->sender),
-	    sbuf_span(&p->address), out));
-	if (v.tag == 'K' && !maildir_publish(&m->dir, name, out, st.st_dev))
-		v = unwritable(errno);
-	close(out);
-	if (v.tag != 'K')
-		maildir_discard(name);
-	return v;
-}
-
-static struct verdict
-deliver_new(const struct mailbox *m, const struct parcel *p, const char *name)
-{
-	struct queuefile q;
-	struct verdict v;
-
-	switch (queuefile_open(&q, p->fd, p->id)) {
-	case QUEUEFILE_OK:
-		break;
-	case QUEUEFILE_TORN:
-	case QUEUEFILE_CORRUPT:
-		return damaged();
-	case QUEUEFILE_IOERR:
-		return unreadable(errno);
-	}
-	v = write_message(m, p, &q, name);
-	queuefile_close(&q);
-	return v;
-}
-
-static struct verdict
-deliver(const struct mailbox *m, const struct parcel *p)
-{
-	char name[MAILDIR_NAME_MAX + 1];
-
-	if (m->fault != 0)
-		return unwritable(m->fault);
-	maildir_name(name, p->id, p->index, m->conf->hostname);
-	if (!p->tried)
-		return deliver_new(m, p, name);
-	switch (maildir_find(name)) {
-	case MAILDIR_NO_COPY:
-		break;
-	case MAILDIR_COPY:
-		return (struct verdict){ 'K',
-			"250 2.0.0 Delivered by an earlier attempt", 0 };
-	case MAILDIR_UNSURE:
-		return unwritable(errno);
-	}
-	return deliver_new(m, p, name);
-}
-
-/* --- the conversation ------------------------------------------------------ */
-
 static bool
-say(struct chan *c, const struct mailbox *m, const struct parcel *p,
-    const struct verdict *v)
+say(struct chan *c, const struct mailbox *m, const struct delivery *d)
 {
 	instant deadline = clock_in(m->conf->helper_timeout * 1000);
 	struct sbuf text;
 	bool ok;
 
 	sbuf_init(&text, VERDICT_MAX);
-	sbuf_addf(&text, "%u maildir - %s", (unsigned)p->index, v->text);
-	if (v->fault != 0) {
-		sbuf_addf(&text, ": %s", strerror(v->fault));
-		errno = v->fault;
-		warn_sys("message %s", p->id);
+	sbuf_addf(&text, "%u maildir - %s", (unsigned)d->index, d->text);
+	if (d->fault != 0) {
+		sbuf_addf(&text, ": %s", strerror(d->fault));
+		errno = d->fault;
+		warn_sys("message %s", d->id);
 	}
 	ok = !text.bad &&
-	    chan_send(c, v->tag, sbuf_span(&text), deadline) == IO_OK &&
+	    chan_send(c, d->tag, sbuf_span(&text), deadline) == IO_OK &&
 	    chan_flush(c, deadline) == IO_OK;
 	sbuf_free(&text);
 	return ok;
 }
 
+/* False: nobody hears the verdicts. What was written is delivered anyway. */
 static bool
-take_end(struct parcel *p, struct chan *c, const struct mailbox *m)
+settle(struct talk *t, const struct mailbox *m)
 {
-	struct verdict v;
-	bool ok;
+	bool ok = true;
 
-	if (!parcel_is_whole(p))
-		return false;
-	v = deliver(m, p);
-	ok = say(c, m, p, &v);
-	parcel_forget(p);
+	delivery_settle(t->waiting, t->nwaiting, m);
+	for (size_t i = 0; i < t->nwaiting && ok; i++)
+		ok = say(&t->chan, m, &t->waiting[i]);
+	t->nwaiting = 0;
+	t->octets = 0;
 	return ok;
 }
 
 static bool
-take(struct parcel *p, struct chan *c, const struct mailbox *m,
-    const struct frame *f)
+take_end(struct talk *t, const struct mailbox *m)
+{
+	struct delivery *d = &t->waiting[t->nwaiting];
+
+	if (!parcel_is_whole(&t->parcel))
+		return false;
+	delivery_write(d, m, &t->parcel);
+	parcel_forget(&t->parcel);
+	t->nwaiting++;
+	t->octets += d->size;
+	return (t->nwaiting < WAITING_MAX && t->octets < WAITING_OCTETS) ||
+	    settle(t, m);
+}
+
+static bool
+take(struct talk *t, const struct mailbox *m, const struct frame *f)
 {
 	if (f->tag == 'E')
-		return take_end(p, c, m);
-	return f->tag >= 'a' || parcel_take(p, c, f);
+		return take_end(t, m);
+	return f->tag >= 'a' || parcel_take(&t->parcel, &t->chan, f);
 }
 
 /*
- * Message after message. Between two of them it ends by itself rather than
- * be killed in one: smtpd-lspawn gives it not much more time than this.
+ * Message after message; those that are there already are synced together.
+ * Between two of them it ends by itself rather than be killed in one:
+ * smtpd-lspawn gives it not much more time than this.
  */
 static enum exitcode
-converse(const struct mailbox *m)
+converse(struct talk *t, const struct mailbox *m)
 {
-	static struct chan chan;
 	instant last = clock_in(m->conf->local_timeout * 1000);
 	struct frame f;
-	struct parcel parcel;
 	enum io r;
 
-	chan_init(&chan, 0, 1);
-	parcel_init(&parcel);
-	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK && f.tag != 'Q') {
-		if (!take(&parcel, &chan, m, &f)) {
+	chan_init(&t->chan, 0, 1);
+	parcel_init(&t->parcel);
+	do {
+		r = chan_recv(&t->chan, &f, t->nwaiting > 0 ? 0 : NEVER);
+		if (r != IO_OK && !settle(t, m))
+			return EXIT_TEMP;
+		if (r == IO_TIMEOUT)
+			continue;
+		if (r != IO_OK || f.tag == 'Q')
+			break;
+		if (!take(t, m, &f)) {
+			(void)settle(t, m);
 			warn("unexpected frame %c, or no way to answer", f.tag);
 			return EXIT_TEMP;
 		}
-		if (f.tag == 'E' && clock_now() >= last)
-			return EXIT_OK;
-	}
-	if (r == IO_ERROR || parcel.fd >= 0) {
+	} while (t->nwaiting > 0 || t->parcel.fd >= 0 || clock_now() < last);
+	if (r == IO_ERROR || t->parcel.fd >= 0) {
 		warn("the scheduler left in the middle of a message");
 		return EXIT_TEMP;
 	}
-	return EXIT_OK;
+	return settle(t, m) ? EXIT_OK : EXIT_TEMP;
 }
 
 /*
@@ -244,6 +139,7 @@ give_up_rights(const struct mailbox *m)
 		SYS_fstat,
 		SYS_newfstatat,
 		SYS_fsync,
+		SYS_sync_file_range,
 		SYS_renameat,
 		SYS_unlinkat,
 		SYS_getdents64,
@@ -286,6 +182,7 @@ int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
+	static struct talk talk;
 	struct mailbox m = { .conf = &conf };
 	int first = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 	    "home");
@@ -297,5 +194,5 @@ main(int argc, char *argv[])
 		warn_sys("cannot enter '%s/%s'", argv[first], conf.maildir);
 	}
 	give_up_rights(&m);
-	return converse(&m);
+	return converse(&talk, &m);
 }

@@ -214,6 +214,12 @@ verdict(struct sched *s, struct slot *slot, const struct outcome *o)
 	job_verdict(s, r, o);
 }
 
+static bool
+is_fresh(const struct rcpt *r)
+{
+	return r->job->message->attempts == 0;
+}
+
 /*
  * Those that were never tried go together. One that was tried goes alone:
  * when its process dies again, it is known whose fault that is.
@@ -221,10 +227,9 @@ verdict(struct sched *s, struct slot *slot, const struct outcome *o)
 static bool
 may_join(const struct slot *slot, const struct rcpt *r)
 {
-	if (slot->ngiven == 0)
-		return true;
-	return slot->ngiven < LOCAL_AHEAD && job_attempt(r->job) == 0 &&
-	    job_attempt(slot->given[0]->job) == 0;
+	return slot->ngiven == 0 ||
+	    (slot->ngiven < LOCAL_AHEAD && is_fresh(r) &&
+		is_fresh(slot->given[0]));
 }
 
 /* False: it could not be opened, and has its verdict. */

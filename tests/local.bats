@@ -318,6 +318,50 @@ sys.stdout.buffer.write(line * 130000)' >"$D/m"
 	[[ $(count_in "$DIR/new") -eq 20 ]]
 }
 
+# given MESSAGE: the words that hand it over and wait for no answer.
+given() {
+	words+=("msg:$1" 'S:<sender@example.org>' 'R:7 <user@example.com>' E)
+}
+
+@test "local: messages that wait together have a verdict each, in order" {
+	words=()
+	for name in one two three; do
+		given "$(queue_file <<<"Subject: $name"$'\r\n\r\nhello\r')"
+	done
+	as_user sh -c 'chmod 600 "$0" && printf x | dd of="$0" bs=1 seek=3 \
+		conv=notrunc status=none && chmod 400 "$0"' "${words[4]#msg:}"
+	run -0 deliver "${words[@]}"
+	[[ ${#lines[@]} -eq 3 ]]
+	[[ ${lines[0]} == "$DELIVERED" && ${lines[2]} == "$DELIVERED" ]]
+	[[ ${lines[1]} == 'Z 7 maildir - 451 4.3.0 Queue file is damaged' ]]
+	[[ $(count_in "$DIR/new") -eq 2 && $(count_in "$DIR/tmp") -eq 0 ]]
+}
+
+@test "local: messages that wait together are written before the first sync" {
+	need_strace
+	words=()
+	for _ in 1 2 3; do
+		given "$(message)"
+	done
+	as_user "$DELIVER" "${words[@]}" "touch:$D/q/go" -- sh -c '
+		until [ -e "$0" ]; do sleep 0.01; done
+		exec "$@"' "$D/q/go" strace -o "$D/q/trace" \
+		"$SMTPD_BIN/smtpd-local" -c "$D/conf" "$BOX" >"$D/q/out"
+	[[ $(count_in "$DIR/new") -eq 3 ]]
+	# w: a file in tmp, s: a sync, r: a rename; the Maildir comes first.
+	steps=$(grep -oE '"tmp/.*O_CREAT|^fsync|^rename' "$D/q/trace" |
+		sed 's/^"tmp.*/w/; s/fsync/s/; s/rename.*/r/' | tr -d '\n')
+	[[ $steps =~ ^s*www(s+r)+s*$ ]]
+}
+
+@test "local: a scheduler that leaves gets no verdict, the messages stay" {
+	words=()
+	given "$(message)"
+	given "$(message)"
+	run -0 deliver "${words[@]}" "msg:$(message)" cut
+	[[ $(count_in "$DIR/new") -eq 2 && $(count_in "$DIR/tmp") -eq 0 ]]
+}
+
 @test "local: end of file before the end of a message delivers nothing" {
 	M=$(message)
 	for words in "msg:$M" "msg:$M S:<>" "msg:$M S:<> R:0_<user@example.com>" \

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/* A delivery in two steps: written, then made durable with its neighbours. */
+#ifndef DELIVERY_H
+#define DELIVERY_H
+
+#include "conf.h"
+#include "maildir.h"
+#include "parcel.h"
+
+struct mailbox {
+	const struct conf *conf;
+	struct maildir dir;
+	int fault; /* errno of maildir_enter: nothing can be */
+};                 /* delivered now */
+
+struct delivery {
+	char tag;         /* K Z X: the verdict, */
+	const char *text; /* its reply line */
+	int fault;        /* and errno, to be logged and told; 0: none */
+	int fd;           /* -1: the verdict is final */
+	dev_t queue;      /* where the queue file is */
+	uint64_t size;
+	uint32_t index;
+	char id[QUEUE_ID_SIZE];
+	char name[MAILDIR_NAME_MAX + 1];
+};
+
+/* Writes the parcel to tmp; or knows already that it cannot be, or was. */
+void delivery_write(struct delivery *, const struct mailbox *,
+    const struct parcel *);
+
+/*
+ * Makes n of them durable and visible: now each verdict is final. The kernel
+ * is shown all of them before it must finish the first, so that one commit of
+ * its journal may do for many.
+ */
+void delivery_settle(struct delivery *, size_t n, const struct mailbox *);
+
+#endif
