@@ -203,6 +203,30 @@ teardown() {
 	logged "$segv" 'crash 4 signal=11'
 }
 
+@test "send: a death among several is held against none of them" {
+	start_helpers
+	start_send user_concurrency=1
+	ids=()
+	for _ in 1 2 3; do
+		ids+=("$(put 'local <trap@example.com>')")
+		wait_for count_is "${#ids[@]}" '^L <trap@'
+	done
+	other=$(put 'local <joe@example.com>')	# all of them are handed over
+	wait_for event "$other" delivered
+	touch "$D/out/trap"
+	for id in "${ids[@]}"; do
+		wait_for logged "$id" 'tried 1'
+		run logged "$id" 'crash 1'
+		[ "$status" -ne 0 ]
+	done
+	kill -HUP "$SEND_PID"	# now each goes alone
+	for id in "${ids[@]}"; do
+		wait_for logged "$id" 'tried 2'
+		logged "$id" 'crash 1 signal=11'
+	done
+	[ "$(grep -c 'got trap' "$D/helpers")" -eq 4 ]
+}
+
 @test "send: what is too old is given up, held, and said once" {
 	start_helpers
 	start_send

@@ -218,9 +218,12 @@ def behave(conn, user, ident, index, fd, log, where):
         return True
     if kind == "never":
         time.sleep(3600)
-    if kind == "wait":          # until told, by a file of the user's name
+    if kind in ("wait", "trap"):    # until told, by a file of the user's name
         while not os.path.exists(os.path.join(where, user)):
             time.sleep(0.01)
+    if kind == "trap":
+        conn.sendall(frame("D", "signal=11"))
+        return False
     body = os.pread(fd, 1 << 20, 0)
     name = "%s.%s" % (ident, index)
     with open(os.path.join(where, user + "-" + name), "wb") as copy:
