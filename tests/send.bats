@@ -206,25 +206,29 @@ teardown() {
 @test "send: a death among several is held against none of them" {
 	start_helpers
 	start_send user_concurrency=1
+	first=$(put 'local <trap@example.com>')
+	wait_for count_is 1 '^got trap'
 	ids=()
 	for _ in 1 2 3; do
 		ids+=("$(put 'local <trap@example.com>')")
-		wait_for count_is "${#ids[@]}" '^L <trap@'
 	done
-	other=$(put 'local <joe@example.com>')	# all of them are handed over
+	wait_for count_is 4 '^L <trap@'
+	other=$(put 'local <joe@example.com>')	# all answers were read before
 	wait_for event "$other" delivered
 	touch "$D/out/trap"
+	wait_for event "$first" delivered
 	for id in "${ids[@]}"; do
 		wait_for logged "$id" 'tried 1'
 		run logged "$id" 'crash 1'
 		[ "$status" -ne 0 ]
 	done
+	[ "$(grep -c '^got trap' "$D/helpers")" -eq 2 ]
 	kill -HUP "$SEND_PID"	# now each goes alone
 	for id in "${ids[@]}"; do
 		wait_for logged "$id" 'tried 2'
 		logged "$id" 'crash 1 signal=11'
 	done
-	[ "$(grep -c 'got trap' "$D/helpers")" -eq 4 ]
+	[ "$(grep -c '^got trap' "$D/helpers")" -eq 5 ]
 }
 
 @test "send: what is too old is given up, held, and said once" {

@@ -183,6 +183,9 @@ def rcpt(argv):
         threading.Thread(target=talk, args=(conn,), daemon=True).start()
 
 
+sprung = set()
+
+
 def behave(conn, user, ident, index, fd, log, where):
     kind = user.split("-")[0]
     verdict = "%s maildir - " % index
@@ -221,9 +224,11 @@ def behave(conn, user, ident, index, fd, log, where):
     if kind in ("wait", "trap"):    # until told, by a file of the user's name
         while not os.path.exists(os.path.join(where, user)):
             time.sleep(0.01)
-    if kind == "trap":
-        conn.sendall(frame("D", "signal=11"))
-        return False
+    if kind == "trap":          # the first is let through
+        if user in sprung:
+            conn.sendall(frame("D", "signal=11"))
+            return False
+        sprung.add(user)
     body = os.pread(fd, 1 << 20, 0)
     name = "%s.%s" % (ident, index)
     with open(os.path.join(where, user + "-" + name), "wb") as copy:
