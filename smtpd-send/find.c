@@ -221,7 +221,7 @@ take_hint(struct sched *s, struct span hint)
 void
 find_hints(struct sched *s, int hints)
 {
-	char text[HINTS_AT_ONCE][QUEUE_ID_SIZE];
+	char text[HINTS_AT_ONCE][QUEUE_ID_SIZE] = { { 0 } };
 	struct iovec v[HINTS_AT_ONCE];
 	struct mmsghdr m[HINTS_AT_ONCE];
 	int n;

@@ -23,8 +23,7 @@ chance(void)
 static void
 name(char id[QUEUE_ID_SIZE], unsigned i)
 {
-	(void)snprintf(id, QUEUE_ID_SIZE, "%014x%08x", i / 3,
-	    i * 2654435761U);
+	(void)snprintf(id, QUEUE_ID_SIZE, "%014x%08x", i / 3, i * 2654435761U);
 }
 
 static bool
@@ -73,7 +72,7 @@ main(void)
 		if (m != NULL && i % 3 == 1)
 			heap_put(&h, m, chance() % 100000);
 		if (m != NULL && i % 3 == 0)
-			heap_remove(&h, m);	/* again: no harm */
+			heap_remove(&h, m); /* again: no harm */
 	}
 	is_num(missing, 0, "all are found");
 	ok(in_order(&h), "in order after removals and moves");

@@ -13,7 +13,8 @@ static void
 round_trips(void)
 {
 	static const struct progress_record all[] = {
-		{ PROGRESS_RCPT, 7, 3, 0, { "user joe <joe+x@example.com>", 28 } },
+		{ PROGRESS_RCPT, 7, 3, 0,
+		    { "user joe <joe+x@example.com>", 28 } },
 		{ PROGRESS_DONE, 1, 2, 1795425636, { "250 2.0.0 ok", 12 } },
 		{ PROGRESS_FAILED, 0, 1, 99, { "550 5.1.1 no", 12 } },
 		{ PROGRESS_DEFERRED, 4, 9, 1, { "", 0 } },
@@ -30,9 +31,10 @@ round_trips(void)
 		sbuf_reset(&b);
 		progress_add(&b, &all[i]);
 		ok(progress_parse(span_of(b.s, b.len - 1), &r) &&
-		    r.kind == all[i].kind && r.number == all[i].number &&
-		    r.other == all[i].other && r.time == all[i].time &&
-		    span_eq(r.text, all[i].text), "%.*s", (int)b.len - 1, b.s);
+			r.kind == all[i].kind && r.number == all[i].number &&
+			r.other == all[i].other && r.time == all[i].time &&
+			span_eq(r.text, all[i].text),
+		    "%.*s", (int)b.len - 1, b.s);
 	}
 	sbuf_free(&b);
 }
@@ -42,14 +44,16 @@ texts_are_tamed(void)
 {
 	static char text[20000];
 	struct progress_record r = { .kind = PROGRESS_DEFERRED,
-		.text = SPAN("two\nlines\r\033[2J\x7f \xc3\xa9") }, got;
+		.text = SPAN("two\nlines\r\033[2J\x7f \xc3\xa9") },
+			       got;
 	struct sbuf b;
 
 	sbuf_init(&b, 1 << 20);
 	progress_add(&b, &r);
 	ok(span_find(sbuf_span(&b), '\n') == b.len - 1, "one record, one line");
 	ok(progress_parse(span_of(b.s, b.len - 1), &got), "which is whole");
-	is_span(got.text, SPAN("two?lines??[2J? \xc3\xa9"), "controls are gone");
+	is_span(got.text, SPAN("two?lines??[2J? \xc3\xa9"),
+	    "controls are gone");
 	memset(text, 'x', sizeof(text));
 	r.text = span_of(text, sizeof(text));
 	sbuf_reset(&b);
@@ -60,8 +64,9 @@ texts_are_tamed(void)
 	sbuf_reset(&b);
 	progress_add(&b, &r);
 	ok(b.len > PROGRESS_REPLY_MAX && b.len <= PROGRESS_LINE_MAX &&
-	    progress_parse(span_of(b.s, b.len - 1), &got) &&
-	    got.text.n == PROGRESS_REPLY_MAX, "a final one at 8 KiB");
+		progress_parse(span_of(b.s, b.len - 1), &got) &&
+		got.text.n == PROGRESS_REPLY_MAX,
+	    "a final one at 8 KiB");
 	sbuf_free(&b);
 }
 
@@ -108,8 +113,9 @@ logs(void)
 	progress_begin(&b, ID, NONCE);
 	ends[0] = b.len;
 	for (uint32_t i = 1; i < 4; i++) {
-		progress_add(&b, &(struct progress_record){
-		    .kind = PROGRESS_TRIED, .number = i, .time = 5 });
+		progress_add(&b,
+		    &(struct progress_record){
+			.kind = PROGRESS_TRIED, .number = i, .time = 5 });
 		ends[i] = b.len;
 	}
 	n = b.len;
@@ -117,11 +123,14 @@ logs(void)
 	ok(progress_append(fd, &length, sbuf_span(&b)) && length == n,
 	    "written");
 	ok(reading(fd, ID, NONCE, &whole) == PROGRESS_READ && whole == n &&
-	    count == 3 && last.number == 3, "read");
+		count == 3 && last.number == 3,
+	    "read");
 	ok(reading(fd, ID, NONCE + 1, &whole) == PROGRESS_OTHER && whole == 0 &&
-	    count == 0, "another nonce: another message");
+		count == 0,
+	    "another nonce: another message");
 	ok(reading(fd, "0660ee1b353b244f12ad54", NONCE, &whole) ==
-	    PROGRESS_OTHER, "another id too");
+		PROGRESS_OTHER,
+	    "another id too");
 	for (size_t cut = 0; cut <= n; cut++) {
 		unsigned lines = 0;
 		enum progress_result r;
@@ -156,11 +165,13 @@ logs(void)
 		return;
 	(void)reading(fd, ID, NONCE, &length);
 	sbuf_reset(&b);
-	progress_add(&b, &(struct progress_record){ .kind = PROGRESS_CRASH,
-	    .number = 1, .text = SPAN("exit=101") });
+	progress_add(&b,
+	    &(struct progress_record){ .kind = PROGRESS_CRASH,
+		.number = 1,
+		.text = SPAN("exit=101") });
 	ok(progress_append(fd, &length, sbuf_span(&b)) &&
-	    reading(fd, ID, NONCE, &whole) == PROGRESS_READ && count == 3 &&
-	    last.kind == PROGRESS_CRASH && whole == length,
+		reading(fd, ID, NONCE, &whole) == PROGRESS_READ && count == 3 &&
+		last.kind == PROGRESS_CRASH && whole == length,
 	    "a torn tail is cut before the next record");
 	free(copy);
 	sbuf_free(&b);
@@ -179,12 +190,15 @@ large_logs(void)
 	memset(text, 'y', sizeof(text));
 	progress_begin(&b, ID, NONCE);
 	for (uint32_t i = 0; i < 2000; i++)
-		progress_add(&b, &(struct progress_record){
-		    .kind = PROGRESS_FAILED, .number = i, .other = i,
-		    .time = i, .text = span_of(text, i * 4 + 1) });
+		progress_add(&b,
+		    &(struct progress_record){ .kind = PROGRESS_FAILED,
+			.number = i,
+			.other = i,
+			.time = i,
+			.text = span_of(text, i * 4 + 1) });
 	ok(!b.bad && progress_append(fd, &length, sbuf_span(&b)) &&
-	    reading(fd, ID, NONCE, &length) == PROGRESS_READ &&
-	    length == b.len && count == 2000 && last.number == 1999,
+		reading(fd, ID, NONCE, &length) == PROGRESS_READ &&
+		length == b.len && count == 2000 && last.number == 1999,
 	    "2000 long records");
 	sbuf_free(&b);
 	(void)close(fd);
