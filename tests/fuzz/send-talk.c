@@ -59,7 +59,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	whole = talk_parse(&slot, &h);
 	must(h.used <= size);
 	if (whole == HEARD_VERDICT) {
-		inside(h.outcome.stage, &slot);
+		/* Of smtpd-lspawn's own word the stage is ours. */
+		if (!span_eq(h.outcome.stage, SPAN("lspawn")))
+			inside(h.outcome.stage, &slot);
 		inside(h.outcome.host, &slot);
 		inside(h.outcome.reply, &slot);
 		must(h.outcome.reply.n > 0);
