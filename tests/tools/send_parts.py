@@ -106,6 +106,16 @@ class Frames:
         self.buf += data
         return bool(data)
 
+    def gather(self, messages, seconds):
+        """Reads ahead until so many messages are there, or nothing comes."""
+        self.sock.settimeout(seconds)
+        try:
+            while len(self.fds) < messages and self.fill():
+                pass
+        except socket.timeout:
+            pass
+        self.sock.settimeout(None)
+
     def next(self):
         while True:
             head, colon, rest = self.buf.partition(b":")
@@ -250,6 +260,8 @@ def deliver(conn, frames, user, log, where):
     assert frames.next()[0] == "E"
     note(log, "got", user, ident, "attempt=" + attempt, "index=" + index,
          sender, address)
+    if user in sprung:          # it is to take the others along
+        frames.gather(3, 2)
     try:
         return behave(conn, user, ident, index, frames.fds[0], log, where)
     finally:
