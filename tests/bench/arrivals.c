@@ -37,7 +37,7 @@ take_events(int fd)
 
 	if (len < 0 && errno != EINTR)
 		err(1, "inotify");
-	for (char *p = buf; len > 0 && p < buf + len; ) {
+	for (char *p = buf; len > 0 && p < buf + len;) {
 		const struct inotify_event *ev = (const void *)p;
 
 		if (ev->mask & IN_Q_OVERFLOW)
@@ -90,8 +90,8 @@ main(int argc, char *argv[])
 		errx(100, "usage: arrivals directory count seconds client...");
 	want = strtoul(argv[2], NULL, 10);
 	pfd[0].fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (pfd[0].fd < 0 || inotify_add_watch(pfd[0].fd, argv[1],
-	    IN_CREATE | IN_MOVED_TO) < 0)
+	if (pfd[0].fd < 0 ||
+	    inotify_add_watch(pfd[0].fd, argv[1], IN_CREATE | IN_MOVED_TO) < 0)
 		err(1, "%s", argv[1]);
 	start = now_us();
 	limit = start + strtoul(argv[3], NULL, 10) * 1000000;
@@ -111,6 +111,6 @@ main(int argc, char *argv[])
 		}
 	}
 	printf("client=%.4f arrived=%.4f\n", (double)client / 1e6,
-		(double)(now_us() - start) / 1e6);
+	    (double)(now_us() - start) / 1e6);
 	return 0;
 }

@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REPLY_WAIT_US 60000000u	/* a server silent for longer is broken */
-#define REST_US 20000u		/* before a slot dials again after trouble */
-#define MSG_ROOM 1024		/* a message is its size and at most this */
+#define REPLY_WAIT_US 60000000u /* a server silent for longer is broken */
+#define REST_US 20000u          /* before a slot dials again after trouble */
+#define MSG_ROOM 1024           /* a message is its size and at most this */
 
 /* Each waiting state is named after what the awaited reply answers. */
 enum state { RESTING, GREETING, EHLO, MAIL, RCPT, DATA, DOT, QUIT, IDLE };
@@ -25,11 +25,11 @@ enum state { RESTING, GREETING, EHLO, MAIL, RCPT, DATA, DOT, QUIT, IDLE };
 struct slot {
 	int fd;
 	enum state state;
-	bool blocked;		/* waits for room to write */
-	unsigned done;		/* messages on this connection */
-	uint64_t seq;		/* of the message at work */
-	uint64_t when;		/* RESTING: dial then; else give up then */
-	uint64_t dot_at;	/* when the last octet of the message was out */
+	bool blocked;    /* waits for room to write */
+	unsigned done;   /* messages on this connection */
+	uint64_t seq;    /* of the message at work */
+	uint64_t when;   /* RESTING: dial then; else give up then */
+	uint64_t dot_at; /* when the last octet of the message was out */
 	char *out;
 	size_t out_len, out_pos;
 	char in[1024];
@@ -45,19 +45,23 @@ static struct {
 	bool resilient, idle;
 	FILE *acked;
 } opt = {
-	.connections = 1, .per_connection = 1, .messages = 1,
-	.limit_us = 300000000, .size = 4096,
-	.from = "sender@example.org", .prefix = "load",
+	.connections = 1,
+	.per_connection = 1,
+	.messages = 1,
+	.limit_us = 300000000,
+	.size = 4096,
+	.from = "sender@example.org",
+	.prefix = "load",
 };
 
 static struct {
 	uint64_t begun, acked, broken, refused;
 	unsigned idle;
-	uint32_t *dot_us;	/* of each message acked */
+	uint32_t *dot_us; /* of each message acked */
 } count;
 
 static struct slot *slots;
-static volatile sig_atomic_t stopped;	/* SIGTERM: what is done is reported */
+static volatile sig_atomic_t stopped; /* SIGTERM: what is done is reported */
 static char *filler;
 static int poller;
 
@@ -105,7 +109,7 @@ push(struct slot *s)
 {
 	while (s->out_pos < s->out_len) {
 		ssize_t n = write(s->fd, s->out + s->out_pos,
-			s->out_len - s->out_pos);
+		    s->out_len - s->out_pos);
 
 		if (n < 0 && errno == EAGAIN) {
 			watch(s, EPOLL_CTL_MOD, true);
@@ -137,7 +141,7 @@ say(struct slot *s, enum state next, const char *text, size_t n)
 
 static void
 command(struct slot *s, enum state next, const char *verb, const char *arg,
-	const char *end)
+    const char *end)
 {
 	char line[512];
 	int n = snprintf(line, sizeof(line), "%s%s%s\r\n", verb, arg, end);
@@ -154,10 +158,11 @@ recipient(const struct slot *s)
 static void
 send_message(struct slot *s)
 {
-	int n = snprintf(s->out, MSG_ROOM, "From: <%s>\r\nTo: <%s>\r\n"
-		"Subject: load\r\nMessage-ID: <%s.%" PRIu64 "@load.invalid>\r\n"
-		"X-Token: %s.%" PRIu64 ".\r\n\r\n", opt.from, recipient(s),
-		opt.prefix, s->seq, opt.prefix, s->seq);
+	int n = snprintf(s->out, MSG_ROOM,
+	    "From: <%s>\r\nTo: <%s>\r\n"
+	    "Subject: load\r\nMessage-ID: <%s.%" PRIu64 "@load.invalid>\r\n"
+	    "X-Token: %s.%" PRIu64 ".\r\n\r\n",
+	    opt.from, recipient(s), opt.prefix, s->seq, opt.prefix, s->seq);
 	size_t len = (size_t)n;
 
 	if (len < opt.size) {
@@ -204,10 +209,10 @@ acked(struct slot *s)
 
 	s->done++;
 	if (opt.resilient && count.acked >= opt.messages) {
-		count.acked++;	/* one more than asked for: not timed */
+		count.acked++; /* one more than asked for: not timed */
 	} else {
-		count.dot_us[count.acked++] = us < UINT32_MAX ?
-			(uint32_t)us : UINT32_MAX;
+		count.dot_us[count.acked++] = us < UINT32_MAX ? (uint32_t)us :
+								UINT32_MAX;
 	}
 	if (opt.acked != NULL)
 		fprintf(opt.acked, "%s.%" PRIu64 ".\n", opt.prefix, s->seq);
@@ -218,8 +223,13 @@ static void
 replied(struct slot *s, const char *reply)
 {
 	static const char want[] = {
-		[GREETING] = '2', [EHLO] = '2', [MAIL] = '2', [RCPT] = '2',
-		[DATA] = '3', [DOT] = '2', [QUIT] = '2',
+		[GREETING] = '2',
+		[EHLO] = '2',
+		[MAIL] = '2',
+		[RCPT] = '2',
+		[DATA] = '3',
+		[DOT] = '2',
+		[QUIT] = '2',
 	};
 
 	if (s->state == IDLE || reply[0] != want[s->state]) {
@@ -263,14 +273,14 @@ static void
 read_replies(struct slot *s)
 {
 	ssize_t n = read(s->fd, s->in + s->in_len,
-		sizeof(s->in) - 1 - s->in_len);
+	    sizeof(s->in) - 1 - s->in_len);
 	char *end;
 
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
-		trouble(s, "connection lost", n < 0 ? strerror(errno) :
-			"end of file");
+		trouble(s, "connection lost",
+		    n < 0 ? strerror(errno) : "end of file");
 		return;
 	}
 	s->in_len += (size_t)n;
@@ -302,14 +312,16 @@ dial(struct slot *s)
 	s->when = now_us() + REPLY_WAIT_US;
 	watch(s, EPOLL_CTL_ADD, false);
 	if (connect(s->fd, (struct sockaddr *)&opt.server,
-	    sizeof(opt.server)) != 0 && errno != EINPROGRESS)
+		sizeof(opt.server)) != 0 &&
+	    errno != EINPROGRESS)
 		trouble(s, "connect", strerror(errno));
 }
 
 static bool
 work_left(void)
 {
-	return !stopped && (opt.resilient ? count.acked : count.begun) < opt.messages;
+	return !stopped &&
+	    (opt.resilient ? count.acked : count.begun) < opt.messages;
 }
 
 /* Dials where it is time, gives up where it is late. How many are busy? */
@@ -361,9 +373,10 @@ run(uint64_t start)
 		if (opt.idle && count.idle == opt.connections)
 			return;
 		if (now_us() - start > opt.limit_us)
-			errx(1, "time is up: %" PRIu64 " of %" PRIu64
-				" messages accepted", count.acked,
-				opt.messages);
+			errx(1,
+			    "time is up: %" PRIu64 " of %" PRIu64
+			    " messages accepted",
+			    count.acked, opt.messages);
 	}
 }
 
@@ -385,19 +398,20 @@ report(uint64_t us)
 		errx(1, "no message was accepted");
 	qsort(count.dot_us, n, sizeof(*count.dot_us), by_size);
 	printf("accepted=%" PRIu64 " seconds=%.4f rate=%.1f p50=%u p99=%u "
-		"max=%u broken=%" PRIu64 " refused=%" PRIu64 "\n", count.acked,
-		seconds, (double)count.acked / seconds, count.dot_us[n / 2],
-		count.dot_us[n * 99 / 100], count.dot_us[n - 1], count.broken,
-		count.refused);
+	       "max=%u broken=%" PRIu64 " refused=%" PRIu64 "\n",
+	    count.acked, seconds, (double)count.acked / seconds,
+	    count.dot_us[n / 2], count.dot_us[n * 99 / 100],
+	    count.dot_us[n - 1], count.broken, count.refused);
 }
 
 _Noreturn static void
 usage(void)
 {
 	fputs("usage: load [-ir] [-c connections] [-n messages]"
-		" [-k per-connection]\n\t[-l octets] [-f from] [-t to]..."
-		" [-a acked-file] [-p prefix]\n\t[-w seconds]"
-		" address port\n", stderr);
+	      " [-k per-connection]\n\t[-l octets] [-f from] [-t to]..."
+	      " [-a acked-file] [-p prefix]\n\t[-w seconds]"
+	      " address port\n",
+	    stderr);
 	exit(100);
 }
 
@@ -419,15 +433,33 @@ options(int argc, char *argv[])
 
 	while ((c = getopt(argc, argv, "irc:n:k:l:f:t:a:p:w:")) != -1) {
 		switch (c) {
-		case 'i': opt.idle = true; break;
-		case 'r': opt.resilient = true; break;
-		case 'c': opt.connections = (unsigned)number(optarg); break;
-		case 'n': opt.messages = number(optarg); break;
-		case 'k': opt.per_connection = (unsigned)number(optarg); break;
-		case 'l': opt.size = number(optarg); break;
-		case 'f': opt.from = optarg; break;
-		case 'p': opt.prefix = optarg; break;
-		case 'w': opt.limit_us = number(optarg) * 1000000; break;
+		case 'i':
+			opt.idle = true;
+			break;
+		case 'r':
+			opt.resilient = true;
+			break;
+		case 'c':
+			opt.connections = (unsigned)number(optarg);
+			break;
+		case 'n':
+			opt.messages = number(optarg);
+			break;
+		case 'k':
+			opt.per_connection = (unsigned)number(optarg);
+			break;
+		case 'l':
+			opt.size = number(optarg);
+			break;
+		case 'f':
+			opt.from = optarg;
+			break;
+		case 'p':
+			opt.prefix = optarg;
+			break;
+		case 'w':
+			opt.limit_us = number(optarg) * 1000000;
+			break;
 		case 'a':
 			if ((opt.acked = fopen(optarg, "we")) == NULL)
 				err(1, "%s", optarg);
