@@ -284,7 +284,7 @@ action_data(struct session *s, struct span argument)
 	(void)argument;
 	header_init(&t.header);
 	send_envelope(s);
-	if (s->inject.link == LINK_UP) {
+	if (s->inject.link.state == LINK_UP) {
 		reply(&s->reply, "354 Send the text, end it with "
 		    "CRLF.CRLF");
 		if (receive(&t))

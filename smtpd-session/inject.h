@@ -3,22 +3,18 @@
 #ifndef INJECT_H
 #define INJECT_H
 
-#include "conf.h"
-#include "frame.h"
-#include "lookup.h"
+#include "link.h"
 #include "queuefile.h"
 
 /*
- * Sending is sticky: after a failure the later steps do nothing, and
- * inject_commit tells. One message is facts, sender, recipients, then body
- * and header in any order, then inject_commit or inject_abandon.
+ * One message is facts, sender, recipients, then body and header in any
+ * order, then inject_commit or inject_abandon. Sending is sticky: after a
+ * failure the later steps do nothing, and inject_commit tells.
  */
 struct inject {
-	enum link link;
-	uint64_t patience;	/* ms that an answer may take */
+	struct link link;
 	unsigned owed;		/* ids announced to us and not read yet */
 	char id[QUEUE_ID_SIZE];	/* of this message, after inject_id */
-	struct chan chan;
 };
 
 enum inject_verdict {
@@ -26,9 +22,6 @@ enum inject_verdict {
 	INJECT_REFUSED,		/* *text: the reply, 4xx or 5xx */
 	INJECT_FAILED,		/* no answer: it may or may not be queued */
 };
-
-/* Dials conf->injector; before the program confines itself. */
-void inject_open(struct inject *, const struct conf *);
 
 /* Any frame: C, S, R, H, B. */
 void inject_add(struct inject *, char tag, struct span payload);

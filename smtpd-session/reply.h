@@ -13,7 +13,7 @@ struct reply {
 	bool broken;		/* sticky: the client does not read any more */
 	unsigned refused;	/* 5xx replies so far */
 	char last[REPLY_MAX + 1];
-	char mem[4096];
+	char mem[1024];
 };
 
 void reply_init(struct reply *, int fd, uint64_t patience);

@@ -253,6 +253,7 @@ linger(struct session *s)
 void
 session_run(struct session *s)
 {
+	s->transaction.rcpts = s->rcpts;
 	inbuf_init(&s->in, 0, s->inmem, sizeof(s->inmem));
 	reply_init(&s->reply, 1, s->conf->command_timeout * 1000);
 	greet(s);

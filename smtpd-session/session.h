@@ -21,8 +21,8 @@
 #define SESSION_IDLE_MAX 1000
 
 /*
- * About 600 KiB, of which an idle session touches some 8 KiB: what is large
- * stands at the end of each part, and is used from its front.
+ * About 580 KiB, of which an idle session touches the first page only: what
+ * is large stands at the end and is used from its front.
  */
 struct session {
 	const struct conf *conf;
@@ -49,12 +49,14 @@ struct session {
 
 	instant deadline;	/* of the command that we wait for; 0: not set */
 	struct command command;
-	struct reply reply;
-	struct lookup lookup;
+	struct link lookup;	/* to smtpd-rcpt */
 	struct inject inject;
 	struct transaction transaction;
+	struct reply reply;
 	struct inbuf in;
 	char inmem[32768];
+	char rcpts[TRANSACTION_ROOM];
+	struct chan lookup_chan, inject_chan;
 };
 
 /*

@@ -15,7 +15,11 @@
 #include "serve.h"
 #include "session.h"
 
-static struct session session;
+/*
+ * Common, so that it stands behind libc's few variables in memory: between
+ * them it would cost each idle session a page more.
+ */
+__attribute__((common)) struct session session;
 
 /*
  * All that a session does once its helpers are dialled: it reads, writes,
@@ -25,9 +29,9 @@ static const int calls[] = {
 #ifdef SYS_poll
 	SYS_poll,
 #endif
-	SYS_read, SYS_write, SYS_sendmsg, SYS_recvmsg, SYS_close,
-	SYS_ppoll, SYS_shutdown, SYS_clock_gettime, SYS_brk, SYS_mmap,
-	SYS_munmap, SYS_mremap, SYS_rt_sigreturn, SYS_restart_syscall,
+	SYS_read, SYS_write, SYS_sendmsg, SYS_recvmsg, SYS_close, SYS_ppoll,
+	SYS_shutdown, SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_munmap,
+	SYS_mremap, SYS_madvise, SYS_rt_sigreturn, SYS_restart_syscall,
 	SYS_exit_group,
 };
 
@@ -115,8 +119,10 @@ main(int argc, char *argv[])
 	look_at_peer(&session);
 	if (sigaction(SIGTERM, &term, NULL) == -1)
 		die_sys(EXIT_TEMP, "cannot catch SIGTERM");
-	inject_open(&session.inject, &conf);
-	lookup_open(&session.lookup, &conf);
+	link_open(&session.inject.link, &session.inject_chan, "injector",
+	    conf.injector, &conf);
+	link_open(&session.lookup, &session.lookup_chan, "rcpt", conf.rcpt,
+	    &conf);
 	if (!confine(&confinement, &conf))
 		die_sys(EXIT_TEMP, "cannot confine itself");
 	session_run(&session);

@@ -109,14 +109,15 @@ take_path(struct reply *r, struct span *argument, bool forward,
 static bool
 can_take(struct session *s)
 {
-	if (s->inject.link == LINK_LOST || s->lookup.link == LINK_LOST) {
+	if (s->inject.link.state == LINK_LOST ||
+	    s->lookup.state == LINK_LOST) {
 		/* Nothing can be dialled any more: a fresh session can. */
 		reply(&s->reply, "421 4.3.0 %s has lost a part of itself, "
 		    "connect again", s->conf->hostname);
 		session_hang_up(s, "helper");
 		return false;
 	}
-	if (s->inject.link == LINK_NEVER) {
+	if (s->inject.link.state == LINK_NEVER) {
 		reply(&s->reply, "451 4.3.0 No mail can be taken now, try "
 		    "again later");
 		return false;

@@ -13,6 +13,7 @@
  */
 #define TRANSACTION_RCPT_MAX \
 	(sizeof("remote <postmaster@>\n") + ADDRESS_PATH_MAX)
+#define TRANSACTION_ROOM (QUEUE_RCPTS_MAX * TRANSACTION_RCPT_MAX)
 
 struct transaction {
 	unsigned accepted;	/* recipients, with those given twice */
@@ -21,8 +22,8 @@ struct transaction {
 	bool deferred;		/* one was refused for now, not for good */
 	bool tried;		/* RCPT was said, whatever came of it */
 	size_t sender_len, rcpts_len;
+	char *rcpts;		/* payloads of R, TRANSACTION_ROOM octets */
 	char sender[COMMAND_MAX + 1];	/* payload of S */
-	char rcpts[QUEUE_RCPTS_MAX * TRANSACTION_RCPT_MAX];
 };
 
 void transaction_reset(struct transaction *);

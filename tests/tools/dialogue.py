@@ -268,6 +268,13 @@ def play(options, program, steps, cut=None):
     return None, c.said
 
 
+def show(said):
+    for line in said[-20:]:
+        more = '' if len(line) <= 200 else '... (%d octets)' % len(line)
+        print('    %s%s' % (line[:200].decode('latin-1').encode(
+            'unicode_escape').decode(), more))
+
+
 def main():
     p = argparse.ArgumentParser(
         description=__doc__,
@@ -298,9 +305,7 @@ def main():
                 count += 1
                 why, said = play(options, program, steps, k)
                 if why or options.v:
-                    for s in said:
-                        print('    %s' % s.decode('latin-1').encode(
-                            'unicode_escape').decode())
+                    show(said)
                 if why:
                     bad += 1
                     print('not ok %s: %s%s: %s' % (

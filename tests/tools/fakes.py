@@ -71,6 +71,14 @@ def frame(tag, payload=b''):
     return b'%d:%s%s,' % (len(payload) + 1, tag.encode(), payload)
 
 
+def say(conn, data):
+    """A peer that has gone is no reason not to read what it has said."""
+    try:
+        conn.sendall(data)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
 class Queue:
     serial = 0
     lock = threading.Lock()
@@ -102,17 +110,17 @@ class Queue:
                 n += 1
                 ident = b'%014x%04x%04x' % (0x60000000000000, serial, n)
                 if behaviour == 'junk':
-                    conn.sendall(b'this is no frame')
+                    say(conn, b'this is no frame')
                 elif behaviour not in ('mute', 'late'):
-                    conn.sendall(frame('I', ident))
+                    say(conn, frame('I', ident))
                 if behaviour == 'x-die':
-                    conn.sendall(frame('X', b'550 5.7.1 not from you'))
+                    say(conn, frame('X', b'550 5.7.1 not from you'))
                     return
             if behaviour == 'late' and tag == 'B' and payload:
-                conn.sendall(frame('I', ident))
+                say(conn, frame('I', ident))
                 behaviour = 'was-late'
             if tag == 'E' and behaviour != 'mute':
-                conn.sendall({
+                say(conn, {
                     'z': frame('Z', b'452 4.3.1 Disk full, it says'),
                     'x': frame('X', b'554 5.7.1 It does not want that'),
                     'odd': frame('Z', b'no reply'),
@@ -133,7 +141,7 @@ class Rcpt:
                 continue
             known = re.fullmatch(
                 rb'<"?(user|postmaster)"?(\+[^@]*)?@.*>', path, re.I)
-            conn.sendall({
+            say(conn, {
                 'z': frame('Z', b'451 4.3.0 Cannot tell'),
                 'odd': frame('X', b'450 4.1.1 Odd'),
             }.get(self.behaviour, frame('K') if known else frame(
@@ -142,10 +150,7 @@ class Rcpt:
 
 def handle(service, conn):
     with conn:
-        try:
-            service.serve(conn)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+        service.serve(conn)
 
 
 def accept(listener, service):
