@@ -289,7 +289,7 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	wait_for test -e "$mark"
 	file=$(only_queued)
 	[[ $(stat -c %a "$file") == 200 ]]
-	run -1 flock --nonblock "$file" true
+	run -1 bash -c 'flock --nonblock 9 9>>"$0"' "$file"
 	[[ $(queue_tool state "$file") == torn* ]]
 	touch "$go"
 	wait $!
@@ -342,14 +342,16 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 }
 
 @test "queue: two injectors at once" {
+	pids=()
 	for n in 1 2; do
 		words=()
 		for _ in {1..100}; do
 			words+=("${HEAD[@]}" "B:from $n" E)
 		done
 		inject "${words[@]}" >"$BATS_TEST_TMPDIR/out$n" 3>&- &
+		pids+=($!)
 	done
-	wait
+	wait "${pids[@]}"
 	sed -n 's/^K //p' "$BATS_TEST_TMPDIR"/out[12] | sort >"$BATS_TEST_TMPDIR/ids"
 	[[ $(uniq "$BATS_TEST_TMPDIR/ids" | wc -l) -eq 200 ]]
 	queued | sed 's,.*/,,' | sort | diff "$BATS_TEST_TMPDIR/ids" -

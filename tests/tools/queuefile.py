@@ -33,12 +33,14 @@ FOOTER = re.compile(rb"smtpd-queue 1 ([0-9a-f]{22}) ([0-9a-f]{16}) "
 class Message:
     def __init__(self, path):
         self.state = "torn"
-        mode = stat.S_IMODE(os.stat(path).st_mode)
+        # Its owner, who is not root, can read none with another mode.
+        if stat.S_IMODE(os.stat(path).st_mode) != 0o400:
+            return
         with open(path, "rb") as f:
             data = f.read()
         found = FOOTER.match(data[-98:])
         name = os.path.basename(path).encode()
-        if mode != 0o400 or not found or found[1] != name:
+        if not found or found[1] != name:
             return
         body, frames = int(found[2], 16), int(found[3], 16)
         if body + frames + 98 != len(data):
