@@ -15,7 +15,8 @@ hello(struct session *s, struct span name)
 	for (size_t i = 0; i < name.n && fine; i++)
 		fine = name.p[i] > ' ' && name.p[i] <= '~';
 	if (!fine) {
-		reply(&s->reply, "501 5.5.4 This is no domain and no address "
+		reply(&s->reply,
+		    "501 5.5.4 This is no domain and no address "
 		    "literal");
 		return false;
 	}
@@ -82,7 +83,8 @@ void
 action_help(struct session *s, struct span argument)
 {
 	(void)argument;
-	reply(&s->reply, "214 2.0.0 This is SMTP as in RFC 5321; EHLO lists "
+	reply(&s->reply,
+	    "214 2.0.0 This is SMTP as in RFC 5321; EHLO lists "
 	    "the extensions");
 }
 

@@ -42,8 +42,7 @@ skip(struct command *c, struct span in, size_t *used)
 }
 
 enum command_event
-command_push(struct command *c, struct span in, size_t *used,
-    struct span *line)
+command_push(struct command *c, struct span in, size_t *used, struct span *line)
 {
 	*used = 0;
 	while (c->scanned < in.n) {

@@ -16,18 +16,18 @@
 
 /* All but MORE and ENDLESS are the end of one line, which gets one reply. */
 enum command_event {
-	COMMAND_MORE,		/* no whole line yet */
-	COMMAND_LINE,		/* *line is one, without its CRLF */
-	COMMAND_LONG,		/* over COMMAND_MAX octets: left out */
-	COMMAND_BARE_CR,	/* *line holds a CR, LF or NUL: it is never */
-	COMMAND_BARE_LF,	/* executed, not in parts either */
+	COMMAND_MORE,    /* no whole line yet */
+	COMMAND_LINE,    /* *line is one, without its CRLF */
+	COMMAND_LONG,    /* over COMMAND_MAX octets: left out */
+	COMMAND_BARE_CR, /* *line holds a CR, LF or NUL: it is never */
+	COMMAND_BARE_LF, /* executed, not in parts either */
 	COMMAND_NUL,
-	COMMAND_ENDLESS,	/* over COMMAND_PATIENCE octets and no CRLF */
+	COMMAND_ENDLESS, /* over COMMAND_PATIENCE octets and no CRLF */
 };
 
 struct command {
-	size_t scanned;		/* state: octets of in known to hold no CRLF */
-	size_t skipped;		/* octets of this line that were let go */
+	size_t scanned; /* state: octets of in known to hold no CRLF */
+	size_t skipped; /* octets of this line that were let go */
 };
 
 /*
@@ -37,7 +37,7 @@ struct command {
  * COMMAND_MAX + 1 octets, so a buffer of that size never blocks.
  */
 enum command_event command_push(struct command *, struct span in, size_t *used,
-	struct span *line);
+    struct span *line);
 
 /*
  * Parts a line in its verb (up to the first blank) and its argument, which is

@@ -6,7 +6,7 @@
 #include "received.h"
 #include "session.h"
 
-#define HOPS_MAX 100		/* RFC 5321 6.3 */
+#define HOPS_MAX 100 /* RFC 5321 6.3 */
 
 /*
  * A text may pause for data_timeout, but it must also get on: so many such
@@ -20,10 +20,10 @@ struct text {
 	struct dot dot;
 	struct header header;
 	instant started;
-	uint64_t size;		/* octets of the message */
-	uint64_t read;		/* octets from the client */
-	unsigned hops;		/* Received fields */
-	const char *refusal;	/* the reply to come; NULL: none so far */
+	uint64_t size;       /* octets of the message */
+	uint64_t read;       /* octets from the client */
+	unsigned hops;       /* Received fields */
+	const char *refusal; /* the reply to come; NULL: none so far */
 };
 
 /* The first reason counts. The injector may forget the message at once. */
@@ -60,7 +60,8 @@ look_at_field(struct text *t)
 		refuse(t, "554 5.4.6 Too many Received fields: a mail loop");
 	if (span_ieq(name, SPAN("Delivered-To")) &&
 	    is_recipient(&t->s->transaction, header_value(&t->header)))
-		refuse(t, "554 5.4.6 It was delivered to that recipient "
+		refuse(t,
+		    "554 5.4.6 It was delivered to that recipient "
 		    "before: a mail loop");
 }
 
@@ -99,11 +100,13 @@ refuse_octets(struct text *t)
 	case DOT_FINE:
 		break;
 	case DOT_BARE_CR:
-		refuse(t, "550 5.6.0 A CR without LF in the message: lines "
+		refuse(t,
+		    "550 5.6.0 A CR without LF in the message: lines "
 		    "end in CRLF");
 		break;
 	case DOT_BARE_LF:
-		refuse(t, "550 5.6.0 A LF without CR in the message: lines "
+		refuse(t,
+		    "550 5.6.0 A LF without CR in the message: lines "
 		    "end in CRLF");
 		break;
 	case DOT_NUL:
@@ -177,11 +180,11 @@ receive(struct text *t)
 		size_t used;
 
 		if (inbuf_view(in).n == 0 && !more(t)) {
-			refuse(t, "");	/* there is no reply */
+			refuse(t, ""); /* there is no reply */
 			return false;
 		}
 		event = dot_push(&t->dot, inbuf_view(in), &used, &run);
-		inbuf_take(in, used);	/* run stays where it is */
+		inbuf_take(in, used); /* run stays where it is */
 		take(t, run);
 		if (event == DOT_BAD)
 			refuse_octets(t);
@@ -198,8 +201,10 @@ add_received(struct session *s)
 		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
 	};
 	struct received r = {
-		.helo = span_str(s->helo), .ip = &s->ip,
-		.host = s->conf->hostname, .protocol = s->protocol,
+		.helo = span_str(s->helo),
+		.ip = &s->ip,
+		.host = s->conf->hostname,
+		.protocol = s->protocol,
 		.id = s->inject.id,
 		.time = (time_t)(clock_wall_us() / 1000000),
 	};
@@ -235,7 +240,8 @@ commit(struct text *t)
 		refuse_now(t, refusal.s);
 		return;
 	case INJECT_FAILED:
-		refuse_now(t, "451 4.3.0 The message cannot be queued now, "
+		refuse_now(t,
+		    "451 4.3.0 The message cannot be queued now, "
 		    "try again later");
 		return;
 	}
@@ -269,8 +275,8 @@ send_envelope(struct session *s)
 		inject_fact(i, "ip", span_str(ip), -1);
 	inject_fact(i, "helo", span_str(s->helo), -1);
 	inject_fact(i, "protocol", span_str(s->protocol), -1);
-	inject_add(i, 'S', span_of(s->transaction.sender,
-	    s->transaction.sender_len));
+	inject_add(i, 'S',
+	    span_of(s->transaction.sender, s->transaction.sender_len));
 	while (transaction_next(&rest, &rcpt))
 		inject_add(i, 'R', rcpt);
 	inject_flush(i);
@@ -285,12 +291,13 @@ action_data(struct session *s, struct span argument)
 	header_init(&t.header);
 	send_envelope(s);
 	if (s->inject.link.state == LINK_UP) {
-		reply(&s->reply, "354 Send the text, end it with "
+		reply(&s->reply,
+		    "354 Send the text, end it with "
 		    "CRLF.CRLF");
 		if (receive(&t))
 			conclude(&t);
 	} else {
-		commit(&t);	/* which finds out why */
+		commit(&t); /* which finds out why */
 	}
 	header_free(&t.header);
 	session_reset(s);

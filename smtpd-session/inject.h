@@ -13,14 +13,14 @@
  */
 struct inject {
 	struct link link;
-	unsigned owed;		/* ids announced to us and not read yet */
-	char id[QUEUE_ID_SIZE];	/* of this message, after inject_id */
+	unsigned owed;          /* ids announced to us and not read yet */
+	char id[QUEUE_ID_SIZE]; /* of this message, after inject_id */
 };
 
 enum inject_verdict {
-	INJECT_TAKEN,		/* durable: id is its name */
-	INJECT_REFUSED,		/* *text: the reply, 4xx or 5xx */
-	INJECT_FAILED,		/* no answer: it may or may not be queued */
+	INJECT_TAKEN,   /* durable: id is its name */
+	INJECT_REFUSED, /* *text: the reply, 4xx or 5xx */
+	INJECT_FAILED,  /* no answer: it may or may not be queued */
 };
 
 /* Any frame: C, S, R, H, B. */

@@ -6,12 +6,16 @@
 #include "link.h"
 #include "log.h"
 
+static const char unread[] = "does not read";
+
 void
-link_open(struct link *l, struct chan *chan, const char *name,
-    const char *spec, const struct conf *conf)
+link_open(struct link *l, struct chan *chan, const char *name, const char *spec,
+    const struct conf *conf)
 {
 	*l = (struct link){
-		.fd = helper_open(spec, conf), .name = name, .chan = chan,
+		.fd = helper_open(spec, conf),
+		.name = name,
+		.chan = chan,
 		.patience = conf->helper_timeout * 1000,
 	};
 	l->state = l->fd == -1 ? LINK_NEVER : LINK_UP;
@@ -49,48 +53,78 @@ is_up(struct link *l)
 }
 
 static void
-sent(struct link *l, enum io r)
+lose_by(struct link *l, enum io r, const char *late)
 {
-	if (r != IO_OK)
-		link_lose(l, r == IO_TIMEOUT ? "does not read" :
-		    "cannot be written to");
+	switch (r) {
+	case IO_OK:
+		break;
+	case IO_EOF:
+		link_lose(l, "has closed");
+		break;
+	case IO_TIMEOUT:
+		link_lose(l, late);
+		break;
+	case IO_ERROR:
+		link_lose(l, "the conversation broke");
+		break;
+	}
 }
 
 void
 link_send(struct link *l, char tag, struct span payload)
 {
+	instant deadline = clock_in(l->patience);
+
 	if (is_up(l))
-		sent(l, chan_send(l->chan, tag, payload,
-		    clock_in(l->patience)));
+		lose_by(l, chan_send(l->chan, tag, payload, deadline), unread);
 }
 
 void
 link_send_fd(struct link *l, char tag, struct span payload, int fd)
 {
+	instant deadline = clock_in(l->patience);
+
 	if (is_up(l))
-		sent(l, chan_send_fd(l->chan, tag, payload, fd,
-		    clock_in(l->patience)));
+		lose_by(l, chan_send_fd(l->chan, tag, payload, fd, deadline),
+		    unread);
 }
 
 void
 link_flush(struct link *l)
 {
 	if (is_up(l))
-		sent(l, chan_flush(l->chan, clock_in(l->patience)));
+		lose_by(l, chan_flush(l->chan, clock_in(l->patience)), unread);
+}
+
+/*
+ * Nothing is waited for while something waits to be sent: the helper may need
+ * it first. Mostly the answer is there already, and no write is spent.
+ */
+static enum io
+receive_now(struct link *l, struct frame *f)
+{
+	enum io r = chan_fill(l->chan);
+
+	if (r == IO_OK)
+		r = chan_next(l->chan, f);
+	if (r == IO_TIMEOUT)
+		link_flush(l);
+	return r;
 }
 
 bool
 link_receive(struct link *l, struct frame *f)
 {
+	instant deadline = l->state == LINK_UP ? clock_in(l->patience) : 0;
 	enum io r;
 
 	if (l->fd == -1 || !l->begun)
 		return false;
-	r = chan_recv(l->chan, f,
-	    l->state == LINK_UP ? clock_in(l->patience) : 0);
-	if (r != IO_OK)
-		link_lose(l, r == IO_TIMEOUT ? "no answer in time" :
-		    r == IO_EOF ? "closed without an answer" :
-		    "the conversation broke");
+	r = chan_next(l->chan, f);
+	if (r == IO_TIMEOUT && l->chan->out.len > 0)
+		r = receive_now(l, f);
+	if (r == IO_TIMEOUT)
+		r = chan_recv(l->chan, f, deadline);
+	lose_by(l, r, "no answer in time");
 	return r == IO_OK;
 }

@@ -7,23 +7,23 @@
 #include "frame.h"
 
 enum link_state {
-	LINK_NEVER,		/* it could not be dialled at the start */
+	LINK_NEVER, /* it could not be dialled at the start */
 	LINK_UP,
-	LINK_LOST,		/* it was up, and broke: nobody can dial now */
+	LINK_LOST, /* it was up, and broke: nobody can dial now */
 };
 
 struct link {
 	enum link_state state;
-	int fd;			/* -1: closed */
-	const char *name;	/* the setting, for the log */
-	uint64_t patience;	/* ms that an answer may take */
-	bool begun;		/* chan is set up */
-	struct chan *chan;	/* the owner's; large, so untouched until used */
+	int fd;            /* -1: closed */
+	const char *name;  /* the setting, for the log */
+	uint64_t patience; /* ms that an answer may take */
+	bool begun;        /* chan is set up */
+	struct chan *chan; /* the owner's; large, so untouched until used */
 };
 
 /* Dials spec; what fails is logged. Before the program confines itself. */
-void link_open(struct link *, struct chan *, const char *name,
-	const char *spec, const struct conf *);
+void link_open(struct link *, struct chan *, const char *name, const char *spec,
+    const struct conf *);
 
 /* One frame out, buffered; link_flush writes. Failure is sticky: see state. */
 void link_send(struct link *, char tag, struct span payload);

@@ -7,12 +7,12 @@
 
 enum lookup_verdict {
 	LOOKUP_YES,
-	LOOKUP_REFUSED,		/* *text: the reply, 4xx or 5xx */
-	LOOKUP_FAILED,		/* no answer: the link's state says what now */
+	LOOKUP_REFUSED, /* *text: the reply, 4xx or 5xx */
+	LOOKUP_FAILED,  /* no answer: the link's state says what now */
 };
 
 /* path: with its angle brackets. *text lives until the next question. */
 enum lookup_verdict lookup_ask(struct link *, struct span path,
-	struct span *text);
+    struct span *text);
 
 #endif

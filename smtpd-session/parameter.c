@@ -2,7 +2,7 @@
 /* The parser of ESMTP parameters. */
 #include "parameter.h"
 
-#define SIZE_DIGITS 20		/* RFC 1870 section 4 */
+#define SIZE_DIGITS 20 /* RFC 1870 section 4 */
 
 /* esmtp-keyword */
 static bool
@@ -60,14 +60,15 @@ mail_one(struct span keyword, struct span value, struct parameters *p)
 			return PARAMETER_TWICE;
 		p->has_size = true;
 		return size(value, &p->size) ? PARAMETER_OK :
-		    PARAMETER_BAD_SIZE;
+					       PARAMETER_BAD_SIZE;
 	}
 	if (span_ieq(keyword, SPAN("BODY"))) {
 		if (p->has_body)
 			return PARAMETER_TWICE;
 		p->has_body = true;
 		return span_ieq(value, SPAN("7BIT")) ||
-		    span_ieq(value, SPAN("8BITMIME")) ? PARAMETER_OK :
+			span_ieq(value, SPAN("8BITMIME")) ?
+		    PARAMETER_OK :
 		    PARAMETER_BAD_BODY;
 	}
 	return PARAMETER_UNKNOWN;
@@ -81,9 +82,10 @@ parameter_mail(struct span text, struct parameters *p)
 
 	*p = (struct parameters){ 0 };
 	for (text = span_trim(text); text.n > 0 && r == PARAMETER_OK;
-	    text = span_trim(text))
+	     text = span_trim(text))
 		r = next(&text, &keyword, &value) ?
-		    mail_one(keyword, value, p) : PARAMETER_SYNTAX;
+		    mail_one(keyword, value, p) :
+		    PARAMETER_SYNTAX;
 	return r;
 }
 
@@ -96,5 +98,5 @@ parameter_rcpt(struct span text)
 	if (text.n == 0)
 		return PARAMETER_OK;
 	return next(&text, &keyword, &value) ? PARAMETER_UNKNOWN :
-	    PARAMETER_SYNTAX;
+					       PARAMETER_SYNTAX;
 }

@@ -7,7 +7,7 @@
 
 enum parameter_result {
 	PARAMETER_OK,
-	PARAMETER_UNKNOWN,	/* 555: a well-formed one that we do not know */
+	PARAMETER_UNKNOWN, /* 555: a well-formed one that we do not know */
 	PARAMETER_SYNTAX,
 	PARAMETER_TWICE,
 	PARAMETER_BAD_SIZE,
@@ -15,7 +15,7 @@ enum parameter_result {
 };
 
 struct parameters {
-	uint64_t size;		/* as declared; 0: not said */
+	uint64_t size; /* as declared; 0: not said */
 	bool has_size, has_body;
 };
 

@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "received.h"
 
-#define LINE_WIDTH 78		/* RFC 5322 2.1.1 */
+#define LINE_WIDTH 78 /* RFC 5322 2.1.1 */
 
 struct fold {
 	struct sbuf *out;

@@ -12,12 +12,12 @@
 #define RECEIVED_MAX 2048
 
 struct received {
-	struct span helo;	/* as the client gave it: any octets */
-	const struct ip *ip;	/* size 0: unknown */
+	struct span helo;    /* as the client gave it: any octets */
+	const struct ip *ip; /* size 0: unknown */
 	const char *host;
-	const char *protocol;	/* RFC 3848: SMTP, ESMTP */
+	const char *protocol; /* RFC 3848: SMTP, ESMTP */
 	const char *id;
-	struct span path;	/* <forward-path>; empty: no "for" clause */
+	struct span path; /* <forward-path>; empty: no "for" clause */
 	time_t time;
 };
 

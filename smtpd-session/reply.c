@@ -17,9 +17,10 @@ reply_init(struct reply *r, int fd, uint64_t patience)
 static void
 add(struct reply *r, const char *s, size_t n)
 {
-	if (!r->broken && outbuf_add(&r->out, s, n,
-	    r->out.cap - r->out.len < n ? clock_in(r->patience) : NEVER) !=
-	    IO_OK)
+	if (!r->broken &&
+	    outbuf_add(&r->out, s, n,
+		r->out.cap - r->out.len < n ? clock_in(r->patience) : NEVER) !=
+		IO_OK)
 		r->broken = true;
 }
 
@@ -85,7 +86,7 @@ reply_is(struct span s, char class)
 		if (!ascii_isdigit(s.p[i]))
 			return false;
 	s = span_skip(s, 3);
-	return take_char(&s, ' ') && take_digits(&s, 1) &&
-	    take_char(&s, '.') && take_digits(&s, 3) && take_char(&s, '.') &&
-	    take_digits(&s, 3) && take_char(&s, ' ');
+	return take_char(&s, ' ') && take_digits(&s, 1) && take_char(&s, '.') &&
+	    take_digits(&s, 3) && take_char(&s, '.') && take_digits(&s, 3) &&
+	    take_char(&s, ' ');
 }

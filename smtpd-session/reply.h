@@ -5,13 +5,13 @@
 
 #include "bufio.h"
 
-#define REPLY_MAX 510		/* octets of a line without CRLF: RFC 5321 4.5.3.1.5 */
+#define REPLY_MAX 510 /* octets of a line without CRLF: RFC 5321 4.5.3.1.5 */
 
 struct reply {
 	struct outbuf out;
-	uint64_t patience;	/* ms that the client may take to read */
-	bool broken;		/* sticky: the client does not read any more */
-	unsigned refused;	/* 5xx replies so far */
+	uint64_t patience; /* ms that the client may take to read */
+	bool broken;       /* sticky: the client does not read any more */
+	unsigned refused;  /* 5xx replies so far */
 	char last[REPLY_MAX + 1];
 	char mem[1024];
 };
@@ -23,7 +23,7 @@ void reply_init(struct reply *, int fd, uint64_t patience);
  * REPLY_MAX is cut. Writes when the buffer is full; failure shows in broken.
  */
 void reply(struct reply *, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 
 /* Writes all that waits. */
 void reply_flush(struct reply *);

@@ -67,8 +67,8 @@ session_log_refusal(const struct session *s, const char *stage,
 	log_client(&l, s);
 	log_str(&l, "stage", stage);
 	log_str(&l, "reply", s->reply.last);
-	log_span(&l, "from", span_of(s->transaction.sender,
-	    s->transaction.sender_len));
+	log_span(&l, "from",
+	    span_of(s->transaction.sender, s->transaction.sender_len));
 	if (rcpt.n > 0)
 		log_span(&l, "rcpt", rcpt);
 	log_end(&l);
@@ -153,8 +153,10 @@ is_bearable(struct session *s)
 		    s->conf->hostname);
 		session_hang_up(s, "errors");
 	} else if (s->idle > SESSION_IDLE_MAX) {
-		reply(&s->reply, "421 4.7.0 %s has seen too many commands "
-		    "and no mail", s->conf->hostname);
+		reply(&s->reply,
+		    "421 4.7.0 %s has seen too many commands "
+		    "and no mail",
+		    s->conf->hostname);
 		session_hang_up(s, "idle");
 	}
 	return s->end == NULL;
@@ -188,7 +190,7 @@ step(struct session *s)
 	size_t used;
 
 	e = command_push(&s->command, inbuf_view(&s->in), &used, &line);
-	inbuf_take(&s->in, used);	/* line stays where it is */
+	inbuf_take(&s->in, used); /* line stays where it is */
 	if (e == COMMAND_MORE) {
 		await_command(s);
 		return;

@@ -27,18 +27,18 @@
 struct session {
 	const struct conf *conf;
 	enum state state;
-	const char *end;	/* why the session is over; NULL: it is not */
-	bool linger;		/* over, but the client may not know it */
+	const char *end; /* why the session is over; NULL: it is not */
+	bool linger;     /* over, but the client may not know it */
 
-	struct ip ip;		/* the client, as far as we are told */
-	struct ip proven;	/* the same from the socket itself, or unknown */
-	const char *protocol;	/* RFC 3848 */
+	struct ip ip;         /* the client, as far as we are told */
+	struct ip proven;     /* the same from the socket itself, or unknown */
+	const char *protocol; /* RFC 3848 */
 	char helo[ADDRESS_DOMAIN_MAX + 1];
 
-	unsigned idle;		/* see SESSION_IDLE_MAX */
-	unsigned messages;	/* that were accepted */
-	unsigned forgiven;	/* errors before the last of them */
-	char too_big[80];	/* see session_too_big */
+	unsigned idle;     /* see SESSION_IDLE_MAX */
+	unsigned messages; /* that were accepted */
+	unsigned forgiven; /* errors before the last of them */
+	char too_big[80];  /* see session_too_big */
 
 	/*
 	 * For the handler of SIGTERM: waiting is set where nothing but
@@ -47,9 +47,9 @@ struct session {
 	 */
 	volatile sig_atomic_t waiting, stopping;
 
-	instant deadline;	/* of the command that we wait for; 0: not set */
+	instant deadline; /* of the command that we wait for; 0: not set */
 	struct command command;
-	struct link lookup;	/* to smtpd-rcpt */
+	struct link lookup; /* to smtpd-rcpt */
 	struct inject inject;
 	struct transaction transaction;
 	struct reply reply;
@@ -86,6 +86,6 @@ const char *session_too_big(struct session *);
 
 /* Logs the last reply, a refusal; rcpt may be empty. */
 void session_log_refusal(const struct session *, const char *stage,
-	struct span rcpt);
+    struct span rcpt);
 
 #endif

@@ -29,9 +29,21 @@ static const int calls[] = {
 #ifdef SYS_poll
 	SYS_poll,
 #endif
-	SYS_read, SYS_write, SYS_sendmsg, SYS_recvmsg, SYS_close, SYS_ppoll,
-	SYS_shutdown, SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_munmap,
-	SYS_mremap, SYS_madvise, SYS_rt_sigreturn, SYS_restart_syscall,
+	SYS_read,
+	SYS_write,
+	SYS_sendmsg,
+	SYS_recvmsg,
+	SYS_close,
+	SYS_ppoll,
+	SYS_shutdown,
+	SYS_clock_gettime,
+	SYS_brk,
+	SYS_mmap,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_madvise,
+	SYS_rt_sigreturn,
+	SYS_restart_syscall,
 	SYS_exit_group,
 };
 
@@ -103,12 +115,10 @@ look_at_peer(struct session *s)
 int
 main(int argc, char *argv[])
 {
-	const struct confine confinement = {
-		.calls = calls, .ncalls = nitems(calls)
-	};
-	struct sigaction term = {
-		.sa_handler = on_term, .sa_flags = SA_RESTART
-	};
+	const struct confine confinement = { .calls = calls,
+		.ncalls = nitems(calls) };
+	struct sigaction term = { .sa_handler = on_term,
+		.sa_flags = SA_RESTART };
 	struct conf conf;
 
 	die_farewell = farewell;

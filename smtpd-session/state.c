@@ -4,18 +4,21 @@
 #include "command.h"
 #include "session.h"
 
-#define ALWAYS(a) { a, a, a, a }
+#define ALWAYS(a) \
+	{ \
+		a, a, a, a \
+	}
 
 static const struct verb verbs[] = {
 	/* name, argument, at once, idle, { START, READY, MAIL, RCPT } */
 	{ "EHLO", ARGUMENT_SOME, true, true, ALWAYS(action_ehlo) },
 	{ "HELO", ARGUMENT_SOME, true, true, ALWAYS(action_helo) },
 	{ "MAIL", ARGUMENT_SOME, false, false,
-		{ NULL, action_mail, NULL, NULL } },
+	    { NULL, action_mail, NULL, NULL } },
 	{ "RCPT", ARGUMENT_SOME, false, false,
-		{ NULL, NULL, action_rcpt, action_rcpt } },
+	    { NULL, NULL, action_rcpt, action_rcpt } },
 	{ "DATA", ARGUMENT_NONE, true, false,
-		{ NULL, NULL, action_data_for_nobody, action_data } },
+	    { NULL, NULL, action_data_for_nobody, action_data } },
 	{ "RSET", ARGUMENT_NONE, false, true, ALWAYS(action_rset) },
 	{ "NOOP", ARGUMENT_ANY, true, true, ALWAYS(action_noop) },
 	{ "QUIT", ARGUMENT_NONE, true, false, ALWAYS(action_quit) },

@@ -9,10 +9,10 @@ struct session;
 
 /* The text after DATA is no state: the action of DATA reads to its end. */
 enum state {
-	STATE_START,		/* no EHLO or HELO yet */
-	STATE_READY,		/* no transaction */
-	STATE_MAIL,		/* a sender, no recipient that was accepted */
-	STATE_RCPT,		/* a sender and recipients */
+	STATE_START, /* no EHLO or HELO yet */
+	STATE_READY, /* no transaction */
+	STATE_MAIL,  /* a sender, no recipient that was accepted */
+	STATE_RCPT,  /* a sender and recipients */
 };
 #define STATES 4
 
@@ -23,9 +23,9 @@ typedef void action(struct session *, struct span argument);
 struct verb {
 	const char *name;
 	enum argument argument;
-	bool at_once;		/* RFC 2920 3.2: its reply is not held back */
-	bool idle;		/* moves no mail: only so many of them */
-	action *act[STATES];	/* NULL: 503 */
+	bool at_once;        /* RFC 2920 3.2: its reply is not held back */
+	bool idle;           /* moves no mail: only so many of them */
+	action *act[STATES]; /* NULL: 503 */
 };
 
 /* The verb of this name (case folded), or NULL. */

@@ -48,7 +48,8 @@ bad_address(struct reply *r, enum address_result why, const char *subject)
 		    ADDRESS_PATH_MAX);
 		break;
 	case ADDRESS_UTF8:
-		reply(r, "553 5.6.7 Addresses are ASCII here: SMTPUTF8 is not "
+		reply(r,
+		    "553 5.6.7 Addresses are ASCII here: SMTPUTF8 is not "
 		    "offered");
 		break;
 	}
@@ -90,13 +91,13 @@ take_path(struct reply *r, struct span *argument, bool forward,
 	enum address_result why;
 
 	if (!span_istarts(*argument, keyword)) {
-		reply(r, "501 5.5.4 Syntax: %s", forward ?
-		    "RCPT TO:<address>" : "MAIL FROM:<address>");
+		reply(r, "501 5.5.4 Syntax: %s",
+		    forward ? "RCPT TO:<address>" : "MAIL FROM:<address>");
 		return false;
 	}
 	*argument = span_trim(span_skip(*argument, keyword.n));
-	why = address_path(argument, forward ? ADDRESS_FORWARD :
-	    ADDRESS_REVERSE, a);
+	why = address_path(argument,
+	    forward ? ADDRESS_FORWARD : ADDRESS_REVERSE, a);
 	if (why == ADDRESS_OK && argument->n > 0 &&
 	    !ascii_isblank(argument->p[0]))
 		why = ADDRESS_SYNTAX;
@@ -109,22 +110,26 @@ take_path(struct reply *r, struct span *argument, bool forward,
 static bool
 can_take(struct session *s)
 {
-	if (s->inject.link.state == LINK_LOST ||
-	    s->lookup.state == LINK_LOST) {
+	if (s->inject.link.state == LINK_LOST || s->lookup.state == LINK_LOST) {
 		/* Nothing can be dialled any more: a fresh session can. */
-		reply(&s->reply, "421 4.3.0 %s has lost a part of itself, "
-		    "connect again", s->conf->hostname);
+		reply(&s->reply,
+		    "421 4.3.0 %s has lost a part of itself, "
+		    "connect again",
+		    s->conf->hostname);
 		session_hang_up(s, "helper");
 		return false;
 	}
 	if (s->inject.link.state == LINK_NEVER) {
-		reply(&s->reply, "451 4.3.0 No mail can be taken now, try "
+		reply(&s->reply,
+		    "451 4.3.0 No mail can be taken now, try "
 		    "again later");
 		return false;
 	}
 	if (s->messages >= s->conf->max_messages) {
-		reply(&s->reply, "421 4.7.0 %s takes %llu messages in a "
-		    "session, connect again", s->conf->hostname,
+		reply(&s->reply,
+		    "421 4.7.0 %s takes %llu messages in a "
+		    "session, connect again",
+		    s->conf->hostname,
 		    (unsigned long long)s->conf->max_messages);
 		session_hang_up(s, "messages");
 		return false;
@@ -136,10 +141,9 @@ void
 action_mail(struct session *s, struct span argument)
 {
 	struct transaction *t = &s->transaction;
-	struct sbuf sender = {
-		.s = t->sender, .cap = sizeof(t->sender),
-		.max = sizeof(t->sender) - 1
-	};
+	struct sbuf sender = { .s = t->sender,
+		.cap = sizeof(t->sender),
+		.max = sizeof(t->sender) - 1 };
 	enum parameter_result why;
 	struct parameters p;
 	struct address a;
@@ -209,7 +213,8 @@ is_wanted(struct session *s, struct span rcpt)
 	case LOOKUP_FAILED:
 		break;
 	}
-	reply(&s->reply, "451 4.3.0 Recipients cannot be looked up now, try "
+	reply(&s->reply,
+	    "451 4.3.0 Recipients cannot be looked up now, try "
 	    "again later");
 	return false;
 }
@@ -231,7 +236,8 @@ may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 	 */
 	if (t->accepted >= s->conf->max_recipients ||
 	    session_errors(s) >= s->conf->max_errors) {
-		reply(&s->reply, "452 4.5.3 Too many recipients, send the "
+		reply(&s->reply,
+		    "452 4.5.3 Too many recipients, send the "
 		    "others again");
 		return false;
 	}
@@ -293,11 +299,13 @@ action_data_for_nobody(struct session *s, struct span argument)
 {
 	(void)argument;
 	if (s->transaction.deferred)
-		reply(&s->reply, "451 4.3.0 No valid recipients now, try "
+		reply(&s->reply,
+		    "451 4.3.0 No valid recipients now, try "
 		    "again later");
 	else if (s->transaction.tried)
 		reply(&s->reply, "554 5.5.1 No valid recipients");
 	else
-		reply(&s->reply, "503 5.5.1 DATA out of order: say RCPT "
+		reply(&s->reply,
+		    "503 5.5.1 DATA out of order: say RCPT "
 		    "first");
 }

@@ -16,14 +16,14 @@
 #define TRANSACTION_ROOM (QUEUE_RCPTS_MAX * TRANSACTION_RCPT_MAX)
 
 struct transaction {
-	unsigned accepted;	/* recipients, with those given twice */
-	unsigned kept;		/* recipients without them */
-	bool relayed;		/* one is here only by relay_clients */
-	bool deferred;		/* one was refused for now, not for good */
-	bool tried;		/* RCPT was said, whatever came of it */
+	unsigned accepted; /* recipients, with those given twice */
+	unsigned kept;     /* recipients without them */
+	bool relayed;      /* one is here only by relay_clients */
+	bool deferred;     /* one was refused for now, not for good */
+	bool tried;        /* RCPT was said, whatever came of it */
 	size_t sender_len, rcpts_len;
-	char *rcpts;		/* payloads of R, TRANSACTION_ROOM octets */
-	char sender[COMMAND_MAX + 1];	/* payload of S */
+	char *rcpts; /* payloads of R, TRANSACTION_ROOM octets */
+	char sender[COMMAND_MAX + 1]; /* payload of S */
 };
 
 void transaction_reset(struct transaction *);

@@ -11,15 +11,18 @@ Each dialogue has a connection, and a process, of its own. A FILE holds many:
   # text              a comment
   S: regex            the next line of the server is this (whole line)
   S* regex            one whole reply, of any number of lines; each is this
+  S# N | regex        the next N lines are this
   C: text             the client sends this and CRLF
   C= text             the client sends exactly this
+  C! text             the same, before the program has started
   R: N | text         the client sends the text N times
   half-close          the client sends no more, and still reads
+  half-close!         the same, before the program has started
   wait                until the server has read all that was sent
   term                SIGTERM to the process
   S.                  the server closes, and says nothing more before
 
-In C= and C: the escapes \\r \\n \\0 \\t \\\\ \\xNN count; C= and R: take blanks at
+In C:, C= and C! the escapes \\r \\n \\0 \\t \\\\ \\xNN count; C= and R: take blanks at
 the end of a line literally. $NAME is replaced by --var NAME=VALUE everywhere.
 
 Options:
@@ -73,11 +76,11 @@ def load(spec, variables):
             if line.startswith(b'== '):
                 found.append((line[3:].decode().strip(), []))
                 continue
-            m = re.fullmatch(rb'(S:|S\*|C:|C=|R:) ?(.*)', line, re.S)
+            m = re.fullmatch(rb'(S:|S\*|S#|C:|C=|C!|R:) ?(.*)', line, re.S)
             op, text = (m.group(1).decode(), m.group(2)) if m else \
                 (line.strip().decode(), b'')
             if not found or (not m and op not in (
-                    'half-close', 'wait', 'term', 'S.')):
+                    'half-close', 'half-close!', 'wait', 'term', 'S.')):
                 sys.exit('%s:%d: what is this?' % (path, number))
             found[-1][1].append((number, op, text))
     found = [d for d in found if only in ('', d[0])]
@@ -87,7 +90,7 @@ def load(spec, variables):
 
 
 class Connection:
-    def __init__(self, options, program):
+    def __init__(self, options, program, early, gone):
         self.options = options
         self.buf = b''
         self.said = []
@@ -99,6 +102,10 @@ class Connection:
                 (host, int(port)), options.timeout)
             return
         child = self.open()
+        os.set_blocking(self.wfd.fileno(), False)
+        os.write(self.wfd.fileno(), early)
+        if gone:
+            self.half_close()
         self.proc = subprocess.Popen(
             program, stdin=child[0], stdout=child[1], close_fds=True)
         for fd in set(child):
@@ -139,16 +146,18 @@ class Connection:
 
     def send(self, data):
         self.said.append(b'C: ' + data)
-        end = time.monotonic() + self.options.timeout
+        data = memoryview(data)
         try:
             while data:
-                if not select.select([], [self.wfd], [], self.options.timeout)[1] \
-                        or time.monotonic() > end:
-                    raise Failed('the server does not read')
                 # Both directions at once, or both sides may block.
-                if self.readable(0):
+                able = select.select([] if self.eof else [self.rfd],
+                                     [self.wfd], [], self.options.timeout)
+                if not any(able):
+                    raise Failed('the server does not read')
+                if able[0]:
                     self.read()
-                data = data[os.write(self.wfd.fileno(), data[:4096]):]
+                if able[1]:
+                    data = data[os.write(self.wfd.fileno(), data[:65536]):]
         except (BrokenPipeError, ConnectionResetError):
             pass            # what the server said will tell
 
@@ -231,13 +240,19 @@ def transmit(c, data, cut):
 
 def play(options, program, steps, cut=None):
     """Plays one; cut: an offset in all that C= lines say."""
-    c = Connection(options, program)
+    early = b''.join(unescape(t) for _, op, t in steps if op == 'C!')
+    gone = any(op == 'half-close!' for _, op, _ in steps)
+    c = Connection(options, program, early, gone)
     at = 'the end'
     try:
         for number, op, text in steps:
             at = 'line %d' % number
             if op in ('S:', 'S*'):
                 expect(c, op, text)
+            elif op == 'S#':
+                count, _, what = text.partition(b'|')
+                for _ in range(int(count)):
+                    expect(c, 'S:', what.lstrip(b' '))
             elif op == 'C:':
                 transmit(c, unescape(text) + b'\r\n', None)
             elif op == 'C=':
