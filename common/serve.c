@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,6 +26,12 @@
 #define PAUSE_MS 100
 #define SPAWN_TRIES 5
 #define BATCH 32
+#define REPORT 24 /* "signal=N" or "exit=N" */
+
+struct child {
+	pid_t pid;
+	int conn; /* kept to report on; -1: not kept */
+};
 
 struct server {
 	int listener; /* -1 once SIGTERM has come */
@@ -32,7 +39,7 @@ struct server {
 	enum serve_start start;
 	bool tcp;
 	char *const *argv;
-	pid_t *children;
+	struct child *children;
 	unsigned nchildren, limit;
 	instant resume;         /* when to accept again; 0: not pausing */
 	bool silent[CONNS_MAX]; /* accepted, nothing said yet */
@@ -85,6 +92,43 @@ watch(struct server *s, int op, int fd, uint32_t events)
 		die_sys(EXIT_TEMP, "cannot watch a descriptor");
 }
 
+/* 0 done; 100, 111: it has answered, or end of file says enough. */
+static bool
+ended_badly(int status, char text[REPORT])
+{
+	if (WIFSIGNALED(status))
+		(void)snprintf(text, REPORT, "signal=%d", WTERMSIG(status));
+	else if (WEXITSTATUS(status) != EXIT_OK &&
+	    WEXITSTATUS(status) != EXIT_PERM &&
+	    WEXITSTATUS(status) != EXIT_TEMP)
+		(void)snprintf(text, REPORT, "exit=%d", WEXITSTATUS(status));
+	else
+		return false;
+	return true;
+}
+
+/* A peer that does not read loses the report, never our time. */
+static void
+report(int conn, const char *text)
+{
+	char frame[REPORT + 16];
+	int n = snprintf(frame, sizeof(frame), "%zu:D%s,", strlen(text) + 1,
+	    text);
+
+	(void)send(conn, frame, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+ended(struct server *s, struct child *c, const char *text)
+{
+	if (c->conn != -1) {
+		if (text[0] != '\0')
+			report(c->conn, text);
+		(void)close(c->conn);
+	}
+	*c = s->children[--s->nchildren];
+}
+
 static void
 reap(struct server *s)
 {
@@ -92,13 +136,14 @@ reap(struct server *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (WIFSIGNALED(status))
-			warn("process %ld died by signal %d", (long)pid,
-			    WTERMSIG(status));
+		char text[REPORT] = "";
+
+		if (ended_badly(status, text))
+			warn("process %ld died: %s", (long)pid, text);
 		/* Others than ours: those of who exec'd us. */
 		for (unsigned i = 0; i < s->nchildren; i++)
-			if (s->children[i] == pid) {
-				s->children[i] = s->children[--s->nchildren];
+			if (s->children[i].pid == pid) {
+				ended(s, &s->children[i], text);
 				break;
 			}
 	}
@@ -132,9 +177,12 @@ spawn(struct server *s, int conn)
 		if (pid == -1)
 			warn_sys("cannot start '%s'", path);
 	}
+	if (pid == -1 || s->start != SERVE_AND_REPORT) {
+		(void)close(conn);
+		conn = -1;
+	}
 	if (pid != -1)
-		s->children[s->nchildren++] = pid;
-	(void)close(conn);
+		s->children[s->nchildren++] = (struct child){ pid, conn };
 }
 
 /* Something came on a connection: its first octet, or its end. */

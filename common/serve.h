@@ -6,8 +6,10 @@
 #include <stdbool.h>
 
 enum serve_start {
-	SERVE_AT_FIRST_BYTE,	/* a silent connection costs no process */
-	SERVE_AT_ACCEPT,	/* for protocols in which we speak first */
+	SERVE_AT_FIRST_BYTE, /* a silent connection costs no process */
+	SERVE_AT_ACCEPT,     /* for protocols in which we speak first */
+	SERVE_AND_REPORT,    /* at the first byte, and the peer is told of a
+				   process that died badly */
 };
 
 /*
@@ -18,8 +20,12 @@ enum serve_start {
  * has no slash) afresh with the same arguments and the connection as 0 and 1,
  * at most limit at a time; more wait in line. A connection that ends before
  * its first octet costs nothing. SIGTERM stops accepting, closes what has
- * not spoken, lets the children end, exits 0. A failed accept or spawn is logged and tried again after
- * 100 ms: it never ends the listener.
+ * not spoken, lets the children end, exits 0. A failed accept or spawn is
+ * logged and tried again after 100 ms: it never ends the listener.
+ *
+ * With SERVE_AND_REPORT we keep the connection until its process has ended.
+ * When that was by a signal, or with another exit status than 0, 100 or 111,
+ * the peer then gets the frame D "signal=N" or "exit=N", its last.
  */
 void serve(char *const argv[], enum serve_start, unsigned limit);
 

@@ -72,6 +72,10 @@ X(HELPER, rcpt, "/run/smtpd/rcpt", "required", 0, \
 	"smtpd-rcpt, who knows the local recipients") \
 X(HELPER, lspawn, "/run/smtpd/lspawn", "required", 0, \
 	"smtpd-lspawn, who starts local deliveries") \
+X(HELPER, remote, "/run/smtpd/remote", "required", 0, \
+	"smtpd-remote, who carries mail to other hosts") \
+X(HELPER, bouncer, "/run/smtpd/bounce", "required", 0, \
+	"smtpd-bounce, who tells senders what became of their mail") \
 X(PATH, wakeup, "/run/smtpd/wakeup", "required", 0, \
 	"Datagram socket on which smtpd-send hears of new mail") \
 X(ENDPOINTS, resolver, "127.0.0.1:53", "required", 0, \

@@ -52,6 +52,8 @@ handler(void)
 	while ((r = read(0, s, sizeof(s))) > 0) {
 		if (s[0] == '!') /* die as a program with a fault does */
 			(void)raise(SIGABRT);
+		if (s[0] == '#')
+			return s[1] == 't' ? 111 : 101;
 		(void)!write(1, s, (size_t)r);
 	}
 	return 0;
@@ -66,8 +68,9 @@ server(char *argv[])
 	if (strcmp(argv[2], "few") == 0)
 		(void)setrlimit(RLIMIT_NOFILE, &nofile);
 	serve(argv,
-	    strcmp(argv[2], "accept") == 0 ? SERVE_AT_ACCEPT :
-					     SERVE_AT_FIRST_BYTE,
+	    strcmp(argv[2], "accept") == 0     ? SERVE_AT_ACCEPT :
+		strcmp(argv[2], "report") == 0 ? SERVE_AND_REPORT :
+						 SERVE_AT_FIRST_BYTE,
 	    (unsigned)strtoul(argv[3], NULL, 10));
 	return handler();
 }
@@ -370,6 +373,30 @@ stops_gently(void)
 	(void)close(full);
 }
 
+/* What the peer is told of a process that ends so. */
+static void
+reports(const char *start_when, const char *how, const char *want,
+    const char *what)
+{
+	int c;
+
+	start(AF_UNIX, start_when, "1", AS_0, self);
+	c = dial();
+	say(c, "x\n");
+	(void)line(c);
+	(void)line(c);
+	say(c, how);
+	is_str(line(c), want, "%s", what);
+	(void)close(c);
+	/* The place is free again. */
+	c = dial();
+	say(c, "y\n");
+	(void)line(c);
+	is_str(line(c), "y\n", "and the next is served");
+	(void)close(c);
+	stop();
+}
+
 static void
 survives(void)
 {
@@ -385,7 +412,7 @@ survives(void)
 	say(c, "!");
 	s = line(errors);
 	ok(strncmp(s, "serve-test: warning: process ", 29) == 0 &&
-		strstr(s, " died by signal 6\n") != NULL,
+		strstr(s, " died: signal=6\n") != NULL,
 	    "a death is logged");
 	(void)close(c);
 	c = dial();
@@ -394,6 +421,11 @@ survives(void)
 	is_str(line(c), "y\n", "and the next is served");
 	(void)close(c);
 	stop();
+
+	reports("first", "!", "", "only who asks for it is told");
+	reports("report", "!", "9:Dsignal=6,", "a signal is reported");
+	reports("report", "#b", "9:Dexit=101,", "an exit of 101 is");
+	reports("report", "#t", "", "not one of 111");
 
 	/* An exec that fails, and then does not: an upgrade. */
 	(void)snprintf(program, sizeof(program), "%s/program", dir);
