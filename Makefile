@@ -204,7 +204,7 @@ lint-cppcheck:
 		$(filter common/%.c smtpd-%.c,$(C_FILES))
 lint-shell:
 	shellcheck -x $(SH_FILES)
-	shellcheck -x -s bats $(BATS_FILES)
+	shellcheck -x -S warning -e SC2034,SC2120,SC2154 -s bats $(BATS_FILES)
 lint-man: $(B)/smtpd.conf.5
 	mandoc -Tlint -W warning $(MAN_PAGES) $(B)/smtpd.conf.5
 

@@ -78,7 +78,7 @@ lands_as_alices() {
 	services "${inner[@]}" smtpd smtpd6
 	launch svscan /service
 	wait_for send_mail 'daemontools v4' --server 127.0.0.1
-	wait_for send_mail 'daemontools v6' --server ::1
+	wait_for send_mail_v6 alice@example.com 'daemontools v6'
 	lands_as_alices 'daemontools v4'
 	lands_as_alices 'daemontools v6'
 	inside grep -q 'event=delivered' /var/log/smtpd/smtpd-send/current
@@ -153,10 +153,6 @@ lands_as_alices() {
 		done
 	done
 	for round in 1 2 3 4 5; do
-		lands_as_alices_or_twice "round $round"
+		WAIT_SECONDS=60 wait_for has_subject "round $round"
 	done
-}
-
-lands_as_alices_or_twice() {
-	WAIT_SECONDS=60 wait_for has_subject "$1"
 }

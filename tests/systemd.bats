@@ -69,7 +69,7 @@ services() {
 }
 
 @test "systemd: mail over IPv6 lands too" {
-	send_mail alice@example.com v6 --server ::1
+	send_mail_v6 alice@example.com v6
 	wait_for has_subject alice v6
 	grep -q '\[IPv6:::1\]' "$(has_subject alice v6)"
 }
@@ -96,8 +96,6 @@ services() {
 	wait_for has_subject alice 'from bob'
 	grep -q 'from uid 1002' "$(has_subject alice 'from bob')"
 	printf 'Subject: from cron\n\nhi\n' |
-		inside /usr/local/sbin/sendmail -i -t -FCronDaemon \
-		bob@example.com || printf 'Subject: from cron\n\nhi\n' |
 		inside /usr/local/sbin/sendmail -i -FCronDaemon bob@example.com
 	wait_for has_subject bob 'from cron'
 }

@@ -32,6 +32,8 @@ container_boot() {
 	systemd-nspawn --quiet --directory="$ROOT" --register=no --keep-unit \
 		--boot --console=pipe --private-network --resolv-conf=off \
 		--machine="smtpd-test-$$" \
+		--system-call-filter="landlock_create_ruleset
+			landlock_add_rule landlock_restrict_self" \
 		</dev/null >"$log" 2>&1 3>&- &
 	export NSPAWN=$!
 	if ! wait_for container_find_init || ! WAIT_SECONDS=60 wait_for \
@@ -56,6 +58,13 @@ inside() {
 # Runs a command of the machine's own in the container's network.
 on_its_net() {
 	nsenter --target "$INIT" --net -- "$@"
+}
+
+# send_mail_v6 ADDRESS SUBJECT: swaks needs another package for IPv6.
+send_mail_v6() {
+	printf 'Subject: %s\r\n\r\nhi\r\n' "$2" |
+		on_its_net curl -sS 'smtp://[::1]:25' -T - \
+		--mail-from a@example.org --mail-rcpt "$1"
 }
 
 container_unmount() {
