@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Shows and checks the configuration. */
 #include "bufio.h"
+#include "endpoint.h"
 #include "program.h"
 
 #define USAGE "[check | show [name] | sample | mdoc]"
@@ -43,6 +44,26 @@ show(const struct conf *conf, const char *name)
 	print(&b);
 }
 
+/* What one may want, but hardly does. */
+static void
+doubt(const struct conf *conf)
+{
+	struct span rest = span_str(conf->resolver), word;
+	union endpoint at;
+	struct ip ip;
+
+	while ((word = span_word(&rest)).n > 0) {
+		if (!endpoint_parse(word, 53, &at))
+			continue;
+		ip = endpoint_ip(&at);
+		if (!ip_is_loopback(&ip))
+			warn("resolver '%.*s' is not on this host: its answers "
+			     "can be forged on the way; run a validating one "
+			     "(unbound) here",
+			    (int)word.n, word.p);
+	}
+}
+
 static bool
 is(const char *operand, const char *word)
 {
@@ -83,5 +104,7 @@ main(int argc, char *argv[])
 	else if (!is(operands[0], "check") || operands[1] != NULL)
 		die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s",
 		    progname, USAGE);
+	else
+		doubt(&conf);
 	return EXIT_OK;
 }

@@ -41,6 +41,17 @@ refused() {
 	[[ -z $output && -z $stderr ]]
 }
 
+@test "conf: a resolver that is not on this host is a warning" {
+	settings 'resolver = 127.0.0.1 [::1]:5353'
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ -z $output && -z $stderr ]]
+	settings 'resolver = 127.0.0.1 [2001:db8::1]:5353'
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ -z $output ]]
+	[[ $stderr == "smtpd-conf: warning: resolver '[2001:db8::1]:5353' is"* ]]
+	[[ $stderr == *unbound* ]]
+}
+
 @test "conf: an empty file is right" {
 	settings
 	run -0 --separate-stderr conf -c "$CONF" -o hostname=a.example check
