@@ -34,7 +34,7 @@ can_be_mailbox(const struct alias_table *t, const struct address *target)
 	char text[ADDRESS_LOCAL_MAX + 1];
 
 	return !alias_is_local(t, target->domain) ||
-	       user_name_valid(alias_local(target, text));
+	    user_name_valid(alias_local(target, text));
 }
 
 static enum alias_result count(struct alias_table *, struct alias_entry *,
@@ -56,10 +56,10 @@ count_target(struct alias_table *t, struct alias_entry *e, size_t i,
 	if (next == NULL) {
 		e->recipients++;
 		where->line = e->line;
-		return can_be_mailbox(t, &a)
-			   ? ALIAS_OK
-			   : alias_fault(where, "'%.*s' can be no mailbox",
-				 (int)text.n, text.p);
+		return can_be_mailbox(t, &a) ?
+		    ALIAS_OK :
+		    alias_fault(where, "'%.*s' can be no mailbox", (int)text.n,
+			text.p);
 	}
 	result = count(t, next, depth + 1, where);
 	if (result != ALIAS_OK)

@@ -246,8 +246,8 @@ parse_line(struct alias_table *t, struct span line, struct alias_where *where)
 	if (n == 0 || line.n == 0 || line.p[0] != ':')
 		return alias_fault(where, "expected 'name: target, ...'");
 	result = parse_name(t, span_of(rest.p, n), where);
-	return result != ALIAS_OK ? result
-				  : parse_targets(t, span_skip(line, 1), where);
+	return result != ALIAS_OK ? result :
+				    parse_targets(t, span_skip(line, 1), where);
 }
 
 enum alias_result

@@ -77,7 +77,7 @@ slot_of(const struct alias_table *t, struct span name)
 	size_t i = hash(name) & (t->nslots - 1);
 
 	while (t->slots[i] != 0 &&
-	       !span_eq(alias_name(t, &t->entries[t->slots[i] - 1]), name))
+	    !span_eq(alias_name(t, &t->entries[t->slots[i] - 1]), name))
 		i = (i + 1) & (t->nslots - 1);
 	return &t->slots[i];
 }

@@ -85,7 +85,7 @@ write_message(struct delivery *d, const struct parcel *p,
 {
 	struct stat st;
 
-	if (fstat(p->fd, &st) < 0) {
+	if (fstat(d->message, &st) < 0) {
 		unreadable(d, errno);
 		return;
 	}
@@ -108,7 +108,7 @@ write_new(struct delivery *d, const struct parcel *p)
 {
 	struct queuefile q;
 
-	switch (queuefile_open(&q, p->fd, p->id)) {
+	switch (queuefile_open(&q, d->message, p->id)) {
 	case QUEUEFILE_OK:
 		write_message(d, p, &q);
 		queuefile_close(&q);
@@ -124,9 +124,10 @@ write_new(struct delivery *d, const struct parcel *p)
 }
 
 void
-delivery_write(struct delivery *d, const struct mailbox *m,
-    const struct parcel *p)
+delivery_write(struct delivery *d, const struct mailbox *m, struct parcel *p)
 {
+	d->message = p->fd;
+	p->fd = -1;
 	d->fd = -1;
 	d->size = 0;
 	d->index = p->index;
@@ -171,7 +172,9 @@ delivery_settle(struct delivery *d, size_t n, const struct mailbox *m)
 	for (size_t i = 0; n > 1 && i < n; i++)
 		if (d[i].fd >= 0)
 			maildir_hurry(d[i].fd);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (d[i].fd >= 0)
 			publish(&d[i], m);
+		close(d[i].message);
+	}
 }

@@ -17,7 +17,8 @@ struct delivery {
 	char tag;         /* K Z X: the verdict, */
 	const char *text; /* its reply line */
 	int fault;        /* and errno, to be logged and told; 0: none */
-	int fd;           /* -1: the verdict is final */
+	int fd;           /* in tmp; -1: nothing waits to be published */
+	int message;      /* keeps the message's lock until all is done */
 	dev_t queue;      /* where the queue file is */
 	uint64_t size;
 	uint32_t index;
@@ -25,9 +26,12 @@ struct delivery {
 	char name[MAILDIR_NAME_MAX + 1];
 };
 
-/* Writes the parcel to tmp; or knows already that it cannot be, or was. */
-void delivery_write(struct delivery *, const struct mailbox *,
-    const struct parcel *);
+/*
+ * Writes the parcel to tmp; or knows already that it cannot be, or was. Takes
+ * its descriptor over: while the message is locked nobody else delivers it,
+ * and the file in tmp is ours.
+ */
+void delivery_write(struct delivery *, const struct mailbox *, struct parcel *);
 
 /*
  * Makes n of them durable and visible: now each verdict is final. The kernel

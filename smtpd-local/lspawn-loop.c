@@ -38,7 +38,7 @@ running(const struct spawner *s, uid_t uid)
 
 	for (size_t i = 0; i < s->nplaces; i++)
 		n += s->places[i].state == PLACE_RUNNING &&
-		     s->places[i].uid == uid;
+		    s->places[i].uid == uid;
 	return n;
 }
 
@@ -188,16 +188,18 @@ prepare(struct spawner *s)
 
 	s->polls[POLL_SIGNALS] = (struct pollfd){ .fd = s->signals,
 		.events = POLLIN };
-	s->polls[POLL_LISTENER] =
-	    (struct pollfd){ .fd = full ? -1 : s->listener, .events = POLLIN };
+	s->polls[POLL_LISTENER] = (struct pollfd){
+		.fd = full ? -1 : s->listener, .events = POLLIN
+	};
 	for (size_t i = 0; i < s->nplaces; i++) {
 		const struct place *p = &s->places[i];
 		bool ours = p->state == PLACE_READING ||
-			    p->state == PLACE_WAITING;
+		    p->state == PLACE_WAITING;
 
-		s->polls[POLL_PLACES + i] =
-		    (struct pollfd){ .fd = ours ? p->conn : -1,
-			    .events = p->state == PLACE_READING ? POLLIN : 0 };
+		s->polls[POLL_PLACES + i] = (struct pollfd){
+			.fd = ours ? p->conn : -1,
+			.events = p->state == PLACE_READING ? POLLIN : 0
+		};
 		if (p->state == PLACE_FREE)
 			continue;
 		busy = true;
@@ -279,7 +281,8 @@ static void
 start(struct spawner *s, const struct conf *conf, const char *program)
 {
 	s->conf = conf;
-	s->nplaces = startup_descriptors(2 * conf->local_concurrency + PLACES_MORE);
+	s->nplaces = startup_descriptors(2 * conf->local_concurrency +
+	    PLACES_MORE);
 	s->places = calloc(s->nplaces, sizeof(*s->places));
 	s->polls = calloc(POLL_PLACES + s->nplaces, sizeof(*s->polls));
 	if (s->places == NULL || s->polls == NULL ||

@@ -46,7 +46,7 @@ static bool
 consume(struct place *p, size_t n)
 {
 	return recv(p->conn, p->request + p->len, n, MSG_DONTWAIT) ==
-	       (ssize_t)n;
+	    (ssize_t)n;
 }
 
 static bool
@@ -114,8 +114,8 @@ place_ended(struct place *p, int status)
 	if (WIFSIGNALED(status))
 		snprintf(text, sizeof(text), "signal=%d", WTERMSIG(status));
 	else if (WEXITSTATUS(status) != EXIT_OK &&
-		 WEXITSTATUS(status) != EXIT_PERM &&
-		 WEXITSTATUS(status) != EXIT_TEMP)
+	    WEXITSTATUS(status) != EXIT_PERM &&
+	    WEXITSTATUS(status) != EXIT_TEMP)
 		snprintf(text, sizeof(text), "exit=%d", WEXITSTATUS(status));
 	if (text[0] != '\0') {
 		warn("delivery to '%s' died: %s", p->name, text);

@@ -53,7 +53,7 @@ rcpt_answer(struct rcpt_table *t, const struct frame *f, struct sbuf *out)
 		return;
 	}
 	rcpt_table_refresh(t);
-	r = f->tag == 'Q' ? recipient_known(&t->aliases, &a)
-			  : recipient_expand(&t->aliases, &a, out);
+	r = f->tag == 'Q' ? recipient_known(&t->aliases, &a) :
+			    recipient_expand(&t->aliases, &a, out);
 	verdict(out, doubted(&t->aliases, r));
 }

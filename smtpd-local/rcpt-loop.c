@@ -98,8 +98,9 @@ answer_all(struct loop *l, struct client *c)
 	struct frame f;
 
 	while (!c->stalled) {
-		enum frame_event e =
-		    frame_parse(span_of(c->in + at, c->len - at), &f, &used);
+		enum frame_event e = frame_parse(span_of(c->in + at,
+						     c->len - at),
+		    &f, &used);
 
 		if (e == FRAME_BAD ||
 		    (e == FRAME_MORE && c->len - at == sizeof(c->in)))

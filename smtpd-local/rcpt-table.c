@@ -37,8 +37,8 @@ name_postmaster(const struct alias_table *t, struct span domain,
 	if (e != NULL)
 		sbuf_addf(why, ":%u", (unsigned)e->line);
 	sbuf_addf(why, ": postmaster@%.*s %s", (int)domain.n, domain.p,
-	    e != NULL ? "leads to nobody"
-		      : "is neither an alias nor a mailbox");
+	    e != NULL ? "leads to nobody" :
+			"is neither an alias nor a mailbox");
 }
 
 /*
@@ -91,11 +91,11 @@ static bool
 same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	       a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+	    a->st_size == b->st_size &&
+	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	    a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 /* One whose change lies in the future was changed by a clock. */
@@ -104,7 +104,7 @@ settled(const struct stat *st)
 {
 	uint64_t now = clock_wall_us();
 	uint64_t changed = (uint64_t)st->st_ctim.tv_sec * 1000000 +
-			   (uint64_t)st->st_ctim.tv_nsec / 1000;
+	    (uint64_t)st->st_ctim.tv_nsec / 1000;
 
 	return changed > now || now - changed >= SETTLED_US;
 }

@@ -29,8 +29,9 @@ check_start(const struct conf *conf, const char *program)
 	if (geteuid() == 0 && conf->mailbox_root[0] != '\0')
 		die(EXIT_PERM, "mailbox_root is set: must not run as root");
 	if (geteuid() != 0 && conf->mailbox_root[0] == '\0')
-		die(EXIT_PERM, "must run as root to deliver to system users, "
-			       "or with mailbox_root as an ordinary user");
+		die(EXIT_PERM,
+		    "must run as root to deliver to system users, "
+		    "or with mailbox_root as an ordinary user");
 	if (program[0] != '/' || access(program, X_OK) < 0)
 		die(EXIT_PERM, "'%s' is not the absolute path of a program",
 		    program);

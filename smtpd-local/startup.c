@@ -17,8 +17,8 @@ startup_descriptors(size_t want)
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
 		die_sys(EXIT_TEMP, "cannot learn the limit of descriptors");
 	if (r.rlim_cur < want + MORE) {
-		r.rlim_cur = r.rlim_max < want + MORE ? r.rlim_max
-						      : want + MORE;
+		r.rlim_cur = r.rlim_max < want + MORE ? r.rlim_max :
+							want + MORE;
 		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
 			die_sys(EXIT_TEMP,
 			    "cannot raise the limit of descriptors");

@@ -139,8 +139,8 @@ user_find(const struct conf *conf, struct span name, struct user *u)
 		return USER_UNKNOWN;
 	memcpy(u->name, name.p, name.n);
 	u->name[name.n] = '\0';
-	return conf->mailbox_root[0] != '\0' ? find_folder(conf, u)
-					     : find_account(conf, u);
+	return conf->mailbox_root[0] != '\0' ? find_folder(conf, u) :
+					       find_account(conf, u);
 }
 
 enum user_result

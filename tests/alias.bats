@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # The aliases file: what it may say, and what is said to one that is wrong.
+# shellcheck disable=SC2154 # run sets variables
 
 load lib/smtpd
 load lib/delivery

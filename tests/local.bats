@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # smtpd-local: one Maildir, exact octets, and never a message lost or halved.
+# shellcheck disable=SC2030,SC2031,SC2153 # each test is a subshell; DELIVER is
+# of lib/delivery
 
 load lib/smtpd
 load lib/delivery
@@ -104,25 +106,24 @@ readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 	    with open(sys.argv[1] + "/" + name, "wb") as f:
 	        f.write(all[name])
 	EOF
-	for m in "$D"/m/*; do
-		M=$(queue_file <"$m")
-		run -0 deliver "mail:$M"
-		file=$(only_in "$DIR/new")
-		cmp "$file" <(expected <"$m")
-		rm "$file"
+	as_user mkdir "$D/want"
+	as_user "$DELIVER" make-all "$D/q" "$D/want" "$D"/m/* >"$D/made"
+	mapfile -t words < <(sed 's/^/mail:/' "$D/made")
+	deliver "${words[@]}" >"$D/out"
+	[[ $(grep -cx "$DELIVERED" "$D/out") -eq ${#words[@]} ]]
+	[[ ${#words[@]} -gt 30 ]]
+	for m in "$D"/want/*; do
+		cmp "$m" "$DIR"/new/*".Q${m##*/}R"*
 	done
 }
 
 @test "local: the suites' messages come out octet for octet" {
 	[[ -d $SMTPD_SUITES/messages ]] ||
 		skip_loudly "no $SMTPD_SUITES/messages"
-	words=()
 	as_user mkdir "$D/m"
-	for m in "$SMTPD_SUITES"/messages/*; do
-		M=$(queue_file <"$m")
-		expected <"$m" >"$D/m/${M##*/}"
-		words+=("mail:$M")
-	done
+	as_user "$DELIVER" make-all "$D/q" "$D/m" "$SMTPD_SUITES"/messages/* \
+		>"$D/made"
+	mapfile -t words < <(sed 's/^/mail:/' "$D/made")
 	deliver "${words[@]}" >"$D/out"
 	[[ $(grep -cx "$DELIVERED" "$D/out") -eq ${#words[@]} ]]
 	for m in "$D"/m/*; do
@@ -354,6 +355,24 @@ given() {
 	[[ $steps =~ ^s*www(s+r)+s*$ ]]
 }
 
+@test "local: a message stays locked until its delivery is done" {
+	need_strace
+	words=()
+	for _ in 1 2 3; do
+		given "$(message)"
+	done
+	start as_user "$DELIVER" "${words[@]}" "touch:$D/q/go" -- sh -c '
+		until [ -e "$0" ]; do sleep 0.01; done
+		exec "$@"' "$D/q/go" strace -o "$D/q/trace" \
+		-e inject=fsync:signal=STOP:when="${1-3}" \
+		"$SMTPD_BIN/smtpd-local" -c "$D/conf" "$BOX"
+	wait_for grep -q 'stopped by SIGSTOP' "$D/q/trace"
+	[[ $(count_in "$DIR/tmp") -eq 3 ]]
+	for word in "${words[@]}"; do
+		[[ $word != msg:* ]] || ! flock -n "${word#msg:}" true
+	done
+}
+
 @test "local: a scheduler that leaves gets no verdict, the messages stay" {
 	words=()
 	given "$(message)"
@@ -393,6 +412,9 @@ given() {
 	ended "nofd:$M" "$S" "$R" E
 	ended "D:../../../../etc/passwd 0" "$S" "$R" E
 	ended "msg:$M:x" "$S" "$R" E
+	N=${M%/*}/0660EE0788B1BD43A17948
+	as_user cp -p "$M" "$N"
+	ended "msg:$N" "$S" "$R" E
 	ended "msg:$M" 'S:sender' "$R" E
 	ended "msg:$M" $'S:<a@b>\nX: y' "$R" E
 	ended "msg:$M" "$S" $'R:0 <user@example.com>\nX: y' E

@@ -38,7 +38,7 @@ ask() {
 }
 
 message() {
-	queue_file "$@" <<<$'Subject: test\r\n\r\nhello\r'
+	queue_file <<<$'Subject: test\r\n\r\nhello\r'
 }
 
 logged() {
@@ -132,7 +132,7 @@ logged() {
 
 @test "lspawn: obeys root and the owner of the queue alone" {
 	root_lspawn "$SMTPD_BIN/smtpd-local"
-	run -65 setpriv --reuid=$JOE --regid=$JOE --clear-groups \
+	run -65 setpriv --reuid="$JOE" --regid="$JOE" --clear-groups \
 		"$DELIVER" U:joe "@$D/s"
 	[[ $output == "X 554 5.7.1 Not for you" ]]
 	logged 'not obeyed'
@@ -140,7 +140,7 @@ logged() {
 	chmod 755 "$D/q"
 	run -0 "$DELIVER" U:joe "mail:$M" "@$D/s"
 	# Another owner, another master.
-	chown $ANN "$D/queue"
+	chown "$ANN" "$D/queue"
 	run -65 ask U:joe
 	[[ ! -e $D/home/ann/Maildir ]]
 }
@@ -160,6 +160,7 @@ logged() {
 		run -1 ask "$words"
 		[[ -z $output ]]
 	done
+	[[ $(grep -c 'is not one short frame' "$D/log") -eq 5 ]]
 	run -0 ask U:joe "mail:$(message)"
 }
 
@@ -201,7 +202,7 @@ logged() {
 	# One of his own elsewhere.
 	rm "$D/home/joe/Maildir"
 	mkdir "$D/disk"
-	chown $JOE "$D/disk"
+	chown "$JOE" "$D/disk"
 	ln -s "$D/disk" "$D/home/joe/Maildir"
 	run -0 ask U:joe "mail:$(message)"
 	[[ $(count_in "$D/disk/new") -eq 1 ]]
@@ -315,7 +316,6 @@ refused() {
 	need_strace
 	root_lspawn "$SMTPD_BIN/smtpd-local"
 	stop_all
-	PIDS=()
 	M=$(message)
 	for call in setgroups setresgid setresuid; do
 		run -75 with_passwd "$D/passwd" "$DELIVER" U:joe "mail:$M" -- \
@@ -341,7 +341,6 @@ refused() {
 	need_strace
 	root_lspawn "$SMTPD_BIN/smtpd-local"
 	stop_all
-	PIDS=()
 	rm "$D/s"
 	start with_passwd "$D/passwd" strace -o /dev/null \
 		-e inject=clone,clone3,fork,vfork:error=EAGAIN:when=1 \

@@ -98,6 +98,7 @@ stop_all() {
 		[[ -z $pid ]] || kill -KILL -- "-$pid" 2>/dev/null || true
 	done
 	wait 2>/dev/null || true
+	PIDS=()
 	if [[ -z ${BATS_TEST_COMPLETED-} && -e $D/log ]]; then
 		tail -n 40 "$D/log" >&2
 	fi

@@ -4,12 +4,16 @@
 
   deliver.py make DIR [T:TEXT ...] < MESSAGE
       writes a queue file with these frames into DIR and prints its path
+  deliver.py make-all DIR EXPECTED MESSAGE ...
+      writes one of each MESSAGE, and into EXPECTED, under the same name, what
+      mail: must deliver of it
   deliver.py WORD ... -- PROGRAM ARG ...     (a socketpair as 0 and 1)
   deliver.py WORD ... @SOCKET                (a UNIX socket)
 
 Each WORD is done in turn:
   T:TEXT, T     sends the frame with tag T (any letter) and this payload
-  msg:FILE[:N]  sends D with the descriptor of this queue file, attempt N (0)
+  msg:FILE[:N]  sends D with the descriptor of this queue file, attempt N (0),
+                locked as the scheduler locks it
   mail:FILE[:N] the same, then S:<sender@example.org> R:7 <user@example.com>
                 and E, and waits for one frame
   nofd:FILE     sends D without a descriptor
@@ -25,6 +29,7 @@ is ended, all answers are read, and the exit status is that of the last
 verdict: 0 for K, 75 for Z, 65 for X, 1 when there was none. The program's own
 exit status, when it is not 0, goes to stderr.
 """
+import fcntl
 import os
 import random
 import socket
@@ -39,8 +44,7 @@ def frame(tag, payload):
     return b"%d:%s%s," % (len(payload) + 1, tag, payload)
 
 
-def make(directory, *words):
-    body = sys.stdin.buffer.read()
+def make(directory, body, *words):
     frames = b"".join(frame(w[:1].encode(), os.fsencode(w[2:]))
                       for w in words)
     ident = "%014x%08x" % (time.time_ns() // 1000, random.getrandbits(32))
@@ -53,6 +57,18 @@ def make(directory, *words):
         f.write(body + frames + footer)
     os.chmod(path, 0o400)
     print(path)
+    return ident
+
+
+def make_all(directory, expected, *messages):
+    for message in messages:
+        with open(message, "rb") as f:
+            body = f.read()
+        ident = make(directory, body)
+        with open(os.path.join(expected, ident), "wb") as f:
+            f.write(b"Return-Path: <sender@example.org>\n"
+                    b"Delivered-To: user@example.com\n" +
+                    body.replace(b"\r\n", b"\n"))
 
 
 class Client:
@@ -80,6 +96,7 @@ class Client:
             self.send(head)
             return
         fd = os.open(path, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
         self.send(head, fd)
         os.close(fd)
 
@@ -168,6 +185,8 @@ def main(args):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["make"]:
-        make(*sys.argv[2:])
+        make(sys.argv[2], sys.stdin.buffer.read(), *sys.argv[3:])
+    elif sys.argv[1:2] == ["make-all"]:
+        make_all(*sys.argv[2:])
     else:
         sys.exit(main(sys.argv[1:]))
