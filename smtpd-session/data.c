@@ -36,21 +36,6 @@ refuse(struct text *t, const char *why)
 	inject_abandon(&t->s->inject);
 }
 
-/* A message that has been at one of its recipients comes back: a loop. */
-static bool
-is_recipient(const struct transaction *t, struct span address)
-{
-	struct span rest = transaction_rcpts(t), rcpt;
-
-	while (transaction_next(&rest, &rcpt)) {
-		struct span path = transaction_path(rcpt);
-
-		if (span_ieq(address, span_of(path.p + 1, path.n - 2)))
-			return true;
-	}
-	return false;
-}
-
 static void
 look_at_field(struct text *t)
 {
@@ -58,8 +43,9 @@ look_at_field(struct text *t)
 
 	if (span_ieq(name, SPAN("Received")) && ++t->hops > HOPS_MAX)
 		refuse(t, "554 5.4.6 Too many Received fields: a mail loop");
+	/* It has been delivered to one of its recipients, and comes back. */
 	if (span_ieq(name, SPAN("Delivered-To")) &&
-	    is_recipient(&t->s->transaction, header_value(&t->header)))
+	    transaction_is_to(&t->s->transaction, header_value(&t->header)))
 		refuse(t,
 		    "554 5.4.6 It was delivered to that recipient "
 		    "before: a mail loop");

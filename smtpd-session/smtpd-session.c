@@ -119,7 +119,7 @@ main(int argc, char *argv[])
 		.ncalls = nitems(calls) };
 	struct sigaction term = { .sa_handler = on_term,
 		.sa_flags = SA_RESTART };
-	struct conf conf;
+	static struct conf conf;
 
 	die_farewell = farewell;
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)

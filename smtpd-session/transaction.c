@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* MAIL and RCPT: who sends, and whom may it go to. */
 #include "action.h"
-#include "parameter.h"
+#include "complain.h"
 #include "relay.h"
 #include "session.h"
 
@@ -26,57 +26,18 @@ transaction_path(struct span rcpt)
 	return span_skip(rcpt, span_find(rcpt, ' ') + 1);
 }
 
-/* Says what is wrong with an address; subject: its enhanced code's detail. */
-static void
-bad_address(struct reply *r, enum address_result why, const char *subject)
+bool
+transaction_is_to(const struct transaction *t, struct span address)
 {
-	switch (why) {
-	case ADDRESS_OK:
-	case ADDRESS_SYNTAX:
-		reply(r, "501 %s Not an address: RFC 5321 4.1.2", subject);
-		break;
-	case ADDRESS_LOCAL_TOO_LONG:
-		reply(r, "501 %s Local-part of more than %d octets", subject,
-		    ADDRESS_LOCAL_MAX);
-		break;
-	case ADDRESS_DOMAIN_TOO_LONG:
-		reply(r, "501 %s Domain of more than %d octets", subject,
-		    ADDRESS_DOMAIN_MAX);
-		break;
-	case ADDRESS_PATH_TOO_LONG:
-		reply(r, "501 %s Path of more than %d octets", subject,
-		    ADDRESS_PATH_MAX);
-		break;
-	case ADDRESS_UTF8:
-		reply(r,
-		    "553 5.6.7 Addresses are ASCII here: SMTPUTF8 is not "
-		    "offered");
-		break;
-	}
-}
+	struct span rest = transaction_rcpts(t), rcpt;
 
-static void
-bad_parameter(struct reply *r, enum parameter_result why)
-{
-	switch (why) {
-	case PARAMETER_OK:
-		break;
-	case PARAMETER_UNKNOWN:
-		reply(r, "555 5.5.4 Unknown parameter");
-		break;
-	case PARAMETER_SYNTAX:
-		reply(r, "501 5.5.4 Malformed parameter");
-		break;
-	case PARAMETER_TWICE:
-		reply(r, "501 5.5.4 Parameter given twice");
-		break;
-	case PARAMETER_BAD_SIZE:
-		reply(r, "501 5.5.4 SIZE is a number of up to 20 digits");
-		break;
-	case PARAMETER_BAD_BODY:
-		reply(r, "501 5.5.4 BODY is 7BIT or 8BITMIME");
-		break;
+	while (transaction_next(&rest, &rcpt)) {
+		struct span path = transaction_path(rcpt);
+
+		if (span_ieq(address, span_of(path.p + 1, path.n - 2)))
+			return true;
 	}
+	return false;
 }
 
 /*
@@ -102,7 +63,7 @@ take_path(struct reply *r, struct span *argument, bool forward,
 	    !ascii_isblank(argument->p[0]))
 		why = ADDRESS_SYNTAX;
 	if (why != ADDRESS_OK)
-		bad_address(r, why, forward ? "5.1.3" : "5.1.7");
+		complain_address(r, why, forward ? "5.1.3" : "5.1.7");
 	return why == ADDRESS_OK;
 }
 
@@ -152,7 +113,7 @@ action_mail(struct session *s, struct span argument)
 		return;
 	why = parameter_mail(argument, &p);
 	if (why != PARAMETER_OK) {
-		bad_parameter(&s->reply, why);
+		complain_parameter(&s->reply, why);
 		return;
 	}
 	if (p.size > s->conf->max_size) {
@@ -277,7 +238,7 @@ action_rcpt(struct session *s, struct span argument)
 		return;
 	why = parameter_rcpt(argument);
 	if (why != PARAMETER_OK) {
-		bad_parameter(&s->reply, why);
+		complain_parameter(&s->reply, why);
 		return;
 	}
 	if (!may_take(s, &a, &rcpt)) {

@@ -40,4 +40,7 @@ transaction_rcpts(const struct transaction *t)
 /* The path, <...>, of such a recipient. */
 struct span transaction_path(struct span rcpt);
 
+/* Is this address (case folded) one of the recipients? */
+bool transaction_is_to(const struct transaction *, struct span address);
+
 #endif

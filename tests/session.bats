@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # smtpd-session: the SMTP dialogue, with helpers that do as they are told.
+# shellcheck disable=SC2030,SC2031,SC2154 # each test is a subshell; run sets
+# variables
 
 load lib/smtpd
 load lib/session
@@ -146,6 +148,7 @@ transaction() {
 }
 
 @test "session: nothing of a HELO name can begin another field" {
+	# shellcheck disable=SC1003 # a backslash, as the dialogue writes it
 	HELLO='EHLO a_b(c)<d>"e;f@[g:h]%n\\'
 	transaction '<user@example.com>'
 	dialogue "$BATS_TEST_TMPDIR/transaction"
