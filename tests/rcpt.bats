@@ -333,7 +333,7 @@ X 550 5.1.1 No such mailbox' ]]
 		pipeline 3000
 }
 
-@test "rcpt: a client that reads nothing stops nobody, and is dropped" {
+long_list() {
 	{
 		printf 'list: user'
 		for ((i = 1; i < 900; i++)); do
@@ -341,6 +341,16 @@ X 550 5.1.1 No such mailbox' ]]
 		done
 		echo
 	} | aliases
+}
+
+@test "rcpt: a client that reads late gets all answers" {
+	long_list
+	serve
+	as_user "$LOAD" "$D/s" slow 40
+}
+
+@test "rcpt: a client that reads nothing stops nobody, and is dropped" {
+	long_list
 	serve -o helper_timeout=1
 	as_user "$LOAD" "$D/s" deaf 20
 	grep -q 'does not take its answers' "$D/log"

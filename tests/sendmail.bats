@@ -363,6 +363,34 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 	[[ $output == *"cannot run '/"* ]]
 }
 
+@test "sendmail: -bs takes mail to anywhere, for the user who calls it" {
+	printf '#!/bin/sh\nprintf 1:K,\ncat >/dev/null\n' >"$BATS_TEST_TMPDIR/rcpt"
+	chmod 755 "$BATS_TEST_TMPDIR/rcpt"
+	run -0 --separate-stderr as_user "$SMTPD_BIN/sendmail" -bs -C "$CONF" \
+		-o "rcpt=$BATS_TEST_TMPDIR/rcpt" \
+		-o injector=/nonexistent <<-EOT
+	EHLO me$(printf '\r')
+	MAIL FROM:<me@example.com>$(printf '\r')
+	RCPT TO:<x@client.example>$(printf '\r')
+	RCPT TO:<user@example.com>$(printf '\r')
+	DATA$(printf '\r')
+	Subject: x$(printf '\r')
+	$(printf '\r')
+	hello$(printf '\r')
+	.$(printf '\r')
+	QUIT$(printf '\r')
+	EOT
+	[[ $output == *"250 2.0.0 Message accepted"* ]]
+	file=$(only_queued)
+	queue_tool frames "$file" | grep -x "C uid=$(as_user id -u)"
+	diff - <(queue_tool frames "$file" | grep '^[SR] ') <<-EOT
+	S <me@example.com>
+	R remote <x@client.example>
+	R local <user@example.com>
+	EOT
+	queue_tool frames "$file" | grep '^H Message-ID: '
+}
+
 @test "sendmail: -bp and mailq show the queue to those who may see it" {
 	run -0 as_user "$SMTPD_BIN/sendmail" -C "$CONF" -bp
 	[[ $output == "The queue is empty" ]]

@@ -8,6 +8,7 @@ many      N connections open at once, each asking twice
 pipeline  N requests sent before any answer is read, then half a close
 deaf      N clients that ask for long lists and read nothing, while another
           one is answered; ends when all of them are dropped
+slow      a client that asks for N long lists before it reads one answer
 nonsense  rude clients of several kinds, each dropped, another one answered
 crowd     N + 1 connections where there is room for N: the first one goes
 """
@@ -110,6 +111,25 @@ def deaf(path, n):
     check(dial(path))
 
 
+def slow(path, n):
+    s = dial(path)
+    s.sendall(frame(b"L", b"<list@example.com>") * n + ASK)
+    check(dial(path))
+    for _ in range(n):
+        ends = 0
+        while True:
+            head = b""
+            while not head.endswith(b":"):
+                head += read(s, 1)
+            answer = read(s, int(head[:-1]) + 1)
+            if answer == b"K,":
+                break
+            assert answer[:1] == b"T", answer
+            ends += 1
+        assert ends == 900, ends
+    assert read(s, len(YES)) == YES
+
+
 def nonsense(path, _):
     good = dial(path)
     for text in (b"GET / HTTP/1.0\r\n\r\n", b"0:,", b"99999:", b"1:1,",
@@ -140,5 +160,5 @@ def crowd(path, n):
 
 
 if __name__ == "__main__":
-    {"many": many, "pipeline": pipeline, "deaf": deaf, "nonsense": nonsense,
-     "crowd": crowd}[sys.argv[2]](sys.argv[1], int(sys.argv[3]))
+    {"many": many, "pipeline": pipeline, "deaf": deaf, "slow": slow,
+     "nonsense": nonsense, "crowd": crowd}[sys.argv[2]](sys.argv[1], int(sys.argv[3]))
