@@ -50,9 +50,10 @@ arrives_exactly() {
 	python3 - "$PORT" "$MESSAGE" <<-'PY'
 	import smtplib, sys
 	with smtplib.SMTP("127.0.0.1", int(sys.argv[1])) as smtp:
-	    refused = smtp.sendmail("a@example.org", ["user@example.com"],
-	        open(sys.argv[2], "rb").read(), ["BODY=8BITMIME"])
-	    assert not refused
+	    # What is not text to smtplib it sends as it is: CRLF is up to us.
+	    lines = open(sys.argv[2], "rb").read().replace(b"\n", b"\r\n")
+	    assert not smtp.sendmail("a@example.org", ["user@example.com"],
+	        lines, ["BODY=8BITMIME"])
 	PY
 	arrives_exactly
 }
@@ -141,7 +142,7 @@ try_now_until_empty() {
 	rounds=$([ -n "${SMTPD_TORTURE-}" ] && echo 50 || echo 5)
 	start_chain
 	python3 "$SMTPD_TOP/tests/tools/flood.py" "$PORT" $((rounds * 200)) 10 \
-		5 user@example.com >"$BATS_TEST_TMPDIR/accepted" 3>&- &
+		5 user@example.com again >"$BATS_TEST_TMPDIR/accepted" 3>&- &
 	flood=$!
 	for ((i = 1; i <= rounds; i++)); do
 		wait_for has_mail "$(maildir)" $((i * 20))
@@ -152,10 +153,8 @@ try_now_until_empty() {
 	find "$(maildir)/new" "$(maildir)/cur" -type f \
 		-exec grep -h '^X-Flood: ' {} + | cut -d ' ' -f 2 | sort -n |
 		uniq >"$BATS_TEST_TMPDIR/delivered"
-	run comm -23 <(sort "$BATS_TEST_TMPDIR/accepted") \
-		<(sort "$BATS_TEST_TMPDIR/delivered")
-	[ -z "$output" ]
-	[ -s "$BATS_TEST_TMPDIR/accepted" ]
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/accepted")" -eq $((rounds * 200)) ]
+	cmp "$BATS_TEST_TMPDIR/accepted" "$BATS_TEST_TMPDIR/delivered"
 }
 
 @test "chain: stopped and started, it delivers what it had accepted" {
