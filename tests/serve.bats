@@ -16,7 +16,7 @@ setup() {
 
 teardown() {
 	[[ ${#pids[@]} -eq 0 ]] || kill "${pids[@]}" 2>/dev/null || true
-	wait
+	[[ ${#pids[@]} -eq 0 ]] || wait "${pids[@]}" || true
 }
 
 options() {

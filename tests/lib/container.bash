@@ -36,17 +36,25 @@ container_boot() {
 			landlock_add_rule landlock_restrict_self" \
 		</dev/null >"$log" 2>&1 3>&- &
 	export NSPAWN=$!
-	if ! wait_for container_find_init || ! WAIT_SECONDS=60 wait_for \
-	    inside systemctl is-system-running --wait; then
+	if ! WAIT_SECONDS=60 wait_for container_is_up; then
 		tail -n 5 "$log"
 		container_stop
 		return 1
 	fi
 }
 
+container_is_up() {
+	container_find_init && inside systemctl is-system-running --wait
+}
+
+# The child of nspawn that is 1 inside: there is another one before.
 container_find_init() {
-	export INIT
-	INIT=$(pgrep -P "$NSPAWN" | head -n 1)
+	local pid
+
+	export INIT=
+	for pid in $(pgrep -P "$NSPAWN"); do
+		grep -qs '^NSpid:.*[[:space:]]1$' "/proc/$pid/status" && INIT=$pid
+	done
 	[[ -n $INIT ]]
 }
 
@@ -75,7 +83,7 @@ container_unmount() {
 # Nothing in it is worth an orderly shutdown.
 container_stop() {
 	if [[ -n ${NSPAWN-} ]]; then
-		kill -KILL "${INIT:-$NSPAWN}" 2>/dev/null
+		kill -KILL ${INIT:+"$INIT"} "$NSPAWN" 2>/dev/null
 		wait "$NSPAWN" 2>/dev/null
 		NSPAWN=
 	fi

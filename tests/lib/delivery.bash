@@ -97,7 +97,10 @@ stop_all() {
 	for pid in "${PIDS[@]-}"; do
 		[[ -z $pid ]] || kill -KILL -- "-$pid" 2>/dev/null || true
 	done
-	wait 2>/dev/null || true
+	# Those alone: a child of bats' own sleeps here till BATS_TEST_TIMEOUT.
+	for pid in "${PIDS[@]-}"; do
+		[[ -z $pid ]] || wait "$pid" 2>/dev/null || true
+	done
 	PIDS=()
 	if [[ -z ${BATS_TEST_COMPLETED-} && -e $D/log ]]; then
 		tail -n 40 "$D/log" >&2
