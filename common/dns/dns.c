@@ -6,21 +6,11 @@
 #include <time.h>
 #include <udns.h>
 
-#include "dns.h"
-#include "dns-tcp.h"
+#include "dns-parts.h"
 
 #define TRY_SECONDS 2		/* until udns asks the next server */
 #define TRIES 3			/* of all servers */
 #define UDP_SIZE 1232		/* the size that is not fragmented */
-
-/* One question under way: what udns told of its answer. */
-struct question {
-	struct dns_question wire;
-	dns_parse_fn *parse;
-	void *records;		/* malloc'ed by the parser */
-	int status;		/* DNS_E_... */
-	bool done, truncated, authentic;
-};
 
 static unsigned
 parse_servers(const char *servers, union endpoint to[DNS_SERVERS])
@@ -148,9 +138,8 @@ run(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 		dns_close_resolver(r);
 }
 
-/* False: nobody could be asked for such a name. */
-static bool
-wire_name(struct span name, dnsc_t dn[DNS_MAXDN])
+bool
+dns_wire_name(struct span name, dnsc_t dn[DNS_MAXDN])
 {
 	char text[DNS_NAME_SIZE];
 
@@ -167,8 +156,8 @@ wire_name(struct span name, dnsc_t dn[DNS_MAXDN])
 	return dns_sptodn(text, dn, DNS_MAXDN) > 0;
 }
 
-static enum dns_result
-result_of(const struct question *q)
+enum dns_result
+dns_result_of(const struct question *q)
 {
 	switch (q->status) {
 	case DNS_E_NOERROR:
@@ -205,9 +194,8 @@ ask_tcp(struct dns_resolver *r, struct question *q, instant deadline)
 	}
 }
 
-/* Asks all n at once; each then has its status and, if found, records. */
-static void
-ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
+void
+dns_ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 {
 	for (size_t i = 0; i < n; i++) {
 		q[i].status = DNS_E_TEMPFAIL;
@@ -250,14 +238,14 @@ dns_lookup_mx(struct dns_resolver *r, struct span name, instant deadline,
 	*n = 0;
 	*secure = false;
 	q.wire.type = DNS_T_MX;
-	if (!wire_name(name, q.wire.dn))
+	if (!dns_wire_name(name, q.wire.dn))
 		return DNS_BAD_NAME;
-	ask(r, &q, 1, deadline);
+	dns_ask(r, &q, 1, deadline);
 	*secure = r->trusted && q.authentic;
 	if (q.records != NULL)
 		mx_hosts(q.records, out, max, n);
 	free(q.records);
-	return result_of(&q);
+	return dns_result_of(&q);
 }
 
 static void
@@ -286,9 +274,10 @@ dns_lookup_addresses(struct dns_resolver *r, struct span name,
 	*secure = false;
 	q[0].wire.type = DNS_T_AAAA;
 	q[1].wire.type = DNS_T_A;
-	if (!wire_name(name, q[0].wire.dn) || !wire_name(name, q[1].wire.dn))
+	if (!dns_wire_name(name, q[0].wire.dn) ||
+	    !dns_wire_name(name, q[1].wire.dn))
 		return DNS_BAD_NAME;
-	ask(r, q, nitems(q), deadline);
+	dns_ask(r, q, nitems(q), deadline);
 	if (q[0].records != NULL) {
 		const struct dns_rr_a6 *rr = q[0].records;
 
@@ -300,8 +289,8 @@ dns_lookup_addresses(struct dns_resolver *r, struct span name,
 		addresses(rr->dnsa4_addr, 4, rr->dnsa4_nrr, out, max, n);
 	}
 	*secure = r->trusted && q[0].authentic && q[1].authentic;
-	six = result_of(&q[0]);
-	four = result_of(&q[1]);
+	six = dns_result_of(&q[0]);
+	four = dns_result_of(&q[1]);
 	free(q[0].records);
 	free(q[1].records);
 	if (*n > 0)

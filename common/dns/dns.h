@@ -55,4 +55,32 @@ enum dns_result dns_lookup_mx(struct dns_resolver *, struct span name,
 enum dns_result dns_lookup_addresses(struct dns_resolver *, struct span name,
 	instant deadline, struct ip *, size_t max, size_t *n, bool *secure);
 
+/*
+ * Those that follow are for what judges mail: a name may hold any octet from
+ * '!' to '~', since the macros of SPF make such ones.
+ */
+
+/* The addresses of one family: size is 4 (A) or 16 (AAAA). */
+enum dns_result dns_lookup_family(struct dns_resolver *, struct span name,
+	unsigned char size, instant deadline, struct ip *, size_t max,
+	size_t *n, bool *secure);
+
+/* TXT records, the strings of each joined. What FOUND gave is to be freed. */
+struct dns_texts {
+	struct span *text;
+	size_t n;
+	void *records;
+};
+enum dns_result dns_lookup_txt(struct dns_resolver *, struct span name,
+	instant deadline, struct dns_texts *, bool *secure);
+void dns_free_texts(struct dns_texts *);
+
+/* The names that an address has; those that are no names are left out. */
+struct dns_host {
+	char name[DNS_NAME_SIZE];	/* no dot at its end */
+};
+enum dns_result dns_lookup_ptr(struct dns_resolver *, const struct ip *,
+	instant deadline, struct dns_host *, size_t max, size_t *n,
+	bool *secure);
+
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+/* Between the files of the resolver: one question, and how it is asked. */
+#ifndef DNS_PARTS_H
+#define DNS_PARTS_H
+
+#include "dns.h"
+#include "dns-tcp.h"
+
+/* One question under way: what udns told of its answer. */
+struct question {
+	struct dns_question wire;
+	dns_parse_fn *parse;
+	void *records; /* malloc'ed by the parser */
+	int status;    /* DNS_E_... */
+	bool done, truncated, authentic;
+};
+
+/* A host or service name. False: nobody could be asked for such a name. */
+bool dns_wire_name(struct span name, dnsc_t dn[DNS_MAXDN]) MUST_CHECK;
+
+/* Asks all n at once; each then has its status and, if found, records. */
+void dns_ask(struct dns_resolver *, struct question *, size_t n,
+    instant deadline);
+enum dns_result dns_result_of(const struct question *);
+
+#endif
