@@ -72,11 +72,9 @@ LIBRARY_PROGRAMS = smtpd-remote
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
-                    smtpd-queue/entrance.c smtpd-queue/commit.c \
-                    smtpd-queue/conversation.c
+                    smtpd-queue/entrance.c smtpd-queue/commit.c
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
-                    smtpd-queue/downstream.c smtpd-queue/compose.c \
-                    smtpd-queue/conversation.c
+                    smtpd-queue/compose.c
 sendmail_SRC      = smtpd-queue/sendmail.c smtpd-queue/options.c \
                     smtpd-queue/letter.c smtpd-queue/text.c \
                     smtpd-queue/addrlist.c smtpd-queue/recipients.c \

@@ -2,17 +2,14 @@
 /* What smtpd-submit does with each frame of a message on its way down. */
 #include "submission.h"
 
-#include <errno.h>
-
 #include "compose.h"
 #include "envelope.h"
 
 static void
 forget(struct submission *s)
 {
-	downstream_forget(&s->down);
-	s->stage = SUBMISSION_NONE;
-	s->id[0] = '\0';
+	filter_forget(s->filter);
+	s->stage = SUBMISSION_HEADER;
 	s->body_began = false;
 	s->has_date = s->has_message_id = s->has_from = false;
 	sbuf_reset(&s->sender);
@@ -23,11 +20,9 @@ forget(struct submission *s)
 }
 
 void
-submission_init(struct submission *s, const struct conf *conf, uid_t uid,
-    struct chan *up, struct chan *down)
+submission_init(struct submission *s, struct filter *f, uid_t uid)
 {
-	*s = (struct submission){ .conf = conf, .uid = uid, .up = up };
-	downstream_init(&s->down, down, conf);
+	*s = (struct submission){ .filter = f, .conf = f->conf, .uid = uid };
 	sbuf_init(&s->sender, FRAME_PAYLOAD_MAX);
 	sbuf_init(&s->name, FRAME_PAYLOAD_MAX);
 	sbuf_init(&s->held, SUBMISSION_HEADER_MAX);
@@ -38,13 +33,13 @@ submission_init(struct submission *s, const struct conf *conf, uid_t uid,
 static void
 pass(struct submission *s, char tag, struct span payload)
 {
-	downstream_pass(&s->down, tag, payload);
+	downstream_pass(&s->filter->down, tag, payload);
 }
 
 static void
 refuse(struct submission *s, char tag, struct span reply)
 {
-	downstream_refuse(&s->down, tag, reply);
+	downstream_refuse(&s->filter->down, tag, reply);
 }
 
 /* A user does not say who he is, nor from where: the kernel told us. */
@@ -71,17 +66,6 @@ take_fact(struct submission *s, const struct frame *f)
 	sbuf_addspan(&s->name, value);
 }
 
-/*
- * The id that downstream gives. When it gives none the client gets one that
- * no message will have: he may be waiting for it before he goes on to E.
- */
-static bool
-await_id(struct submission *s)
-{
-	return downstream_hear_id(&s->down, s->id) || s->id[0] != '\0' ||
-	    queue_id_new(s->id);
-}
-
 static enum io
 take_sender(struct submission *s, const struct frame *f, instant deadline)
 {
@@ -95,10 +79,7 @@ take_sender(struct submission *s, const struct frame *f, instant deadline)
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
 	pass(s, 'C', sbuf_span(&uid));
 	sbuf_free(&uid);
-	pass(s, 'S', f->payload);
-	if (!await_id(s))
-		return IO_ERROR;
-	return chan_send(s->up, 'I', span_str(s->id), deadline);
+	return filter_sender(s->filter, f, deadline);
 }
 
 /* Which domains are local is for us to say. */
@@ -183,7 +164,7 @@ pass_missing_fields(struct submission *s)
 		pass_field(s, &b);
 	}
 	if (!s->has_message_id) {
-		compose_message_id(&b, s->id, host);
+		compose_message_id(&b, s->filter->id, host);
 		pass_field(s, &b);
 	}
 	if (!s->has_date) {
@@ -195,7 +176,7 @@ pass_missing_fields(struct submission *s)
 static void
 pass_body(struct submission *s, struct span octets)
 {
-	while (octets.n > 0 && s->down.verdict == '\0') {
+	while (octets.n > 0 && s->filter->down.verdict == '\0') {
 		size_t n = octets.n;
 
 		if (n > FRAME_PAYLOAD_MAX)
@@ -234,7 +215,7 @@ hold(struct submission *s, struct span octets)
 	sbuf_addspan(&s->held, octets);
 	if (s->held.bad || s->header.field.bad)
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	return s->down.verdict == '\0';
+	return s->filter->down.verdict == '\0';
 }
 
 static void
@@ -244,7 +225,7 @@ take_body(struct submission *s, const struct frame *f)
 	size_t used;
 
 	s->body_began = true;
-	if (s->down.verdict != '\0')
+	if (s->filter->down.verdict != '\0')
 		return;
 	while (in.n > 0 && s->stage == SUBMISSION_HEADER) {
 		enum header_event e = header_push(&s->header, in, &used);
@@ -274,7 +255,7 @@ end_message(struct submission *s)
 		end_header(s, text > 0, text);
 	}
 	sbuf_init(&received, FRAME_PAYLOAD_MAX);
-	compose_received(&received, s->uid, s->id, s->conf->hostname,
+	compose_received(&received, s->uid, s->filter->id, s->conf->hostname,
 	    (time_t)(clock_wall_us() / 1000000));
 	pass_field(s, &received);
 	pass(s, 'E', SPAN(""));
@@ -283,23 +264,17 @@ end_message(struct submission *s)
 static enum io
 take_end(struct submission *s, instant deadline)
 {
-	enum io r;
-
-	if (s->down.verdict == '\0')
+	if (s->filter->down.verdict == '\0')
 		end_message(s);
-	downstream_hear_verdict(&s->down);
-	r = chan_send(s->up, s->down.verdict, downstream_reply(&s->down),
-	    deadline);
-	return r == IO_OK ? chan_flush(s->up, deadline) : r;
+	return filter_verdict(s->filter, deadline);
 }
 
 enum io
-submission_take(struct submission *s, const struct frame *f, instant deadline)
+submission_take(void *context, const struct frame *f, instant deadline)
 {
+	struct submission *s = context;
 	enum io r = IO_OK;
 
-	if (s->stage == SUBMISSION_NONE)
-		s->stage = SUBMISSION_HEADER;
 	switch (f->tag) {
 	case 'C':
 		take_fact(s, f);
@@ -320,16 +295,11 @@ submission_take(struct submission *s, const struct frame *f, instant deadline)
 		forget(s);
 		break;
 	case 'A':
-		pass(s, 'A', SPAN(""));
-		downstream_flush(&s->down);
+		filter_abandon(s->filter);
 		forget(s);
 		break;
 	default:
 		pass(s, f->tag, f->payload);
-	}
-	if (r == IO_OK && s->down.lost && s->stage == SUBMISSION_NONE) {
-		errno = EPIPE;
-		return IO_ERROR;
 	}
 	return r;
 }
