@@ -29,7 +29,7 @@ add_kind(struct sbuf *b, const struct conf_setting *s)
 {
 	conf_expectation(b, s);
 	if (s->type == CONF_DOMAINS || s->type == CONF_CIDRS ||
-	    s->type == CONF_ENDPOINTS)
+	    s->type == CONF_ENDPOINTS || s->type == CONF_PATHS)
 		sbuf_adds(b, ", or more with blanks between");
 	if (conf_is_optional(s))
 		sbuf_adds(b, "; may be empty");

@@ -15,6 +15,7 @@
 #define LIMITS_ENDPOINTS TEXT
 #define LIMITS_WORD TEXT
 #define LIMITS_PATH TEXT
+#define LIMITS_PATHS TEXT
 #define LIMITS_HELPER TEXT
 #define LIMITS_CHOICE TEXT
 #define LIMITS_NUMBER NUMBER
@@ -130,6 +131,12 @@ is_endpoint(struct span s)
 	return endpoint_parse(s, 1, &e);
 }
 
+static bool
+is_path(struct span s)
+{
+	return s.p[0] == '/';
+}
+
 bool
 conf_text_valid(const struct conf_setting *s, struct span value,
     struct span *wrong)
@@ -150,7 +157,9 @@ conf_text_valid(const struct conf_setting *s, struct span value,
 		return !has_blank(value);
 	case CONF_PATH:
 	case CONF_HELPER:
-		return value.p[0] == '/';
+		return is_path(value);
+	case CONF_PATHS:
+		return each_word(value, is_path, wrong);
 	case CONF_CHOICE:
 		return is_choice(span_str(s->rule), value);
 	case CONF_NUMBER:
@@ -175,6 +184,7 @@ noun(enum conf_type type)
 	case CONF_WORD:
 		return "a word";
 	case CONF_PATH:
+	case CONF_PATHS:
 		return "an absolute path";
 	case CONF_HELPER:
 		return "the absolute path of a socket or a command";

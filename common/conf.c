@@ -270,6 +270,32 @@ system_name(struct conf *c, struct conf_where *where)
 	return c->hostname == NULL ? CONF_IOERR : CONF_OK;
 }
 
+static size_t
+words(const char *list)
+{
+	struct span rest = span_str(list);
+	size_t n = 0;
+
+	while (span_word(&rest).n > 0)
+		n++;
+	return n;
+}
+
+static enum conf_result
+check_tls(const struct conf *c, struct conf_where *where)
+{
+	size_t certs = words(c->tls_cert), keys = words(c->tls_key);
+
+	if (certs != keys)
+		return conf_bad(where,
+		    "tls_key: %zu keys for the %zu certificates of tls_cert",
+		    keys, certs);
+	if (certs == 0 && strcmp(c->profile, "submissions") == 0)
+		return conf_bad(where,
+		    "profile: submissions is nothing without tls_cert");
+	return CONF_OK;
+}
+
 enum conf_result
 conf_finish(struct conf *c, struct conf_where *where)
 {
@@ -289,7 +315,7 @@ conf_finish(struct conf *c, struct conf_where *where)
 		return conf_bad(where,
 		    "maildir: '%.64s' is not the name of one folder",
 		    c->maildir);
-	return CONF_OK;
+	return check_tls(c, where);
 }
 
 bool

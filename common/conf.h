@@ -16,6 +16,7 @@
 #define CONF_T_ENDPOINTS const char *
 #define CONF_T_WORD const char *
 #define CONF_T_PATH const char *
+#define CONF_T_PATHS const char *
 #define CONF_T_HELPER const char *
 #define CONF_T_CHOICE const char *
 #define CONF_T_NUMBER uint64_t

@@ -13,7 +13,8 @@
  * DOMAIN	a domain name			DOMAINS	blank-separated
  * WORD		no blanks			CIDRS	ADDRESS[/BITS] ...
  * ENDPOINTS	ADDRESS[:PORT] ...
- * PATH		absolute			HELPER	socket path or command
+ * PATH		absolute			PATHS	blank-separated
+ * HELPER	socket path or command
  * NUMBER	decimal, min to max		CHOICE	one of the words in min
  * SIZE		octets; K, M, G may follow	TIME	seconds; s m h d may follow
  *
@@ -42,6 +43,16 @@ X(TIME, data_timeout, "3m", 1, 86400, \
 	"How long a session waits for more of a message (RFC 5321 advises 3 minutes)") \
 X(TIME, helper_timeout, "60s", 1, 3600, \
 	"How long a program waits for the answer of another one") \
+X(CHOICE, profile, "mx", "mx submission submissions", 0, \
+	"What a listener is for: mail from anybody (port 25), from users, who must authenticate (587), or the same with TLS from the first octet (465)") \
+X(CHOICE, require_tls, "no", "no yes", 0, \
+	"Whether a session takes mail only under TLS") \
+X(PATHS, tls_cert, "", "optional", 0, \
+	"Files of certificates (PEM), each with its chain below it, the default one first; no TLS when empty") \
+X(PATHS, tls_key, "", "optional", 0, \
+	"Files of their private keys (PEM), in the same order") \
+X(TIME, tls_timeout, "30s", 1, 3600, \
+	"How long the TLS handshake with a client may take") \
 X(PATH, aliases, SYSCONFDIR "/smtpd/aliases", "optional", 0, \
 	"File of aliases; none when empty") \
 X(NUMBER, min_uid, "1000", 1, 4294967293, \
@@ -70,6 +81,8 @@ X(HELPER, submitter, "/run/smtpd/submit", "required", 0, \
 	"Where sendmail injects mail of local users") \
 X(HELPER, rcpt, "/run/smtpd/rcpt", "required", 0, \
 	"smtpd-rcpt, who knows the local recipients") \
+X(HELPER, tls, "/run/smtpd/tls", "required", 0, \
+	"smtpd-tls, who speaks TLS with clients") \
 X(HELPER, lspawn, "/run/smtpd/lspawn", "required", 0, \
 	"smtpd-lspawn, who starts local deliveries") \
 X(HELPER, remote, "/run/smtpd/remote", "required", 0, \

@@ -155,6 +155,10 @@ static const struct {
 	{ "nss_sentinel =", 1,
 	  "nss_sentinel: '" IS_NOT "a word (it may not be empty)" },
 	{ "queue = q", 1, "queue: 'q" IS_NOT "an absolute path" },
+	{ "tls_cert = /a b.pem", 1, "tls_cert: 'b.pem" IS_NOT
+	  "an absolute path" },
+	{ "profile = smtp", 1, "profile: 'smtp" IS_NOT
+	  "one of: mx submission submissions" },
 	{ "injector = queue-in", 1, "injector: 'queue-in" IS_NOT
 	  "the absolute path of a socket or a command" },
 	{ "confine = Deny", 1, "confine: 'Deny" IS_NOT
@@ -261,6 +265,19 @@ test_finish(void)
 	ok(conf_finish(&c, &where) == CONF_BAD, "maildir has no slash");
 	is_str(where.what, "maildir: 'a/b' is not the name of one folder",
 	    "and it says so");
+	set(&c, "maildir", "Maildir");
+	set(&c, "profile", "submissions");
+	ok(conf_finish(&c, &where) == CONF_BAD, "TLS needs a certificate");
+	is_str(where.what, "profile: submissions is nothing without tls_cert",
+	    "and it says so");
+	set(&c, "tls_cert", "/a /b");
+	set(&c, "tls_key", "/c");
+	ok(conf_finish(&c, &where) == CONF_BAD, "each has its key");
+	is_str(where.what,
+	    "tls_key: 1 keys for the 2 certificates of tls_cert",
+	    "and it says so");
+	set(&c, "tls_key", "/c  /d");
+	ok(conf_finish(&c, &where) == CONF_OK, "as many are right");
 	conf_free(&c);
 }
 
