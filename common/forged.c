@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: ISC */
+/* Leaves out Authentication-Results that claim to be of this host. */
+#include "forged.h"
+
+static const char field_name[] = "authentication-results";
+
+static void
+begin_field(struct forged *f)
+{
+	if (f->fate != FORGED_GOES)
+		f->before = f->at;
+	f->fate = FORGED_OPEN;
+	f->part = FORGED_NAME;
+	f->quoted = f->escaped = false;
+	f->comments = 0;
+	f->matched = 0;
+	f->len = 0;
+}
+
+void
+forged_init(struct forged *f, const char *host)
+{
+	f->host = host;
+	f->at = FORGED_LINE_START;
+	f->fate = FORGED_PASSES;
+	f->removed = 0;
+	begin_field(f);
+}
+
+/* CR and LF within a field are folding, wherever they stand. */
+static bool
+is_space(char c)
+{
+	return ascii_isblank(c) || c == '\r' || c == '\n';
+}
+
+static bool
+is_token(char c)
+{
+	return c > ' ' && c <= '~' && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
+}
+
+/* Is what was read so far our own id, if it ends here? */
+static bool
+is_ours(const struct forged *f)
+{
+	return f->matched >= strlen(f->host);
+}
+
+/* An octet that can only be of the id, or stand behind it. */
+static void
+id_octet(struct forged *f, char c)
+{
+	size_t n = strlen(f->host);
+	bool dot = f->matched == n && c == '.';
+
+	if (dot ||
+	    (f->matched < n &&
+		ascii_lower(c) == ascii_lower(f->host[f->matched])))
+		f->matched++;
+	else if (c < ' ' || c > '~' || (is_ours(f) && !is_token(c)))
+		f->fate = FORGED_GOES;
+	else if (c == '=')
+		f->part = FORGED_EQUALS;
+	else
+		f->fate = FORGED_PASSES;
+}
+
+/*
+ * Some readers drop comments and blanks before they look: so those between
+ * two halves of an id do not part them; but it may also end before them.
+ */
+static void
+id(struct forged *f, char c)
+{
+	bool escaped = f->escaped;
+
+	f->escaped = false;
+	if (escaped && f->comments > 0)
+		return;
+	if (escaped && f->quoted)
+		id_octet(f, c);
+	else if (c == '\\' && (f->comments > 0 || f->quoted))
+		f->escaped = true;
+	else if (f->comments > 0)
+		f->comments += (c == '(') - (c == ')');
+	else if (c == '"')
+		f->quoted = !f->quoted;
+	else if (f->quoted && !is_space(c))
+		id_octet(f, c);
+	else if (is_space(c) || c == '(') {
+		if (is_ours(f))
+			f->fate = FORGED_GOES;
+		f->comments = c == '(';
+	} else
+		id_octet(f, c);
+}
+
+/* Looks at one octet of an open field. */
+static void
+look(struct forged *f, char c)
+{
+	switch (f->part) {
+	case FORGED_NAME:
+		if (ascii_lower(c) != field_name[f->matched])
+			f->fate = FORGED_PASSES;
+		else if (++f->matched == sizeof(field_name) - 1)
+			f->part = FORGED_COLON;
+		break;
+	case FORGED_COLON:
+		if (c == ':') {
+			f->part = FORGED_ID;
+			f->matched = 0;
+		} else if (!is_space(c)) {
+			f->fate = FORGED_PASSES;
+		}
+		break;
+	case FORGED_ID:
+		id(f, c);
+		break;
+	case FORGED_EQUALS:
+		f->fate = c == '?' ? FORGED_GOES : FORGED_PASSES;
+		break;
+	}
+}
+
+/* An open field is over. */
+static void
+decide(struct forged *f)
+{
+	bool unended = f->comments > 0 || f->quoted;
+
+	if (f->part == FORGED_ID && (unended || is_ours(f)))
+		f->fate = FORGED_GOES;
+	else
+		f->fate = FORGED_PASSES;
+}
+
+/* The field is decided: what was held of it, if it passes. */
+static struct span
+take_held(struct forged *f)
+{
+	struct span held = span_of(f->held, f->len);
+
+	f->len = 0;
+	if (f->fate == FORGED_GOES && held.n > 0) {
+		f->removed++;
+		held.n = 0;
+	}
+	return held;
+}
+
+/* The next octet, which is no LF that completes a CRLF, begins a line. */
+static bool
+is_new_line(const struct forged *f, char c)
+{
+	switch (f->at) {
+	case FORGED_LINE_START:
+		return true;
+	case FORGED_CR:
+	case FORGED_LINE_START_CR:
+		return c != '\n';
+	case FORGED_IN_LINE:
+	case FORGED_OVER:
+		break;
+	}
+	return false;
+}
+
+/* Follows the lines over one octet. */
+static void
+step(struct forged *f, char c)
+{
+	bool start = is_new_line(f, c);
+
+	if (c == '\r')
+		f->at = start ? FORGED_LINE_START_CR : FORGED_CR;
+	else if (c == '\n')
+		f->at = start || f->at == FORGED_LINE_START_CR ?
+		    FORGED_OVER :
+		    FORGED_LINE_START;
+	else
+		f->at = FORGED_IN_LINE;
+}
+
+/* Keeps an octet of an open field. */
+static void
+hold(struct forged *f, char c)
+{
+	if (f->len == FORGED_KEPT)
+		f->fate = FORGED_GOES;
+	else
+		f->held[f->len++] = c;
+}
+
+/*
+ * An empty line of LF behind a field that went, before which a CR passed: it
+ * is a CRLF now, and completes that line.
+ */
+static void
+rejoin(struct forged *f, char c)
+{
+	if (f->fate != FORGED_GOES || f->at != FORGED_LINE_START || c != '\n' ||
+	    f->before == FORGED_LINE_START)
+		return;
+	f->at = f->before;
+	f->fate = FORGED_PASSES;
+}
+
+static void
+pass(struct span *run, struct span *in, size_t n)
+{
+	if (run->n == 0)
+		run->p = in->p;
+	run->n += n;
+	*in = span_skip(*in, n);
+}
+
+/*
+ * Before a field is held the run is given out; so a run is never cut by
+ * what was held or went.
+ */
+struct span
+forged_push(struct forged *f, struct span *in)
+{
+	struct span run = span_of(in->p, 0);
+
+	while (in->n > 0 && f->at != FORGED_OVER) {
+		char c = in->p[0];
+
+		if (is_new_line(f, c) && !ascii_isblank(c)) {
+			struct span held = forged_finish(f);
+
+			if (held.n > 0)
+				return held;
+			rejoin(f, c);
+			if (is_new_line(f, c))
+				begin_field(f);
+		}
+		step(f, c);
+		if (f->fate == FORGED_OPEN)
+			look(f, c);
+		if (f->fate == FORGED_PASSES && f->len == 0) {
+			pass(&run, in, 1);
+			continue;
+		}
+		*in = span_skip(*in, 1);
+		if (f->fate == FORGED_OPEN)
+			hold(f, c);
+		else if (f->fate == FORGED_PASSES)
+			f->held[f->len++] = c;
+		if (f->fate != FORGED_OPEN && f->len > 0)
+			run = take_held(f);
+		if (run.n > 0)
+			return run;
+	}
+	pass(&run, in, in->n);
+	return run;
+}
+
+struct span
+forged_finish(struct forged *f)
+{
+	if (f->len > 0)
+		decide(f);
+	return take_held(f);
+}
