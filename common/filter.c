@@ -94,6 +94,25 @@ filter_sender(struct filter *f, const struct frame *frame, instant deadline)
 	return chan_send(f->up, 'I', span_str(f->id), deadline);
 }
 
+void
+filter_fields(struct filter *f, const struct frame *frame)
+{
+	static struct forged forged;
+	struct span in = frame->payload;
+	struct sbuf lines;
+
+	sbuf_init(&lines, FRAME_PAYLOAD_MAX);
+	forged_init(&forged, f->conf->hostname);
+	while (in.n > 0)
+		sbuf_addspan(&lines, forged_push(&forged, &in));
+	sbuf_addspan(&lines, forged_finish(&forged));
+	if (lines.bad)
+		downstream_refuse(&f->down, 'Z', SPAN(LOCAL_ERROR));
+	else if (forged.removed == 0 || lines.len > 0)
+		downstream_pass(&f->down, frame->tag, sbuf_span(&lines));
+	sbuf_free(&lines);
+}
+
 enum io
 filter_verdict(struct filter *f, instant deadline)
 {

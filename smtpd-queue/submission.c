@@ -17,6 +17,7 @@ forget(struct submission *s)
 	sbuf_reset(&s->held);
 	header_free(&s->header);
 	header_init(&s->header);
+	forged_init(&s->forged, s->conf->hostname);
 }
 
 void
@@ -128,7 +129,7 @@ take_fields(struct submission *s, const struct frame *f)
 	struct header h;
 	size_t used;
 
-	pass(s, f->tag, in);
+	filter_fields(s->filter, f);
 	header_init(&h);
 	while ((e = header_push(&h, in, &used)) == HEADER_FIELD) {
 		note_field(s, &h);
@@ -218,15 +219,12 @@ hold(struct submission *s, struct span octets)
 	return s->filter->down.verdict == '\0';
 }
 
+/* Octets of the message, without forged fields. */
 static void
-take_body(struct submission *s, const struct frame *f)
+take_octets(struct submission *s, struct span in)
 {
-	struct span in = f->payload;
 	size_t used;
 
-	s->body_began = true;
-	if (s->filter->down.verdict != '\0')
-		return;
 	while (in.n > 0 && s->stage == SUBMISSION_HEADER) {
 		enum header_event e = header_push(&s->header, in, &used);
 
@@ -241,6 +239,16 @@ take_body(struct submission *s, const struct frame *f)
 	pass_body(s, in);
 }
 
+static void
+take_body(struct submission *s, const struct frame *f)
+{
+	struct span in = f->payload;
+
+	s->body_began = true;
+	while (in.n > 0 && s->filter->down.verdict == '\0')
+		take_octets(s, forged_push(&s->forged, &in));
+}
+
 /* The message is whole: what is still to be added, and E. */
 static void
 end_message(struct submission *s)
@@ -248,6 +256,7 @@ end_message(struct submission *s)
 	struct sbuf received;
 	size_t text;
 
+	take_octets(s, forged_finish(&s->forged));
 	if (s->stage == SUBMISSION_HEADER) {
 		while (header_finish(&s->header) == HEADER_FIELD)
 			note_field(s, &s->header);

@@ -23,6 +23,7 @@ struct submission {
 	struct sbuf sender; /* the payload of S */
 	struct sbuf name;   /* the user's full name, as he writes it */
 	bool body_began, has_date, has_message_id, has_from;
+	struct forged forged;
 	struct header header;
 	struct sbuf held;
 };

@@ -164,6 +164,21 @@ facts() {
 	done
 }
 
+@test "submit: leaves out Authentication-Results that claim to be ours" {
+	ours=$'authentication-results :\r\n\t(c) "Mail.example.com" 1; dkim=pass\r\n'
+	other=$'Authentication-Results: other.example; dkim=pass\r\n'
+	show "${HEAD[@]}" "H:$ours" $'H:A: b\r\n'"$ours$other" \
+		"B:$ours$other${FULL%$'\r\n'}${ours:0:20}" \
+		"B:${ours:20}"$'\r\n'"$ours" E >"$BATS_TEST_TMPDIR/m"
+	printf %s $'A: b\r\n'"$other$other$FULL$ours" |
+		cmp - "$BATS_TEST_TMPDIR/m"
+	# one that may yet become one, at the end of a message
+	show "${HEAD[@]}" "B:${FULL%$'\r\n'}Authentication-Results" E |
+		tail -n 1 | cmp - <(printf Authentication-Results)
+	show "${HEAD[@]}" "B:${FULL%$'\r\n'}${ours%??}" E |
+		cmp - <(printf %s "${FULL%$'\r\n'}")
+}
+
 @test "submit: keeps text apart from the fields that it puts on top" {
 	show "${HEAD[@]}" $'B:hello world\r\n' E | tail -n 2 | cmp - <(
 		printf '\r\nhello world\r\n')
