@@ -19,8 +19,8 @@ endif
 # --- packages, by their Debian names -----------------------------------------
 # THING:PACKAGE, a command or a header: what stops the build when not there.
 NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
-        udns.h:libudns-dev
-BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev
+        udns.h:libudns-dev spf2/spf_lib_version.h:libspf2-dev
+BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev libspf2-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl
 CHECK_DEPS = $(RUN_DEPS) bats python3 strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container
@@ -95,6 +95,11 @@ smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
                     smtpd-local/maildir.c smtpd-local/journal.c
 smtpd-remote_SRC  = $(wildcard smtpd-send/remote/*.c) $(wildcard common/dns/*.c)
 $(B)/smtpd-remote: LDLIBS += -ludns
+JUDGE_SRC         = $(filter-out %/smtpd-judge.c,\
+                    $(wildcard smtpd-session/judge/*.c common/dns/*.c))
+smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)
+JUDGE_LIBS        = -lspf2 -ludns -lresolv
+$(B)/smtpd-judge: LDLIBS += $(JUDGE_LIBS)
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c
@@ -156,7 +161,8 @@ $(B)/smtpd.conf.5: common/smtpd.conf.5.in $(B)/smtpd-conf
 		-e 's|/etc/smtpd|$(sysconfdir)/smtpd|g' $< >$@
 	rm -f $@.settings
 
-INCLUDES = -Ismtpd-session -Ismtpd-queue -Ismtpd-send -Ismtpd-local -Itests/unit
+INCLUDES = -Ismtpd-session -Ismtpd-queue -Ismtpd-send -Ismtpd-local -Itests/unit \
+           -Ismtpd-session/judge
 
 # --- unit tests ----------------------------------------------------------------
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
@@ -164,6 +170,11 @@ unit: $(UNIT)
 # What a test needs beside common.a.
 $(B)/unit/alias: UNIT_SRC = $(ALIAS_SRC)
 $(B)/unit/alias: $(ALIAS_SRC)
+# What judges mail, against a fake DNS.
+JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front)
+$(JUDGE_UNIT): UNIT_SRC = $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
+$(JUDGE_UNIT): $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
+$(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
@@ -236,10 +247,14 @@ fuzz: $(FUZZ)
 	done
 $(B)/fuzz/alias: FUZZ_SRC = $(ALIAS_SRC)
 $(B)/fuzz/alias: $(ALIAS_SRC)
+JUDGE_FUZZ = $(addprefix $(B)/fuzz/,spf-front)
+$(JUDGE_FUZZ): FUZZ_SRC = $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
+$(JUDGE_FUZZ): $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
+$(JUDGE_FUZZ): LDLIBS += $(JUDGE_LIBS)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
 	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \
-		-o $@ $< $(FUZZ_SRC) $(B)/fuzz/common.a
+		-o $@ $< $(FUZZ_SRC) $(B)/fuzz/common.a $(LDLIBS)
 $(B)/fuzz/common.a: $(patsubst %.c,$(B)/fuzz/%.o,$(COMMON_LIB))
 	rm -f $@
 	ar rcs $@ $^

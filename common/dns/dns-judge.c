@@ -25,7 +25,7 @@ any_name(struct span name, dnsc_t dn[DNS_MAXDN])
 			return false;
 		*to++ = (dnsc_t)n;
 		for (size_t i = 0; i < n; i++) {
-			if (name.p[i] < '!' || name.p[i] > '~')
+			if (name.p[i] < ' ' || name.p[i] > '~')
 				return false;
 			*to++ = (dnsc_t)name.p[i];
 		}

@@ -57,7 +57,7 @@ enum dns_result dns_lookup_addresses(struct dns_resolver *, struct span name,
 
 /*
  * Those that follow are for what judges mail: a name may hold any octet from
- * '!' to '~', since the macros of SPF make such ones.
+ * ' ' to '~', since the macros of SPF make such ones.
  */
 
 /* The addresses of one family: size is 4 (A) or 16 (AAAA). */

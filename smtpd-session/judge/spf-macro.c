@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: ISC */
+/* The macros of SPF (RFC 7208 section 7): checked, and expanded. */
+#include "dns/dns.h"
+#include "spf-macro.h"
+
+#define PARTS_MAX 128 /* of a value: a name has no more labels */
+#define VALUE_MAX 1024
+
+struct macro {
+	char letter;   /* as written; '%', '_', '-' for those */
+	unsigned keep; /* right-hand parts; 0: all */
+	bool reverse;
+	struct span delimiters; /* empty: a dot */
+};
+
+static bool
+is_delimiter(char c)
+{
+	return c != '\0' && strchr(".-+,/_=", c) != NULL;
+}
+
+static bool
+parse_braces(struct span s, struct macro *m)
+{
+	static const char letters[] = "slodiphv";
+	bool digits = false;
+
+	if (s.n == 0 || strchr(letters, ascii_lower(s.p[0])) == NULL ||
+	    s.p[0] == '\0')
+		return false;
+	*m = (struct macro){ .letter = s.p[0] };
+	for (s = span_skip(s, 1); s.n > 0 && ascii_isdigit(s.p[0]);
+	     s = span_skip(s, 1)) {
+		digits = true;
+		if (m->keep < PARTS_MAX)
+			m->keep = m->keep * 10 + (unsigned)(s.p[0] - '0');
+	}
+	if (digits && m->keep == 0)
+		return false;
+	if (s.n > 0 && ascii_lower(s.p[0]) == 'r') {
+		m->reverse = true;
+		s = span_skip(s, 1);
+	}
+	m->delimiters = s;
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_delimiter(s.p[i]))
+			return false;
+	return true;
+}
+
+/* Takes one macro-expand, which *s begins with, off it. */
+static bool
+take_macro(struct span *s, struct macro *m)
+{
+	size_t end;
+
+	if (s->n < 2)
+		return false;
+	switch (s->p[1]) {
+	case '%':
+	case '_':
+	case '-':
+		*m = (struct macro){ .letter = s->p[1] };
+		*s = span_skip(*s, 2);
+		return true;
+	case '{':
+		end = span_find(*s, '}');
+		if (end == s->n || !parse_braces(span_of(s->p + 2, end - 2), m))
+			return false;
+		*s = span_skip(*s, end + 1);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* *tail: what follows the last macro. */
+static bool
+is_string(struct span s, struct span *tail)
+{
+	struct macro m;
+
+	*tail = s;
+	while (s.n > 0) {
+		if (s.p[0] == '%') {
+			if (!take_macro(&s, &m))
+				return false;
+			*tail = s;
+			continue;
+		}
+		if (s.p[0] < '!' || s.p[0] > '~')
+			return false;
+		s = span_skip(s, 1);
+	}
+	return true;
+}
+
+bool
+spf_macro_is_string(struct span s)
+{
+	struct span tail;
+
+	return is_string(s, &tail);
+}
+
+static bool
+is_toplabel(struct span s)
+{
+	bool alpha = false;
+
+	if (s.n == 0 || s.p[0] == '-' || s.p[s.n - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		if (!ascii_isalnum(s.p[i]) && s.p[i] != '-')
+			return false;
+		alpha = alpha || !ascii_isdigit(s.p[i]);
+	}
+	return alpha;
+}
+
+/* domain-end: a dot and a top label, or a macro at the very end. */
+bool
+spf_macro_is_domain(struct span s)
+{
+	struct span tail;
+	size_t dot;
+
+	if (s.n == 0 || !is_string(s, &tail))
+		return false;
+	if (tail.n == 0)
+		return true;
+	if (tail.p[tail.n - 1] == '.')
+		tail.n--;
+	dot = span_rfind(tail, '.');
+	return dot < tail.n && is_toplabel(span_skip(tail, dot + 1));
+}
+
+bool
+spf_macro_needs_name(struct span s)
+{
+	struct macro m;
+
+	while (s.n > 0) {
+		if (s.p[0] != '%' || !take_macro(&s, &m))
+			s = span_skip(s, 1);
+		else if (ascii_lower(m.letter) == 'p')
+			return true;
+	}
+	return false;
+}
+
+/* %{i}: dotted quad, or the nibbles of an IPv6 address with dots. */
+static void
+add_ip(struct sbuf *b, const struct ip *ip)
+{
+	for (unsigned i = 0; i < ip->size; i++) {
+		if (i > 0)
+			sbuf_putc(b, '.');
+		if (ip->size == 4)
+			sbuf_addf(b, "%u", ip->octets[i]);
+		else
+			sbuf_addf(b, "%x.%x", ip->octets[i] >> 4,
+			    ip->octets[i] & 15);
+	}
+}
+
+static void
+add_value(struct sbuf *b, char letter, const struct spf_subject *who)
+{
+	switch (ascii_lower(letter)) {
+	case 's':
+		sbuf_addspan(b, who->local);
+		sbuf_putc(b, '@');
+		sbuf_addspan(b, who->sender_domain);
+		break;
+	case 'l':
+		sbuf_addspan(b, who->local);
+		break;
+	case 'o':
+		sbuf_addspan(b, who->sender_domain);
+		break;
+	case 'd':
+		sbuf_addspan(b, who->domain);
+		break;
+	case 'i':
+		add_ip(b, &who->ip);
+		break;
+	case 'p':
+		sbuf_addspan(b, who->name);
+		break;
+	case 'h':
+		sbuf_addspan(b, who->helo);
+		break;
+	case 'v':
+		sbuf_adds(b, who->ip.size == 4 ? "in-addr" : "ip6");
+		break;
+	default:
+		break;
+	}
+}
+
+static size_t
+split(struct span value, struct span delimiters, struct span parts[PARTS_MAX])
+{
+	size_t n = 0, from = 0;
+
+	if (delimiters.n == 0)
+		delimiters = span_of(".", 1);
+	for (size_t i = 0; i <= value.n && n < PARTS_MAX; i++) {
+		if (i < value.n &&
+		    memchr(delimiters.p, value.p[i], delimiters.n) == NULL)
+			continue;
+		parts[n++] = span_of(value.p + from, i - from);
+		from = i + 1;
+	}
+	return n;
+}
+
+/* An upper-case letter: all but the unreserved of RFC 3986 is escaped. */
+static void
+add_escaped(struct sbuf *b, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (ascii_isalnum(s.p[i]) ||
+		    (s.p[i] != '\0' && strchr("-._~", s.p[i]) != NULL))
+			sbuf_putc(b, s.p[i]);
+		else
+			sbuf_addf(b, "%%%02X", (unsigned char)s.p[i]);
+}
+
+static void
+add_macro(struct sbuf *b, const struct macro *m, const struct spf_subject *who)
+{
+	struct span parts[PARTS_MAX];
+	struct sbuf value;
+	size_t n, first;
+
+	sbuf_init(&value, VALUE_MAX);
+	add_value(&value, m->letter, who);
+	n = split(sbuf_span(&value), m->delimiters, parts);
+	first = m->keep > 0 && m->keep < n ? n - m->keep : 0;
+	for (size_t i = first; i < n; i++) {
+		struct span part = parts[m->reverse ? n - 1 - i : i];
+
+		if (i > first)
+			sbuf_putc(b, '.');
+		if (m->letter >= 'A' && m->letter <= 'Z')
+			add_escaped(b, part);
+		else
+			sbuf_addspan(b, part);
+	}
+	b->bad = b->bad || value.bad;
+	sbuf_free(&value);
+}
+
+/* Section 7.3: labels go from the left until the rest is a name. */
+static void
+cut_to_name(struct sbuf *b, size_t start)
+{
+	struct span name = span_of(b->s + start, b->len - start);
+
+	if (name.n > 0 && name.p[name.n - 1] == '.')
+		name.n--;
+	while (name.n > DNS_NAME_MAX && span_find(name, '.') < name.n)
+		(void)span_cut(&name, '.');
+	memmove(b->s + start, name.p, name.n);
+	sbuf_truncate(b, start + name.n);
+}
+
+void
+spf_macro_expand(struct sbuf *b, struct span spec,
+    const struct spf_subject *who)
+{
+	size_t start = b->len;
+
+	while (spec.n > 0) {
+		struct macro m;
+
+		if (spec.p[0] != '%' || !take_macro(&spec, &m)) {
+			sbuf_putc(b, spec.p[0]);
+			spec = span_skip(spec, 1);
+			continue;
+		}
+		switch (m.letter) {
+		case '%':
+			sbuf_putc(b, '%');
+			break;
+		case '_':
+			sbuf_putc(b, ' ');
+			break;
+		case '-':
+			sbuf_adds(b, "%20");
+			break;
+		default:
+			add_macro(b, &m, who);
+		}
+	}
+	if (!b->bad)
+		cut_to_name(b, start);
+}
