@@ -175,6 +175,9 @@ JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front)
 $(JUDGE_UNIT): UNIT_SRC = $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)
+NOTICE_SRC = smtpd-send/bounce/notice.c smtpd-send/bounce/original.c
+$(B)/unit/bounce-text: UNIT_SRC = $(NOTICE_SRC)
+$(B)/unit/bounce-text: $(NOTICE_SRC)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
@@ -196,7 +199,7 @@ deps:
 
 # --- more checks ---------------------------------------------------------------
 C_FILES   = $(shell git ls-files '*.[ch]')
-MAN_PAGES = $(wildcard common/*.[158] smtpd-*/*.[158])
+MAN_PAGES = $(wildcard common/*.[158] smtpd-*/*.[158] smtpd-*/*/*.[158])
 SH_FILES  = $(shell git grep -lE '^\#!/(usr/bin/env |bin/)(ba)?sh' -- conf tests .ci)
 BATS_FILES = $(shell git ls-files 'tests/*.bats' 'tests/*.bash')
 
@@ -251,6 +254,8 @@ JUDGE_FUZZ = $(addprefix $(B)/fuzz/,spf-front)
 $(JUDGE_FUZZ): FUZZ_SRC = $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
 $(JUDGE_FUZZ): $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
 $(JUDGE_FUZZ): LDLIBS += $(JUDGE_LIBS)
+$(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
+$(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
 	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \

@@ -57,8 +57,8 @@ services() {
 		services "$@"
 }
 
-inner=(smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-submit smtpd-lspawn
-	smtpd-send)
+inner=(smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-queue-own smtpd-submit
+	smtpd-bounce smtpd-lspawn smtpd-send)
 
 send_mail() {
 	on_its_net swaks --silent 2 --from a@example.org \
@@ -105,8 +105,8 @@ lands_as_alices() {
 @test "supervise: only the right users can open an internal socket" {
 	services "${inner[@]}"
 	launch svscan /service
-	wait_for inside sh -c 'for s in rcpt queue-in queue-user submit lspawn
-		do test -S "/run/smtpd/$s" || exit 1; done'
+	wait_for inside sh -c 'for s in rcpt queue-in queue-user queue-own \
+		submit bounce lspawn; do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
 		for user in smtpd smtpd-rcpt smtpd-submit smtpd-queue alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
@@ -121,6 +121,8 @@ lands_as_alices() {
 	done <<-EOT
 	queue-in smtpd
 	queue-user smtpd-submit
+	queue-own smtpd-queue
+	bounce smtpd-queue
 	lspawn smtpd-queue
 	EOT
 }

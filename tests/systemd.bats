@@ -55,7 +55,8 @@ has_subject() {
 }
 
 services() {
-	printf 'smtpd-%s.service\n' rcpt queue-in queue-user submit lspawn send
+	printf 'smtpd-%s.service\n' rcpt queue-in queue-user queue-own submit \
+		bounce lspawn send
 }
 
 @test "systemd: mail through the socket unit lands as the user's own" {
@@ -132,6 +133,8 @@ services() {
 	queue-in smtpd
 	queue-user smtpd-submit
 	submit smtpd smtpd-rcpt smtpd-submit smtpd-queue bob
+	queue-own smtpd-queue
+	bounce smtpd-queue
 	lspawn smtpd-queue
 	EOT
 	[ "$(inside stat -c '%U %a' /run/smtpd/wakeup)" = 'smtpd-queue 600' ]
@@ -152,7 +155,7 @@ services() {
 	done
 	for unit in smtpd.socket smtpd-rcpt.socket smtpd-queue-in.socket \
 	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
-	    smtpd-send.socket; do
+	    smtpd-queue-own.socket smtpd-bounce.socket smtpd-send.socket; do
 		[ "$(inside systemctl is-active "$unit")" = active ]
 	done
 	run -0 find "$ROOT/var/lib/smtpd/queue/new" \

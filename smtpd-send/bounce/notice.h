@@ -6,38 +6,54 @@
 #include "conf.h"
 #include "queuefile.h"
 
-#define NOTICE_RCPTS 1000
-#define NOTICE_HEADERS 65536	/* octets of the original's header section */
+#define NOTICE_RCPTS QUEUE_RCPTS_MAX
+#define NOTICE_HEADERS 65536      /* octets of the original's header section */
+#define NOTICE_TEXT 8192          /* octets of one reply */
+#define NOTICE_TEXTS (512 * 1024) /* of all of them, shared out evenly */
 #define NOTICE_MAX (16 * 1024 * 1024)
 
 enum notice_kind { NOTICE_FAILED, NOTICE_DELAYED };
 
+enum notice_action {
+	NOTICE_REFUSED, /* for good */
+	NOTICE_EXPIRED, /* given up after many tries */
+	NOTICE_WAITS,   /* is tried further */
+};
+
 /* What became of one recipient; all are views. */
 struct notice_rcpt {
-	struct span action;	/* failed, expired or delayed */
-	struct span host;	/* "-": it came to no server */
-	struct span path;	/* <forward-path> */
-	struct span text;	/* the reply; lines end in '\n' but the last */
+	enum notice_action action;
+	struct span host;     /* "-": it came to no server */
+	struct span path;     /* <forward-path> */
+	struct span original; /* <forward-path> the sender wrote, or empty */
+	struct span text;     /* the reply; lines end in '\n' but the last */
 };
 
 struct notice {
 	const struct conf *conf;
 	enum notice_kind kind;
 	const struct queuefile *original;
-	struct span to;		/* <path> of who is told */
+	struct span domain; /* MAILER-DAEMON's */
+	struct span to;     /* <mailbox> of who is told */
 	struct notice_rcpt rcpts[NOTICE_RCPTS];
 	size_t nrcpts;
-	char id[QUEUE_ID_SIZE];	/* of the notice itself */
+	char id[QUEUE_ID_SIZE]; /* of the notice itself */
 };
 
 /*
- * Appends the whole message, CRLF lines of at most 998 octets. False, with
- * errno, when the original cannot be read. *eightbit: it has such octets.
+ * Appends the whole message: CRLF lines of at most 998 octets of 7 bits, so
+ * that it can go anywhere. False, with errno, when the original cannot be
+ * read or there is no memory.
  */
-bool notice_write(struct sbuf *, const struct notice *, bool *eightbit)
-	MUST_CHECK;
+bool notice_write(struct sbuf *, const struct notice *) MUST_CHECK;
 
-/* The enhanced status code of a reply line, or one that its class implies. */
+/*
+ * The header section of the original as its recipients get it, without what
+ * is beyond NOTICE_HEADERS and without fields over HEADER_KEPT.
+ */
+bool notice_original(struct sbuf *, const struct queuefile *) MUST_CHECK;
+
+/* The enhanced status code of the reply, or one that the action implies. */
 void notice_status(struct sbuf *, const struct notice_rcpt *);
 
 #endif

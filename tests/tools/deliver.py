@@ -22,6 +22,7 @@ Each WORD is done in turn:
   get           waits for one frame and prints it
   touch:FILE    makes the file: a mark that all before has been sent
   wait:FILE     waits until the file is there
+  words:FILE    does the words in it, each ended by NUL
   cut           ends our side, as a scheduler that goes away
 
 What the program answers is printed, "T PAYLOAD" a line. At the end our side
@@ -147,6 +148,10 @@ class Client:
         elif verb == "wait":
             while not os.path.exists(rest):
                 time.sleep(0.01)
+        elif verb == "words":
+            with open(rest, "rb") as f:
+                for each in f.read().split(b"\0")[:-1]:
+                    self.do(os.fsdecode(each))
         elif verb == "cut":
             self.sock.shutdown(socket.SHUT_WR)
         else:
