@@ -36,3 +36,9 @@ relay_decide(const struct conf *c, const struct ip *client,
 		return RELAY_REMOTE;
 	return RELAY_DENIED;
 }
+
+enum relay_verdict
+relay_for_user(const struct conf *c, const struct address *forward)
+{
+	return is_local(c, forward) ? RELAY_LOCAL : RELAY_REMOTE;
+}

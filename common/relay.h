@@ -23,4 +23,8 @@ enum relay_verdict {
 enum relay_verdict relay_decide(const struct conf *, const struct ip *client,
     const struct address *forward);
 
+/* The same for one of our own users: RELAY_LOCAL or RELAY_REMOTE. */
+enum relay_verdict relay_for_user(const struct conf *,
+    const struct address *forward);
+
 #endif

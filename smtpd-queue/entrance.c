@@ -41,18 +41,12 @@ enum entrance_verdict
 entrance_recipient(enum entrance e, const struct conf *conf,
     const struct ip *client, const struct envelope_path *to)
 {
-	const struct address *a = &to->address;
-	bool local;
+	enum relay_verdict v = e == ENTRANCE_IN ?
+	    relay_decide(conf, client, &to->address) :
+	    relay_for_user(conf, &to->address);
 
-	if (e == ENTRANCE_IN) {
-		enum relay_verdict v = relay_decide(conf, client, a);
-
-		if (v == RELAY_DENIED)
-			return ENTRANCE_DENIED;
-		local = v == RELAY_LOCAL;
-	} else {
-		local = a->domain.n == 0 ||
-		    conf_has_domain(conf->local_domains, a->domain);
-	}
-	return local == to->local ? ENTRANCE_TAKEN : ENTRANCE_OTHER_CLASS;
+	if (v == RELAY_DENIED)
+		return ENTRANCE_DENIED;
+	return (v == RELAY_LOCAL) == to->local ? ENTRANCE_TAKEN :
+						 ENTRANCE_OTHER_CLASS;
 }

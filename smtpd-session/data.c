@@ -211,7 +211,8 @@ commit(struct text *t)
 	};
 	struct span text;
 
-	if (inject_id(&s->inject))
+	/* Of a local user smtpd-submit knows more than we: it adds the field. */
+	if (inject_id(&s->inject) && !s->local_user)
 		add_received(s);
 	switch (inject_commit(&s->inject, &text)) {
 	case INJECT_TAKEN:
@@ -260,7 +261,8 @@ send_envelope(struct session *s)
 	if (s->ip.size != 0)
 		inject_fact(i, "ip", span_str(ip), -1);
 	inject_fact(i, "helo", span_str(s->helo), -1);
-	inject_fact(i, "protocol", span_str(s->protocol), -1);
+	inject_fact(i, "protocol",
+	    s->local_user ? SPAN("local") : span_str(s->protocol), -1);
 	inject_add(i, 'S',
 	    span_of(s->transaction.sender, s->transaction.sender_len));
 	while (transaction_next(&rest, &rcpt))

@@ -209,12 +209,13 @@ step(struct session *s)
 
 /*
  * Who talks before the greeting does not speak SMTP, or does not listen. (A
- * client that is gone already has nothing to read.)
+ * client that is gone already has nothing to read.) Scripts of local users may
+ * have written all they have to say.
  */
 static void
 greet(struct session *s)
 {
-	switch (inbuf_fill(&s->in, 0)) {
+	switch (s->local_user ? IO_TIMEOUT : inbuf_fill(&s->in, 0)) {
 	case IO_TIMEOUT:
 		reply(&s->reply, "220 %s ESMTP", s->conf->hostname);
 		break;

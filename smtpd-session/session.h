@@ -29,6 +29,7 @@ struct session {
 	enum state state;
 	const char *end; /* why the session is over; NULL: it is not */
 	bool linger;     /* over, but the client may not know it */
+	bool local_user; /* who called sendmail -bs, and not a stranger */
 
 	struct ip ip;         /* the client, as far as we are told */
 	struct ip proven;     /* the same from the socket itself, or unknown */

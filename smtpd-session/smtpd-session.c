@@ -112,6 +112,33 @@ look_at_peer(struct session *s)
 	(void)setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* Before confinement. A local user comes in where sendmail does. */
+static void
+dial_helpers(struct session *s, const struct conf *conf)
+{
+	if (s->local_user) {
+		link_open(&s->inject.link, &s->inject_chan, "submitter",
+		    conf->submitter, conf);
+		return;
+	}
+	link_open(&s->inject.link, &s->inject_chan, "injector", conf->injector,
+	    conf);
+	link_open(&s->lookup, &s->lookup_chan, "rcpt", conf->rcpt, conf);
+}
+
+/* The operand "local", of sendmail -bs. */
+static bool
+take_role(char *const operands[])
+{
+	if (operands[0] == NULL)
+		return false;
+	if (strcmp(operands[0], "local") != 0 || operands[1] != NULL)
+		die(EXIT_PERM, "'%s' is no role: only 'local' is", operands[0]);
+	if (is_socket(0) && ip_of_peer(0).size != 0)
+		die(EXIT_PERM, "a client on the network is no local user");
+	return true;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -120,19 +147,19 @@ main(int argc, char *argv[])
 	struct sigaction term = { .sa_handler = on_term,
 		.sa_flags = SA_RESTART };
 	static struct conf conf;
+	int operands;
 
 	die_farewell = farewell;
-	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
-		die(EXIT_PERM, "takes no operands");
-	serve(argv, SERVE_AT_ACCEPT, (unsigned)conf.max_sessions);
+	operands = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
+	    "[local]");
+	session.local_user = take_role(argv + operands);
+	if (!session.local_user)
+		serve(argv, SERVE_AT_ACCEPT, (unsigned)conf.max_sessions);
 	session.conf = &conf;
 	look_at_peer(&session);
 	if (sigaction(SIGTERM, &term, NULL) == -1)
 		die_sys(EXIT_TEMP, "cannot catch SIGTERM");
-	link_open(&session.inject.link, &session.inject_chan, "injector",
-	    conf.injector, &conf);
-	link_open(&session.lookup, &session.lookup_chan, "rcpt", conf.rcpt,
-	    &conf);
+	dial_helpers(&session, &conf);
 	if (!confine(&confinement, &conf))
 		die_sys(EXIT_TEMP, "cannot confine itself");
 	session_run(&session);

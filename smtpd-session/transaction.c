@@ -159,12 +159,17 @@ is_known(const struct transaction *t, struct span rcpt)
 	return false;
 }
 
-/* Asks smtpd-rcpt. When it says no, or nothing, so do we. */
+/*
+ * Asks smtpd-rcpt. When it says no, or nothing, so do we. A local user may
+ * not ask it; whom it does not know, the bounce will say.
+ */
 static bool
 is_wanted(struct session *s, struct span rcpt)
 {
 	struct span no;
 
+	if (s->local_user)
+		return true;
 	switch (lookup_ask(&s->lookup, transaction_path(rcpt), &no)) {
 	case LOOKUP_YES:
 		return true;
@@ -185,7 +190,9 @@ static bool
 may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 {
 	struct transaction *t = &s->transaction;
-	enum relay_verdict v = relay_decide(s->conf, &s->proven, a);
+	enum relay_verdict v = s->local_user ?
+	    relay_for_user(s->conf, a) :
+	    relay_decide(s->conf, &s->proven, a);
 
 	if (v == RELAY_DENIED) {
 		reply(&s->reply, "550 5.7.1 Relay access denied");
@@ -206,7 +213,7 @@ may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 	if (v == RELAY_LOCAL && !is_known(t, sbuf_span(rcpt)) &&
 	    !is_wanted(s, sbuf_span(rcpt)))
 		return false;
-	t->relayed |= v == RELAY_REMOTE;
+	t->relayed |= v == RELAY_REMOTE && !s->local_user;
 	return true;
 }
 

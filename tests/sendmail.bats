@@ -364,11 +364,8 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 }
 
 @test "sendmail: -bs takes mail to anywhere, for the user who calls it" {
-	printf '#!/bin/sh\nprintf 1:K,\ncat >/dev/null\n' >"$BATS_TEST_TMPDIR/rcpt"
-	chmod 755 "$BATS_TEST_TMPDIR/rcpt"
 	run -0 --separate-stderr as_user "$SMTPD_BIN/sendmail" -bs -C "$CONF" \
-		-o "rcpt=$BATS_TEST_TMPDIR/rcpt" \
-		-o injector=/nonexistent <<-EOT
+		-o rcpt=/nonexistent -o injector=/nonexistent <<-EOT
 	EHLO me$(printf '\r')
 	MAIL FROM:<me@example.com>$(printf '\r')
 	RCPT TO:<x@client.example>$(printf '\r')
@@ -389,6 +386,22 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 	R local <user@example.com>
 	EOT
 	queue_tool frames "$file" | grep '^H Message-ID: '
+}
+
+@test "sendmail: the session's local role is not for clients on the network" {
+	run -100 as_user "$SMTPD_BIN/smtpd-session" -c "$CONF" relay </dev/null
+	[[ $output == *"'relay' is no role"* ]]
+	run -0 as_user python3 - "$SMTPD_BIN/smtpd-session" "$CONF" <<-'PY'
+	import socket, subprocess, sys
+	listener = socket.create_server(("127.0.0.1", 0))
+	client = socket.create_connection(listener.getsockname())
+	server, _ = listener.accept()
+	p = subprocess.run([sys.argv[1], "-c", sys.argv[2], "local"],
+	    stdin=server, stdout=server, stderr=subprocess.PIPE)
+	server.close()
+	assert p.returncode == 100 and b"no local user" in p.stderr, p
+	assert client.recv(100).startswith(b"421 4.3.0"), "no farewell"
+	PY
 }
 
 @test "sendmail: -bp and mailq show the queue to those who may see it" {

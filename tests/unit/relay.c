@@ -134,6 +134,23 @@ test_table(const struct conf *c)
 	}
 }
 
+/* A user's mail goes anywhere: the question is only which way. */
+static void
+test_user(const struct conf *c)
+{
+	for (size_t i = 0; i < nitems(table); i++) {
+		struct span s = span_str(table[i].forward);
+		enum relay_verdict want = table[i].stranger, got;
+		struct address a;
+
+		if (address_path(&s, ADDRESS_FORWARD, &a) != ADDRESS_OK)
+			continue;
+		got = relay_for_user(c, &a);
+		ok(got != RELAY_DENIED && (want != RELAY_LOCAL || got == want),
+		    "%s for a user", table[i].forward);
+	}
+}
+
 static void
 test_no_path(void)
 {
@@ -181,6 +198,7 @@ main(void)
 	set(&c, "local_domains", "example.com Mail.Example.ORG");
 	set(&c, "relay_clients", "192.0.2.0/24 2001:db8::/32");
 	test_table(&c);
+	test_user(&c);
 	test_no_path();
 	conf_free(&c);
 	return done();
