@@ -23,7 +23,8 @@ NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
 BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev libspf2-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl
 CHECK_DEPS = $(RUN_DEPS) bats python3 strace socat msmtp mandoc ucspi-tcp \
-             daemontools s6 debootstrap systemd systemd-container
+             daemontools s6 debootstrap systemd systemd-container \
+             xfsprogs btrfs-progs
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
 FUZZ_DEPS  = $(BUILD_DEPS) clang

@@ -189,10 +189,8 @@ expands() {
 
 @test "alias: fifty aliases deep, and not one more" {
 	chain() {
-		for ((i = 0; i < $1; i++)); do
-			echo "a$i: a$((i + 1))"
-		done
-		echo "a$1: user"
+		seq "$1" | awk '{ printf "a%d: a%d\n", $1 - 1, $1 }
+			END { printf "a%d: user\n", $1 }'
 	}
 	aliases < <(chain 50)
 	check
