@@ -2,6 +2,7 @@
 /* What all who take messages in frames have in common. */
 #include "conversation.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -48,7 +49,12 @@ conversation_next(struct chan *c, struct frame *f, instant deadline)
 	if (r != IO_TIMEOUT)
 		return r;
 	r = chan_flush(c, deadline);
-	return r == IO_OK ? chan_recv(c, f, deadline) : r;
+	if (r == IO_OK)
+		r = chan_recv(c, f, deadline);
+	/* A peer who leaves with words of ours unread: it is his end of file. */
+	if (r == IO_ERROR && (errno == ECONNRESET || errno == EPIPE))
+		r = IO_EOF;
+	return r;
 }
 
 void

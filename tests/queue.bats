@@ -109,6 +109,22 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	done
 }
 
+@test "queue: a client who leaves without reading his id is no trouble" {
+	run -0 --separate-stderr as_user python3 - "$SMTPD_BIN/smtpd-queue" \
+		-c "$CONF" in <<-'PY'
+	import select, socket, subprocess, sys
+	ours, its = socket.socketpair()
+	queue = subprocess.Popen(sys.argv[1:], stdin=its, stdout=its)
+	its.close()
+	ours.sendall(b"10:Cversion=1,3:S<>,1:A,")
+	assert select.select([ours], [], [], 20)[0]
+	ours.close()
+	assert queue.wait(20) == 0
+	PY
+	[[ -z $stderr ]]
+	nothing_queued
+}
+
 @test "queue: A abandons one message and not the conversation" {
 	run -0 --separate-stderr inject "${MAIL[@]:0:4}" A "${MAIL[@]}"
 	[[ $(grep -c ^K <<<"$output") -eq 1 ]]

@@ -482,7 +482,7 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 	[[ ${lines[1]} == [0-9a-f]*"!         5 "* ]]
 	# another file's log says nothing
 	log=$(find "$Q/msg" -name '*.log')
-	sed -i '1s/./0/' "$log"
+	sed -i '1y/0123456789abcdef/123456789abcdef0/' "$log"
 	run -0 --separate-stderr as_user "$SMTPD_BIN/sendmail" -C "$CONF" -bp
 	[[ $(grep -c '<r.@' <<<"$output") -eq 7 ]]
 }

@@ -441,7 +441,7 @@ transaction() {
 
 @test "session: operands are wrong" {
 	run -100 --separate-stderr as_user "${SESSION[@]}" x </dev/null
-	[[ $stderr == *'takes no operands'* ]]
+	[[ $stderr == *"'x' is no role"* ]]
 }
 
 @test "session: root is refused" {
