@@ -9,8 +9,8 @@
 #include "bufio.h"
 #include "dns-tcp.h"
 
-#define OPT_SIZE 11		/* an empty OPT record */
-#define FIXED 4			/* type and class behind the name */
+#define OPT_SIZE 11 /* an empty OPT record */
+#define FIXED 4     /* type and class behind the name */
 
 /* Connects without waiting beyond the deadline. */
 static int
@@ -25,8 +25,7 @@ dial(const union endpoint *to, instant deadline)
 		return -1;
 	if (connect(fd, &to->any, endpoint_len(to)) == 0)
 		return fd;
-	if (errno == EINPROGRESS &&
-	    io_wait_writable(fd, deadline) == IO_OK &&
+	if (errno == EINPROGRESS && io_wait_writable(fd, deadline) == IO_OK &&
 	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0)
 		return fd;
 	(void)close(fd);
@@ -49,9 +48,8 @@ read_all(int fd, void *to, size_t n, instant deadline)
 static size_t
 build(unsigned char *out, uint16_t id, const struct dns_question *q)
 {
-	static const unsigned char opt[OPT_SIZE] = {
-		0, 0, DNS_T_OPT, 0xff, 0xff, 0, 0, DNS_EF1_DO, 0, 0, 0
-	};
+	static const unsigned char opt[OPT_SIZE] = { 0, 0, DNS_T_OPT, 0xff,
+		0xff, 0, 0, DNS_EF1_DO, 0, 0, 0 };
 	unsigned n = dns_dnlen(q->dn);
 	unsigned char *p = out + 2;
 
@@ -73,7 +71,7 @@ build(unsigned char *out, uint16_t id, const struct dns_question *q)
 /* Is it the answer to this question? Then the place that parsers want. */
 static const unsigned char *
 after_name(const unsigned char *pkt, size_t n, uint16_t id,
-	const struct dns_question *q)
+    const struct dns_question *q)
 {
 	const unsigned char *p = pkt + DNS_HSIZE, *end = pkt + n;
 	dnsc_t dn[DNS_MAXDN];
@@ -89,7 +87,7 @@ after_name(const unsigned char *pkt, size_t n, uint16_t id,
 
 static bool
 converse(int fd, const struct dns_question *q, instant deadline,
-	struct dns_tcp_answer *a)
+    struct dns_tcp_answer *a)
 {
 	unsigned char query[2 + DNS_HSIZE + DNS_MAXDN + FIXED + OPT_SIZE];
 	unsigned char length[2];
@@ -107,6 +105,7 @@ converse(int fd, const struct dns_question *q, instant deadline,
 		a->cursor = after_name(a->packet, a->length, id, q);
 	if (a->cursor == NULL) {
 		free(a->packet);
+		a->packet = NULL;
 		return false;
 	}
 	a->rcode = dns_rcode(a->packet);
@@ -115,9 +114,8 @@ converse(int fd, const struct dns_question *q, instant deadline,
 }
 
 bool
-dns_tcp_ask(const union endpoint *server,
-	const struct dns_question *q, instant deadline,
-	struct dns_tcp_answer *a)
+dns_tcp_ask(const union endpoint *server, const struct dns_question *q,
+    instant deadline, struct dns_tcp_answer *a)
 {
 	int fd = dial(server, deadline);
 	bool ok;

@@ -9,25 +9,24 @@
 #include "endpoint.h"
 
 struct dns_question {
-	dnsc_t dn[DNS_MAXDN];	/* the name, as on the wire */
-	int type;		/* class IN */
+	dnsc_t dn[DNS_MAXDN]; /* the name, as on the wire */
+	int type;             /* class IN */
 };
 
 struct dns_tcp_answer {
-	unsigned char *packet;	/* malloc'ed; the caller's */
+	unsigned char *packet; /* malloc'ed; the caller's */
 	size_t length;
-	const unsigned char *cursor;	/* behind the name of the question:
+	const unsigned char *cursor; /* behind the name of the question:
 					   there the parsers of udns begin */
 	unsigned rcode;
-	bool authentic;		/* the AD bit */
+	bool authentic; /* the AD bit */
 };
 
 /*
  * Asks the server. True: a whole answer to this very question came by the
  * deadline, with any response code.
  */
-bool dns_tcp_ask(const union endpoint *server,
-	const struct dns_question *, instant deadline,
-	struct dns_tcp_answer *) MUST_CHECK;
+bool dns_tcp_ask(const union endpoint *server, const struct dns_question *,
+    instant deadline, struct dns_tcp_answer *) MUST_CHECK;
 
 #endif

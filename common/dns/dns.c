@@ -3,14 +3,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <udns.h>
 
 #include "dns-parts.h"
 
-#define TRY_SECONDS 2		/* until udns asks the next server */
-#define TRIES 3			/* of all servers */
-#define UDP_SIZE 1232		/* the size that is not fragmented */
+#define TRY_SECONDS 2 /* the next server is asked after 1 already */
+#define TRIES 3       /* of all servers */
+#define UDP_SIZE 1232 /* the size that is not fragmented */
+#define TCP_MS 5000   /* for one server */
 
 static unsigned
 parse_servers(const char *servers, union endpoint to[DNS_SERVERS])
@@ -30,7 +30,7 @@ parse_servers(const char *servers, union endpoint to[DNS_SERVERS])
  */
 static void
 observe(int code, const struct sockaddr *sa, unsigned salen, dnscc_t *pkt,
-	int len, const struct dns_query *query, void *data)
+    int len, const struct dns_query *query, void *data)
 {
 	struct question *q = data;
 
@@ -38,7 +38,7 @@ observe(int code, const struct sockaddr *sa, unsigned salen, dnscc_t *pkt,
 	(void)salen;
 	if (code != 0 || query == NULL || q == NULL || len < DNS_HSIZE)
 		return;
-	q->truncated = dns_tc(pkt) != 0;
+	q->truncated = q->truncated || dns_tc(pkt) != 0;
 	q->authentic = dns_ad(pkt) != 0;
 }
 
@@ -104,13 +104,21 @@ answered(struct dns_ctx *ctx, void *records, void *data)
 	q->status = dns_status(ctx);
 }
 
+/* Until all have an answer; pending: which may be to ask again over TCP. */
 static bool
-all_done(const struct question *q, size_t n)
+all_done(const struct question *q, size_t n, bool pending)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!q[i].done)
+		if (!q[i].done && !(pending && q[i].truncated))
 			return false;
 	return true;
+}
+
+/* Seconds as udns wants them, of the clock that nobody sets; 0 is special. */
+static time_t
+steady(void)
+{
+	return (time_t)(clock_now() / 1000) + 1;
 }
 
 /*
@@ -120,21 +128,21 @@ all_done(const struct question *q, size_t n)
 static void
 run(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 {
-	while (!all_done(q, n)) {
+	while (!all_done(q, n, true)) {
 		struct pollfd p = { .fd = dns_sock(r->udns), .events = POLLIN };
-		int next = dns_timeouts(r->udns, -1, time(NULL));
+		int next = dns_timeouts(r->udns, -1, steady());
 		int wait = clock_left(deadline);
 
-		if (all_done(q, n))
-			return;
+		if (all_done(q, n, true))
+			break;
 		if (next >= 0 && (wait < 0 || next * 1000 < wait))
 			wait = next * 1000;
 		if (poll(&p, 1, wait) > 0)
-			dns_ioevent(r->udns, time(NULL));
+			dns_ioevent(r->udns, steady());
 		else if (clock_left(deadline) == 0)
 			break;
 	}
-	if (!all_done(q, n))
+	if (!all_done(q, n, false))
 		dns_close_resolver(r);
 }
 
@@ -173,24 +181,39 @@ dns_result_of(const struct question *q)
 	}
 }
 
+/* False: the server is of no help, the next one may be. */
+static bool
+take_tcp(struct question *q, const struct dns_tcp_answer *a)
+{
+	q->authentic = a->authentic;
+	if (a->rcode == DNS_R_NXDOMAIN) {
+		q->status = DNS_E_NXDOMAIN;
+		return true;
+	}
+	if (a->rcode != DNS_R_NOERROR)
+		return false;
+	q->status = q->parse(q->wire.dn, a->packet, a->cursor,
+	    a->packet + a->length, &q->records);
+	if (q->status > DNS_E_NOERROR)
+		q->status = DNS_E_NOERROR;
+	return true;
+}
+
 /* What did not fit into a datagram is asked for again over TCP. */
 static void
 ask_tcp(struct dns_resolver *r, struct question *q, instant deadline)
 {
 	struct dns_tcp_answer a;
+	bool taken = false;
 
-	for (unsigned i = 0; i < r->nservers; i++) {
-		if (!dns_tcp_ask(&r->servers[i], &q->wire, deadline, &a))
+	for (unsigned i = 0; i < r->nservers && !taken; i++) {
+		instant end = clock_in(TCP_MS);
+
+		if (!dns_tcp_ask(&r->servers[i], &q->wire,
+			end < deadline ? end : deadline, &a))
 			continue;
-		q->authentic = a.authentic;
-		q->status = a.rcode == DNS_R_NXDOMAIN ? DNS_E_NXDOMAIN :
-		    a.rcode != DNS_R_NOERROR ? DNS_E_TEMPFAIL :
-		    q->parse(q->wire.dn, a.packet, a.cursor,
-		    a.packet + a.length, &q->records);
-		if (a.rcode == DNS_R_NOERROR && q->status >= 0)
-			q->status = DNS_E_NOERROR;
+		taken = take_tcp(q, &a);
 		free(a.packet);
-		return;
 	}
 }
 
@@ -200,100 +223,16 @@ dns_ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 	for (size_t i = 0; i < n; i++) {
 		q[i].status = DNS_E_TEMPFAIL;
 		q[i].records = NULL;
+		q[i].done = q[i].truncated = q[i].authentic = false;
 	}
 	if (r->udns == NULL && !open_context(r))
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (dns_submit_dn(r->udns, q[i].wire.dn, DNS_C_IN,
-		    q[i].wire.type, 0, q[i].parse, answered, &q[i]) == NULL)
+			q[i].wire.type, 0, q[i].parse, answered, &q[i]) == NULL)
 			q[i].done = true;
 	run(r, q, n, deadline);
 	for (size_t i = 0; i < n; i++)
-		if (q[i].truncated)
+		if (q[i].truncated && q[i].status == DNS_E_TEMPFAIL)
 			ask_tcp(r, &q[i], deadline);
-}
-
-static void
-mx_hosts(const struct dns_rr_mx *rr, struct dns_mx_host *out, size_t max,
-	size_t *n)
-{
-	for (int i = 0; i < rr->dnsmx_nrr && *n < max; i++) {
-		const struct dns_mx *mx = &rr->dnsmx_mx[i];
-		size_t len = strlen(mx->name);
-
-		if (len > DNS_NAME_MAX)
-			continue;
-		memcpy(out[*n].name, mx->name, len + 1);
-		out[*n].preference = (uint16_t)mx->priority;
-		(*n)++;
-	}
-}
-
-enum dns_result
-dns_lookup_mx(struct dns_resolver *r, struct span name, instant deadline,
-	struct dns_mx_host *out, size_t max, size_t *n, bool *secure)
-{
-	struct question q = { .parse = dns_parse_mx };
-
-	*n = 0;
-	*secure = false;
-	q.wire.type = DNS_T_MX;
-	if (!dns_wire_name(name, q.wire.dn))
-		return DNS_BAD_NAME;
-	dns_ask(r, &q, 1, deadline);
-	*secure = r->trusted && q.authentic;
-	if (q.records != NULL)
-		mx_hosts(q.records, out, max, n);
-	free(q.records);
-	return dns_result_of(&q);
-}
-
-static void
-addresses(const void *octets, unsigned char size, int count, struct ip *out,
-	size_t max, size_t *n)
-{
-	const unsigned char *p = octets;
-
-	for (int i = 0; i < count && *n < max; i++, p += size) {
-		out[*n] = (struct ip){ .size = size };
-		memcpy(out[*n].octets, p, size);
-		(*n)++;
-	}
-}
-
-enum dns_result
-dns_lookup_addresses(struct dns_resolver *r, struct span name,
-	instant deadline, struct ip *out, size_t max, size_t *n, bool *secure)
-{
-	struct question q[2] = {
-		{ .parse = dns_parse_a6 }, { .parse = dns_parse_a4 }
-	};
-	enum dns_result six, four;
-
-	*n = 0;
-	*secure = false;
-	q[0].wire.type = DNS_T_AAAA;
-	q[1].wire.type = DNS_T_A;
-	if (!dns_wire_name(name, q[0].wire.dn) ||
-	    !dns_wire_name(name, q[1].wire.dn))
-		return DNS_BAD_NAME;
-	dns_ask(r, q, nitems(q), deadline);
-	if (q[0].records != NULL) {
-		const struct dns_rr_a6 *rr = q[0].records;
-
-		addresses(rr->dnsa6_addr, 16, rr->dnsa6_nrr, out, max, n);
-	}
-	if (q[1].records != NULL) {
-		const struct dns_rr_a4 *rr = q[1].records;
-
-		addresses(rr->dnsa4_addr, 4, rr->dnsa4_nrr, out, max, n);
-	}
-	*secure = r->trusted && q[0].authentic && q[1].authentic;
-	six = dns_result_of(&q[0]);
-	four = dns_result_of(&q[1]);
-	free(q[0].records);
-	free(q[1].records);
-	if (*n > 0)
-		return DNS_FOUND;
-	return six == DNS_TEMPORARY ? six : four == DNS_FOUND ? six : four;
 }

@@ -7,15 +7,15 @@
 #include "endpoint.h"
 
 #define DNS_SERVERS 2
-#define DNS_NAME_MAX 253	/* octets of a name as text */
+#define DNS_NAME_MAX 253 /* octets of a name as text */
 #define DNS_NAME_SIZE (DNS_NAME_MAX + 1)
 
 enum dns_result {
 	DNS_FOUND,
-	DNS_NXDOMAIN,		/* the name does not exist */
-	DNS_NODATA,		/* it does, without such records */
-	DNS_TEMPORARY,		/* SERVFAIL, no answer in time, garbage */
-	DNS_BAD_NAME,		/* no name that one could ask for */
+	DNS_NXDOMAIN,  /* the name does not exist */
+	DNS_NODATA,    /* it does, without such records */
+	DNS_TEMPORARY, /* SERVFAIL, no answer in time, garbage */
+	DNS_BAD_NAME,  /* no name that one could ask for */
 };
 
 struct dns_ctx;
@@ -23,7 +23,7 @@ struct dns_resolver {
 	struct dns_ctx *udns;
 	union endpoint servers[DNS_SERVERS];
 	unsigned nservers;
-	bool trusted;		/* all on loopback: their AD bit counts */
+	bool trusted; /* all on loopback: their AD bit counts */
 };
 
 /*
@@ -35,7 +35,7 @@ bool dns_open_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
 void dns_close_resolver(struct dns_resolver *);
 
 struct dns_mx_host {
-	char name[DNS_NAME_SIZE];	/* no dot at its end; "" is a null MX */
+	char name[DNS_NAME_SIZE]; /* no dot at its end; "" is a null MX */
 	uint16_t preference;
 };
 
@@ -45,15 +45,15 @@ struct dns_mx_host {
  * most max places, *n tells how many; the rest is left out.
  */
 enum dns_result dns_lookup_mx(struct dns_resolver *, struct span name,
-	instant deadline, struct dns_mx_host *, size_t max, size_t *n,
-	bool *secure);
+    instant deadline, struct dns_mx_host *, size_t max, size_t *n,
+    bool *secure);
 
 /*
  * A and AAAA, asked for at once; IPv6 ones first. TEMPORARY only when no
  * address was found and one of the answers was: half of a host is a host.
  */
 enum dns_result dns_lookup_addresses(struct dns_resolver *, struct span name,
-	instant deadline, struct ip *, size_t max, size_t *n, bool *secure);
+    instant deadline, struct ip *, size_t max, size_t *n, bool *secure);
 
 /*
  * Those that follow are for what judges mail: a name may hold any octet from
@@ -62,8 +62,8 @@ enum dns_result dns_lookup_addresses(struct dns_resolver *, struct span name,
 
 /* The addresses of one family: size is 4 (A) or 16 (AAAA). */
 enum dns_result dns_lookup_family(struct dns_resolver *, struct span name,
-	unsigned char size, instant deadline, struct ip *, size_t max,
-	size_t *n, bool *secure);
+    unsigned char size, instant deadline, struct ip *, size_t max, size_t *n,
+    bool *secure);
 
 /* TXT records, the strings of each joined. What FOUND gave is to be freed. */
 struct dns_texts {
@@ -72,15 +72,14 @@ struct dns_texts {
 	void *records;
 };
 enum dns_result dns_lookup_txt(struct dns_resolver *, struct span name,
-	instant deadline, struct dns_texts *, bool *secure);
+    instant deadline, struct dns_texts *, bool *secure);
 void dns_free_texts(struct dns_texts *);
 
 /* The names that an address has; those that are no names are left out. */
 struct dns_host {
-	char name[DNS_NAME_SIZE];	/* no dot at its end */
+	char name[DNS_NAME_SIZE]; /* no dot at its end */
 };
 enum dns_result dns_lookup_ptr(struct dns_resolver *, const struct ip *,
-	instant deadline, struct dns_host *, size_t max, size_t *n,
-	bool *secure);
+    instant deadline, struct dns_host *, size_t max, size_t *n, bool *secure);
 
 #endif
