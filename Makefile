@@ -22,7 +22,7 @@ NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
         udns.h:libudns-dev spf2/spf_lib_version.h:libspf2-dev
 BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev libspf2-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl
-CHECK_DEPS = $(RUN_DEPS) bats python3 strace socat msmtp mandoc ucspi-tcp \
+CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
              xfsprogs btrfs-progs
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
@@ -125,6 +125,7 @@ $(addprefix $(B)/,$(DYNAMIC_PROGRAMS)):
 
 LIBRARY_STATIC = -static-pie
 $(addprefix $(B)/,$(LIBRARY_PROGRAMS)):
+	@echo "LINK $@"
 	$(CC) $(CFLAGS) $(LIBRARY_STATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/static/%.o: %.c | $(B)/kernel $(B)/needs

@@ -29,9 +29,9 @@ answer_reset(struct answer *a)
 static void
 keep(struct answer *a, char c)
 {
-	if (a->text.len < ANSWER_KEPT)
-		sbuf_putc(&a->text, c == '\n' || (c >= ' ' && c <= '~') ?
-		    c : '?');
+	if (a->text.len < a->text.max)
+		sbuf_putc(&a->text,
+		    c == '\n' || (c >= ' ' && c <= '~') ? c : '?');
 }
 
 /* The line feed: is the reply over, and was this a line of it? */
@@ -40,10 +40,9 @@ end_line(struct answer *a)
 {
 	bool last = !a->more;
 
-	if (a->column < CODE_DIGITS || a->line_code < 200 ||
-	    a->line_code > 599 ||
-	    (a->code != 0 && a->code != a->line_code))
+	if (a->column < CODE_DIGITS || a->line_code < 200 || a->line_code > 599)
 		return ANSWER_BAD;
+	/* All lines should have the same: where not, the last one counts. */
 	a->code = a->line_code;
 	a->column = 0;
 	a->line_code = 0;

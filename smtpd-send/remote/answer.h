@@ -5,21 +5,21 @@
 
 #include "sbuf.h"
 
-#define ANSWER_KEPT 4096	/* octets of its text that are kept */
-#define ANSWER_LINE 2048	/* longer lines are no reply (512 by RFC) */
-#define ANSWER_LIMIT 65536	/* nor is more than this altogether */
+#define ANSWER_KEPT 7500   /* octets of its text that are kept */
+#define ANSWER_LINE 2048   /* longer lines are no reply (512 by RFC) */
+#define ANSWER_LIMIT 65536 /* nor is more than this altogether */
 
 enum answer_event { ANSWER_MORE, ANSWER_WHOLE, ANSWER_BAD };
 
 /* A push machine; the caller owns the text. */
 struct answer {
-	unsigned code;		/* 200 to 599 when whole */
-	struct sbuf text;	/* its lines, codes and all, joined by '\n';
+	unsigned code;        /* 200 to 599 when whole: of its last line */
+	struct sbuf text;     /* its lines, codes and all, joined by '\n';
 				   controls and octets above 0x7e are '?' */
-	size_t column, total;	/* state: of this line, of all */
+	size_t column, total; /* state: of this line, of all */
 	unsigned line_code;
-	bool more;		/* state: the line has a '-' behind its code */
-	bool cr;		/* state: a CR came last */
+	bool more; /* state: the line has a '-' behind its code */
+	bool cr;   /* state: a CR came last */
 };
 
 void answer_init(struct answer *);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One connection to another SMTP server: how it begins and how it ends. */
+/* A conversation with another SMTP server: commands out, replies in. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include "client-parts.h"
-
-#define WAIT_QUIT 2000		/* politeness has an end */
 
 void
 client_init(struct client *c, const struct conf *conf)
@@ -39,12 +37,78 @@ client_close(struct client *c)
 	c->fd = -1;
 }
 
+/* Waits for a connection that is being made; 0 or what went wrong. */
+static int
+finish_connect(int fd, instant deadline)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	switch (io_wait_writable(fd, deadline)) {
+	case IO_TIMEOUT:
+		return ETIMEDOUT;
+	case IO_OK:
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0)
+			return err;
+		break;
+	case IO_EOF:
+	case IO_ERROR:
+		break;
+	}
+	return errno;
+}
+
+int
+client_dial(const struct client *c, const struct ip *ip, uint16_t port)
+{
+	instant deadline = clock_in(c->conf->connect_timeout * 1000);
+	union endpoint to = endpoint_of(ip, port);
+	int fd, err = 0, on = 1;
+
+	if (deadline > c->deadline)
+		deadline = c->deadline;
+	fd = socket(to.any.sa_family,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(fd, &to.any, endpoint_len(&to)) != 0)
+		err = errno == EINPROGRESS ? finish_connect(fd, deadline) :
+					     errno;
+	if (err == 0)
+		return fd;
+	(void)close(fd);
+	errno = err;
+	return -1;
+}
+
+enum io
+client_turn(struct client *c)
+{
+	char octet;
+	ssize_t n;
+
+	if (inbuf_view(&c->in).n == 0) {
+		n = recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+		if (n == 0)
+			return IO_EOF;
+		if (n == -1)
+			return errno == EAGAIN || errno == EINTR ? IO_OK :
+								   IO_ERROR;
+	}
+	errno = EALREADY;
+	return IO_ERROR;
+}
+
 enum io
 client_say(struct client *c, const char *verb, struct span argument)
 {
 	instant deadline = client_wait(c, WAIT_COMMAND);
-	enum io r = outbuf_add(&c->out, verb, strlen(verb), deadline);
+	enum io r = c->owed == 0 ? client_turn(c) : IO_OK;
 
+	c->owed++;
+	if (r == IO_OK)
+		r = outbuf_add(&c->out, verb, strlen(verb), deadline);
 	if (r == IO_OK)
 		r = outbuf_add(&c->out, argument.p, argument.n, deadline);
 	return r == IO_OK ? outbuf_add(&c->out, "\r\n", 2, deadline) : r;
@@ -63,8 +127,10 @@ client_hear(struct client *c, uint64_t ms)
 		enum answer_event e = answer_push(&c->answer, in, &used);
 
 		inbuf_take(&c->in, used);
-		if (e == ANSWER_WHOLE)
+		if (e == ANSWER_WHOLE) {
+			c->owed--;
 			return IO_OK;
+		}
 		if (e == ANSWER_BAD) {
 			errno = EPROTO;
 			return IO_ERROR;
@@ -83,6 +149,9 @@ client_lost(enum io r)
 	case IO_ERROR:
 		if (errno == EPROTO)
 			return SPAN("451 4.5.0 The server does not speak SMTP");
+		if (errno == EALREADY)
+			return SPAN("451 4.5.0 The server answers before it "
+				    "is asked");
 		break;
 	case IO_OK:
 	case IO_EOF:
@@ -91,180 +160,46 @@ client_lost(enum io r)
 	return SPAN("451 4.4.2 The server closed the connection");
 }
 
-/* Connects within connect_timeout; -1 with errno. */
-static int
-dial(const struct client *c, const union endpoint *to)
+/*
+ * 552 for too many recipients is what RFC 821 said; RFC 5321 4.5.3.1.10 wants
+ * it taken as 452.
+ */
+struct client_failure
+client_refusal(const struct client *c, const char *stage)
 {
-	instant deadline = clock_in(c->conf->connect_timeout * 1000);
-	socklen_t len = sizeof(int);
-	int fd, err = 0, on = 1;
+	static char text[MAIL_TEXT];
+	struct client_failure f = { .stage = stage };
+	unsigned code = c->answer.code;
 
-	if (deadline > c->deadline)
-		deadline = c->deadline;
-	fd = socket(to->any.sa_family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return -1;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, &to->any, endpoint_len(to)) == 0)
-		return fd;
-	if (errno == EINPROGRESS) {
-		enum io r = io_wait_writable(fd, deadline);
-
-		if (r == IO_TIMEOUT)
-			err = ETIMEDOUT;
-		else if (r != IO_OK || getsockopt(fd, SOL_SOCKET, SO_ERROR,
-		    &err, &len) != 0)
-			err = errno;
-		if (err == 0)
-			return fd;
-		errno = err;
-	}
-	err = errno;
-	(void)close(fd);
-	errno = err;
-	return -1;
+	f.text = sbuf_span(&c->answer.text);
+	f.verdict = code < 500 || (code == 552 && strcmp(stage, "rcpt") == 0) ?
+	    MAIL_DEFERRED :
+	    MAIL_FAILED;
+	if (code >= 400 && (f.verdict == MAIL_FAILED) == (code >= 500))
+		return f;
+	(void)snprintf(text, sizeof(text),
+	    "451 4.5.0 Not now, by the reply: %s", c->answer.text.s);
+	f.text = span_str(text);
+	return f;
 }
 
 /*
- * The other end has our own address: we talk to ourselves, whatever name and
- * whichever interface led here.
+ * The end of our side says more than QUIT: some servers wait for it. Theirs is
+ * waited for, but not long.
  */
-static bool
-is_ourselves(int fd, const struct ip *peer)
-{
-	union endpoint own = { .storage = { 0 } };
-	socklen_t len = sizeof(own);
-	struct ip ip;
-
-	if (ip_is_loopback(peer))
-		return true;
-	if (getsockname(fd, &own.any, &len) != 0)
-		return false;
-	ip = endpoint_ip(&own);
-	return ip.size == peer->size &&
-	    memcmp(ip.octets, peer->octets, ip.size) == 0;
-}
-
-static void
-note_keyword(struct client *c, struct span line)
-{
-	struct span word = span_word(&line);
-
-	if (span_ieq(word, SPAN("PIPELINING")))
-		c->pipelining = true;
-	else if (span_ieq(word, SPAN("8BITMIME")))
-		c->eightbit = true;
-	else if (span_ieq(word, SPAN("SIZE"))) {
-		c->size = true;
-		if (!span_u64(span_word(&line), UINT64_MAX, &c->size_max))
-			c->size_max = 0;
-	}
-}
-
-static void
-note_extensions(struct client *c)
-{
-	struct span rest = sbuf_span(&c->answer.text);
-
-	(void)answer_line(&rest);
-	while (rest.n > 0)
-		note_keyword(c, answer_line(&rest));
-}
-
-/* The verdict that a reply code means where we wanted 2xx. */
-static enum mail_verdict
-refusal(const struct client *c)
-{
-	return c->answer.code >= 500 ? MAIL_FAILED : MAIL_DEFERRED;
-}
-
-/* Greeting, then EHLO, then HELO for who does not know EHLO. */
-static bool
-introduce(struct client *c, struct client_failure *why)
-{
-	struct span name = span_str(c->conf->hostname);
-	enum io r = client_hear(c, WAIT_GREETING);
-
-	why->stage = "greeting";
-	if (r == IO_OK && c->answer.code / 100 == 2) {
-		why->stage = "ehlo";
-		r = client_say(c, "EHLO ", name);
-		if (r == IO_OK)
-			r = client_hear(c, WAIT_COMMAND);
-		if (r == IO_OK && c->answer.code / 100 == 2) {
-			c->esmtp = true;
-			note_extensions(c);
-			return true;
-		}
-		if (r == IO_OK && c->answer.code >= 500) {
-			r = client_say(c, "HELO ", name);
-			if (r == IO_OK)
-				r = client_hear(c, WAIT_COMMAND);
-			if (r == IO_OK && c->answer.code / 100 == 2)
-				return true;
-		}
-	}
-	why->verdict = r == IO_OK ? refusal(c) : MAIL_DEFERRED;
-	why->text = r == IO_OK ? sbuf_span(&c->answer.text) : client_lost(r);
-	return false;
-}
-
-static void
-name_host(struct client *c, const char *name, const struct ip *ip,
-	uint16_t port)
-{
-	char text[IP_TEXT];
-
-	ip_text(ip, text);
-	(void)snprintf(c->host, sizeof(c->host), "%s[%s]:%u", name, text,
-	    port);
-}
-
-bool
-client_open(struct client *c, const char *name, const struct ip *ip,
-	uint16_t port, bool guard, struct client_failure *why)
-{
-	union endpoint to = endpoint_of(ip, port);
-	static char text[160];
-
-	name_host(c, name, ip, port);
-	*why = (struct client_failure){ .verdict = MAIL_DEFERRED,
-		.stage = "connect" };
-	c->used = c->esmtp = c->pipelining = c->eightbit = c->size = false;
-	c->size_max = 0;
-	if (guard && ip_is_loopback(ip)) {
-		why->ourselves = true;
-		return false;
-	}
-	c->fd = dial(c, &to);
-	if (c->fd == -1) {
-		(void)snprintf(text, sizeof(text),
-		    "451 4.4.1 Cannot connect: %s", strerror(errno));
-		why->text = span_str(text);
-		return false;
-	}
-	if (guard && is_ourselves(c->fd, ip)) {
-		why->ourselves = true;
-		client_close(c);
-		return false;
-	}
-	inbuf_init(&c->in, c->fd, c->inmem, sizeof(c->inmem));
-	outbuf_init(&c->out, c->fd, c->outmem, sizeof(c->outmem));
-	if (introduce(c, why))
-		return true;
-	client_close(c);
-	return false;
-}
-
 void
 client_quit(struct client *c)
 {
+	enum io r;
+
 	if (c->fd == -1)
 		return;
 	c->deadline = clock_in(WAIT_QUIT);
-	if (client_say(c, "QUIT", SPAN("")) == IO_OK &&
-	    client_hear(c, WAIT_QUIT) == IO_OK)
-		(void)shutdown(c->fd, SHUT_RDWR);
+	r = client_say(c, "QUIT", SPAN(""));
+	if (r == IO_OK)
+		r = outbuf_flush(&c->out, c->deadline);
+	if (r == IO_OK && shutdown(c->fd, SHUT_WR) == 0)
+		while (client_hear(c, WAIT_QUIT) == IO_OK)
+			continue;
 	client_close(c);
 }

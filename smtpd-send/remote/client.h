@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One connection to another SMTP server: greeting, EHLO, a transaction. */
+/* One connection to another SMTP server: greeting, EHLO, transactions. */
 #ifndef CLIENT_H
 #define CLIENT_H
 
@@ -8,16 +8,17 @@
 #include "endpoint.h"
 #include "mail.h"
 
-#define CLIENT_HOST 320		/* "name[ip]:port" */
+#define CLIENT_HOST 320 /* "name[ip]:port" */
 
 struct client {
-	int fd;			/* -1: not connected */
+	int fd; /* -1: not connected */
 	const struct conf *conf;
-	instant deadline;	/* of the whole delivery */
+	instant deadline; /* of the whole delivery */
 	char host[CLIENT_HOST];
-	bool used;		/* a transaction has been here before */
+	bool used;     /* a transaction has been here before */
+	unsigned owed; /* replies that are still to come */
 	bool esmtp, pipelining, eightbit, size;
-	uint64_t size_max;	/* the server's limit; 0: it names none */
+	uint64_t size_max; /* the server's limit; 0: it names none */
 	struct answer answer;
 	struct inbuf in;
 	struct outbuf out;
@@ -26,19 +27,20 @@ struct client {
 
 void client_init(struct client *, const struct conf *);
 
-/*
- * Connects and is greeted: true when a transaction may begin. Else *why and
- * *stage tell, the text being in answer or a constant; the connection is
- * closed.
- */
+/* Why there is no connection, or what a refusal means. */
 struct client_failure {
 	enum mail_verdict verdict;
 	const char *stage;
-	struct span text;	/* valid until the next call */
-	bool ourselves;		/* the other end is this host */
+	struct span text; /* valid until the next call */
+	bool ourselves;   /* the other end is this host */
 };
+
+/*
+ * Connects and is greeted: true when a transaction may begin. Else *why tells
+ * and the connection is closed. guard: refuse to talk to this host itself.
+ */
 bool client_open(struct client *, const char *name, const struct ip *,
-	uint16_t port, bool guard, struct client_failure *) MUST_CHECK;
+    uint16_t port, bool guard, struct client_failure *why) MUST_CHECK;
 
 /*
  * Offers the message. Afterwards each recipient has its verdict, and the

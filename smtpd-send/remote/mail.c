@@ -9,11 +9,11 @@
 #include "envelope.h"
 
 #define MEMORY_MAX (MAIL_RCPTS * 1024)
-#define ANSWER_MS 60000		/* smtpd-send takes its verdicts at once */
+#define ANSWER_MS 60000 /* smtpd-send takes its verdicts at once */
 
 void
 mail_decide(struct mail_rcpt *r, enum mail_verdict v, const char *stage,
-	struct span text)
+    struct span text)
 {
 	if (r->verdict != MAIL_OPEN)
 		return;
@@ -26,7 +26,7 @@ mail_decide(struct mail_rcpt *r, enum mail_verdict v, const char *stage,
 
 void
 mail_decide_all(struct mail *m, enum mail_verdict v, const char *stage,
-	struct span text)
+    struct span text)
 {
 	for (size_t i = 0; i < m->nrcpts; i++)
 		mail_decide(&m->rcpts[i], v, stage, text);
@@ -85,7 +85,8 @@ take_message(struct mail *m, struct chan *c, struct span payload)
 		return IO_OK;
 	(void)close(fd);
 	m->file.fd = -1;
-	return protocol_error();
+	m->damaged = true;
+	return IO_OK;
 }
 
 static enum io
@@ -117,7 +118,7 @@ take_recipient(struct mail *m, struct span payload)
 	r->path = payload;
 	if (address_path(&payload, ADDRESS_FORWARD, &address) != ADDRESS_OK)
 		return protocol_error();
-	r->path.n -= payload.n;		/* without its parameters */
+	r->path.n -= payload.n; /* without its parameters */
 	m->nrcpts++;
 	return IO_OK;
 }
@@ -148,8 +149,10 @@ mail_receive(struct mail *m, struct chan *c)
 		return IO_ERROR;
 	while ((r = chan_recv(c, &f, NEVER)) == IO_OK) {
 		if (f.tag == 'E')
-			return m->file.fd != -1 && m->sender.n > 0 &&
-			    m->nrcpts > 0 ? IO_OK : protocol_error();
+			return (m->file.fd != -1 || m->damaged) &&
+				m->sender.n > 0 && m->nrcpts > 0 ?
+			    IO_OK :
+			    protocol_error();
 		if (f.tag == 'Q')
 			return IO_EOF;
 		if (f.tag == 'D')

@@ -7,36 +7,37 @@
 #include "queuefile.h"
 
 #define MAIL_RCPTS 1000
-#define MAIL_TEXT 8000		/* octets of a verdict's text */
+#define MAIL_TEXT 7600 /* octets of a verdict's text */
 
 enum mail_verdict { MAIL_OPEN, MAIL_DELIVERED, MAIL_DEFERRED, MAIL_FAILED };
 
 struct mail_rcpt {
-	uint32_t index;		/* smtpd-send's own */
-	struct span path;	/* <forward-path>, in mail.memory */
+	uint32_t index;   /* smtpd-send's own */
+	struct span path; /* <forward-path>, in mail.memory */
 	enum mail_verdict verdict;
-	const char *stage;	/* where it was decided: "rcpt", "dot", ... */
-	char *text;		/* malloc'ed: the verbatim reply, or ours */
-	bool accepted;		/* the server took the RCPT */
+	const char *stage; /* where it was decided: "rcpt", "dot", ... */
+	char *text;        /* malloc'ed: the verbatim reply, or ours */
+	bool accepted;     /* the server took the RCPT */
 };
 
 struct mail {
 	struct queuefile file;
-	char *memory;		/* of sender and paths */
+	char *memory; /* of sender and paths */
 	size_t used;
-	struct span sender;	/* <reverse-path> */
-	bool eightbit;		/* BODY=8BITMIME was declared */
+	struct span sender; /* <reverse-path> */
+	bool eightbit;      /* BODY=8BITMIME was declared */
+	bool damaged;       /* the queue file is: nothing of it may leave */
 	struct mail_rcpt rcpts[MAIL_RCPTS];
 	size_t nrcpts;
 };
 
 /* Sets the verdict of one that is still open; text is copied. */
 void mail_decide(struct mail_rcpt *, enum mail_verdict, const char *stage,
-	struct span text);
+    struct span text);
 
 /* The same for all that are open; accepted: of those that were accepted. */
 void mail_decide_all(struct mail *, enum mail_verdict, const char *stage,
-	struct span text);
+    struct span text);
 
 /* Are there recipients that the server took and that wait for the dot? */
 bool mail_accepted(const struct mail *);
@@ -51,8 +52,7 @@ uint64_t mail_size(const struct mail *);
 enum io mail_receive(struct mail *, struct chan *) MUST_CHECK;
 
 /* Sends the verdicts; whoever is still open is deferred. */
-enum io mail_answer(struct mail *, struct chan *, const char *host)
-	MUST_CHECK;
+enum io mail_answer(struct mail *, struct chan *, const char *host) MUST_CHECK;
 
 void mail_close(struct mail *);
 

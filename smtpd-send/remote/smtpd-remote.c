@@ -9,9 +9,9 @@
 #include "serve.h"
 #include "target.h"
 
-#define LIMIT 10000		/* smtpd-send counts; this is a backstop */
+#define LIMIT 10000 /* smtpd-send counts; this is a backstop */
 #define DESTINATION_MS 60000
-#define DNS_MS 60000		/* one look-up with all its retries */
+#define DNS_MS 60000 /* one look-up with all its retries */
 
 struct remote {
 	struct conf conf;
@@ -19,10 +19,10 @@ struct remote {
 	struct dns_resolver dns;
 	struct client client;
 	struct targets targets;
-	struct client_failure worst;	/* of the hosts that were tried */
+	struct client_failure worst; /* of the hosts that were tried */
 	char worst_text[MAIL_TEXT];
 	char worst_host[CLIENT_HOST];
-	bool loop;			/* one of them was this host */
+	bool loop; /* one of them was this host */
 };
 
 static struct remote remote;
@@ -60,8 +60,9 @@ note_failure(const struct client_failure *why)
 static void
 note_target(struct target_failure f)
 {
-	struct client_failure why = { .verdict = f.verdict, .stage = "dns",
-		.text = span_str(f.text) };
+	struct client_failure why = {
+		.verdict = f.verdict, .stage = "dns", .text = span_str(f.text)
+	};
 
 	remote.client.host[0] = '\0';
 	note_failure(&why);
@@ -77,18 +78,18 @@ try_host(const char *name)
 	struct target_failure f;
 	size_t n;
 
-	f = target_addresses(&remote.to, &remote.dns, span_str(name),
-	    dns_deadline(), ip, &n);
+	f = target_addresses(&remote.to, &remote.targets, &remote.dns,
+	    span_str(name), dns_deadline(), ip, &n);
 	if (f.verdict != MAIL_OPEN) {
 		note_target(f);
 		return false;
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (client_open(&remote.client, name, &ip[i], remote.to.port,
-		    guard, &why))
+			guard, &why))
 			return true;
 		note_failure(&why);
-		if (clock_left(remote.client.deadline) == 0)
+		if (remote.loop || clock_left(remote.client.deadline) == 0)
 			return false;
 	}
 	return false;
@@ -111,7 +112,8 @@ connect_any(void)
 	for (size_t i = 0; i < remote.targets.n; i++) {
 		if (try_host(remote.targets.hosts[i].name))
 			return true;
-		if (clock_left(remote.client.deadline) == 0)
+		/* At ourselves the list ends (RFC 5321 5.1). */
+		if (remote.loop || clock_left(remote.client.deadline) == 0)
 			break;
 	}
 	return false;
@@ -123,8 +125,9 @@ decide_unreached(void)
 	const struct client_failure *w = &remote.worst;
 
 	if (w->verdict == MAIL_OPEN && remote.loop)
-		mail_decide_all(&mail, MAIL_FAILED, "connect", SPAN("554 "
-		    "5.4.6 The mail exchanger is this host itself"));
+		mail_decide_all(&mail, MAIL_FAILED, "connect",
+		    SPAN("554 "
+			 "5.4.6 The mail exchanger is this host itself"));
 	else if (w->verdict == MAIL_OPEN)
 		mail_decide_all(&mail, MAIL_DEFERRED, "connect",
 		    SPAN("451 4.4.1 No host could be tried in time"));
@@ -138,6 +141,11 @@ deliver(void)
 {
 	struct client *c = &remote.client;
 
+	if (mail.damaged) {
+		mail_decide_all(&mail, MAIL_DEFERRED, "queue",
+		    SPAN("451 4.3.0 The queue file is damaged"));
+		return;
+	}
 	c->deadline = clock_in(remote.conf.remote_timeout * 1000);
 	if (c->fd != -1 && client_transaction(c, &mail))
 		return;
@@ -167,7 +175,7 @@ take_destination(void)
 		die(EXIT_TEMP, "not a destination");
 	memcpy(destination, f.payload.p, f.payload.n);
 	if (!destination_parse(span_of(destination, f.payload.n),
-	    (uint16_t)remote.conf.smtp_port, &remote.to))
+		(uint16_t)remote.conf.smtp_port, &remote.to))
 		die(EXIT_TEMP, "malformed destination");
 }
 
@@ -176,16 +184,47 @@ static void
 give_up_the_rest(void)
 {
 	static const int calls[] = {
-		SYS_read, SYS_write, SYS_writev, SYS_readv, SYS_pread64,
-		SYS_poll, SYS_ppoll, SYS_close, SYS_fcntl, SYS_fstat,
-		SYS_newfstatat, SYS_socket, SYS_connect, SYS_bind,
-		SYS_getsockname, SYS_getpeername, SYS_getsockopt,
-		SYS_setsockopt, SYS_sendto, SYS_sendmsg, SYS_recvfrom,
-		SYS_recvmsg, SYS_shutdown, SYS_clock_gettime, SYS_time,
-		SYS_gettimeofday, SYS_getpid, SYS_getrandom, SYS_brk, SYS_mmap,
-		SYS_munmap, SYS_mremap, SYS_madvise, SYS_futex,
-		SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_restart_syscall,
-		SYS_exit, SYS_exit_group, SYS_gettid, SYS_tgkill,
+		SYS_read,
+		SYS_write,
+		SYS_writev,
+		SYS_readv,
+		SYS_pread64,
+		SYS_poll,
+		SYS_ppoll,
+		SYS_close,
+		SYS_fcntl,
+		SYS_fstat,
+		SYS_newfstatat,
+		SYS_socket,
+		SYS_connect,
+		SYS_bind,
+		SYS_getsockname,
+		SYS_getpeername,
+		SYS_getsockopt,
+		SYS_setsockopt,
+		SYS_sendto,
+		SYS_sendmsg,
+		SYS_recvfrom,
+		SYS_recvmsg,
+		SYS_shutdown,
+		SYS_clock_gettime,
+		SYS_time,
+		SYS_gettimeofday,
+		SYS_getpid,
+		SYS_getrandom,
+		SYS_brk,
+		SYS_mmap,
+		SYS_munmap,
+		SYS_mremap,
+		SYS_madvise,
+		SYS_futex,
+		SYS_rt_sigreturn,
+		SYS_rt_sigprocmask,
+		SYS_restart_syscall,
+		SYS_exit,
+		SYS_exit_group,
+		SYS_gettid,
+		SYS_tgkill,
 	};
 	const struct confine c = { .calls = calls, .ncalls = nitems(calls) };
 
@@ -198,10 +237,10 @@ main(int argc, char *argv[])
 {
 	enum io r;
 
-	if (program_start(argc, argv, &remote.conf, PROGRAM_UNPRIVILEGED, "")
-	    != argc)
+	if (program_start(argc, argv, &remote.conf, PROGRAM_UNPRIVILEGED, "") !=
+	    argc)
 		die(EXIT_PERM, "takes no operands");
-	serve(argv, SERVE_AT_FIRST_BYTE, LIMIT);
+	serve(argv, SERVE_AND_REPORT, LIMIT);
 	if (!dns_open_resolver(&remote.dns, remote.conf.resolver))
 		die_sys(EXIT_TEMP, "cannot open the resolver");
 	give_up_the_rest();

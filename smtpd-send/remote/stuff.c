@@ -32,8 +32,7 @@ run_length(struct span in)
 }
 
 enum io
-stuff_add(struct stuff *s, struct outbuf *out, struct span in,
-	instant deadline)
+stuff_add(struct stuff *s, struct outbuf *out, struct span in, instant deadline)
 {
 	enum io r = IO_OK;
 
@@ -60,11 +59,7 @@ stuff_add(struct stuff *s, struct outbuf *out, struct span in,
 }
 
 enum io
-stuff_end(struct stuff *s, struct outbuf *out, instant deadline)
+stuff_finish(struct stuff *s, struct outbuf *out, instant deadline)
 {
-	enum io r = IO_OK;
-
-	if (s->in_line || s->cr)
-		r = end_line(s, out, deadline);
-	return r == IO_OK ? outbuf_add(out, ".\r\n", 3, deadline) : r;
+	return s->in_line || s->cr ? end_line(s, out, deadline) : IO_OK;
 }

@@ -10,14 +10,14 @@
  * each becomes CRLF. Initialise with { 0 }.
  */
 struct stuff {
-	bool in_line;		/* not at the beginning of a line */
-	bool cr;		/* a CR came last and is not written yet */
+	bool in_line; /* not at the beginning of a line */
+	bool cr;      /* a CR came last and is not written yet */
 };
 
-enum io stuff_add(struct stuff *, struct outbuf *, struct span, instant)
-	MUST_CHECK;
+enum io stuff_add(struct stuff *, struct outbuf *, struct span,
+    instant) MUST_CHECK;
 
-/* Ends an unfinished line, then writes the final dot. */
-enum io stuff_end(struct stuff *, struct outbuf *, instant) MUST_CHECK;
+/* Ends an unfinished line; the final dot may follow. */
+enum io stuff_finish(struct stuff *, struct outbuf *, instant) MUST_CHECK;
 
 #endif

@@ -28,19 +28,22 @@ strip_literal(struct span *s)
 bool
 destination_parse(struct span s, uint16_t smtp_port, struct destination *d)
 {
-	struct span kind = span_word(&s), port;
+	struct span kind = span_word(&s), port, tls;
 	uint32_t number = smtp_port;
 	struct ip ip;
 
 	d->name = span_word(&s);
 	port = span_word(&s);
+	tls = span_word(&s);
+	d->tls = tls.n > 0;
 	d->mx = span_eq(kind, SPAN("mx"));
 	d->literal = strip_literal(&d->name) || ip_parse(d->name, &ip);
 	if ((!d->mx && !span_eq(kind, SPAN("host"))) || d->name.n == 0 ||
 	    d->name.n > DNS_NAME_MAX || span_word(&s).n > 0 ||
+	    (d->tls && !span_eq(tls, SPAN("tls"))) ||
 	    (d->literal && !ip_parse(d->name, &ip)) ||
-	    (port.n > 0 && (d->mx || !span_u32(port, 65535, &number) ||
-	    number == 0)))
+	    (port.n > 0 &&
+		(d->mx || !span_u32(port, 65535, &number) || number == 0)))
 		return false;
 	d->port = (uint16_t)number;
 	return true;
@@ -105,23 +108,26 @@ static struct target_failure
 from_mx(struct targets *t, const char *hostname)
 {
 	if (t->n == 1 && t->hosts[0].name[0] == '\0')
-		return fail(MAIL_FAILED, "556 5.1.10 The domain does not "
+		return fail(MAIL_FAILED,
+		    "556 5.1.10 The domain does not "
 		    "accept mail (null MX)");
 	shuffle(t);
 	sort(t);
 	cut_at_ourselves(t, hostname);
 	if (t->n == 0)
-		return fail(MAIL_FAILED, "554 5.4.6 The mail exchanger is "
+		return fail(MAIL_FAILED,
+		    "554 5.4.6 The mail exchanger is "
 		    "this host itself");
 	return fine;
 }
 
 struct target_failure
 target_hosts(const struct destination *d, struct dns_resolver *dns,
-	const char *hostname, instant deadline, struct targets *t)
+    const char *hostname, instant deadline, struct targets *t)
 {
 	bool secure;
 
+	t->implicit = false;
 	if (!d->mx || d->literal) {
 		only(t, d->name);
 		return fine;
@@ -131,9 +137,11 @@ target_hosts(const struct destination *d, struct dns_resolver *dns,
 	case DNS_FOUND:
 		return from_mx(t, hostname);
 	case DNS_NODATA:
-		only(t, d->name);	/* implicit MX */
+		only(t, d->name);
+		t->implicit = true;
 		if (span_ieq(d->name, span_str(hostname)))
-			return fail(MAIL_FAILED, "554 5.4.6 The mail "
+			return fail(MAIL_FAILED,
+			    "554 5.4.6 The mail "
 			    "exchanger is this host itself");
 		return fine;
 	case DNS_NXDOMAIN:
@@ -143,32 +151,44 @@ target_hosts(const struct destination *d, struct dns_resolver *dns,
 	case DNS_TEMPORARY:
 		break;
 	}
-	return fail(MAIL_DEFERRED, "451 4.4.3 The DNS gives no answer for "
+	return fail(MAIL_DEFERRED,
+	    "451 4.4.3 The DNS gives no answer for "
 	    "the domain");
 }
 
 struct target_failure
-target_addresses(const struct destination *d, struct dns_resolver *dns,
-	struct span host, instant deadline, struct ip *ip, size_t *n)
+target_addresses(const struct destination *d, const struct targets *t,
+    struct dns_resolver *dns, struct span host, instant deadline, struct ip *ip,
+    size_t *n)
 {
 	bool secure;
 
 	*n = 1;
 	if (d->literal)
-		return ip_parse(host, ip) ? fine :
+		return ip_parse(host, ip) ?
+		    fine :
 		    fail(MAIL_FAILED, "550 5.1.2 Not an address");
-	switch (dns_lookup_addresses(dns, host, deadline, ip,
-	    TARGET_ADDRESSES, n, &secure)) {
+	switch (dns_lookup_addresses(dns, host, deadline, ip, TARGET_ADDRESSES,
+	    n, &secure)) {
 	case DNS_FOUND:
 		return fine;
 	case DNS_NXDOMAIN:
 	case DNS_NODATA:
 	case DNS_BAD_NAME:
-		return fail(MAIL_FAILED, "550 5.4.4 The mail exchanger has "
-		    "no address");
+		/* A route is somebody's here, who may have mistyped it. */
+		if (!d->mx)
+			return fail(MAIL_DEFERRED,
+			    "451 4.4.4 The host that mail is routed to has no "
+			    "address");
+		return fail(MAIL_FAILED,
+		    t->implicit ?
+			"550 5.1.2 The domain has neither a mail exchanger "
+			"nor an address" :
+			"550 5.4.4 The mail exchanger has no address");
 	case DNS_TEMPORARY:
 		break;
 	}
-	return fail(MAIL_DEFERRED, "451 4.4.3 The DNS gives no answer for "
+	return fail(MAIL_DEFERRED,
+	    "451 4.4.3 The DNS gives no answer for "
 	    "the mail exchanger");
 }

@@ -5,22 +5,15 @@
 #include <unistd.h>
 
 #include "client-parts.h"
+#include "log.h"
 #include "stuff.h"
 
 #define CHUNK 32768
-
-static struct span
-reply(const struct client *c)
-{
-	return sbuf_span(&c->answer.text);
-}
-
-static enum mail_verdict
-verdict_of(unsigned code)
-{
-	return code / 100 == 2 ? MAIL_DELIVERED :
-	    code >= 500 ? MAIL_FAILED : MAIL_DEFERRED;
-}
+/*
+ * Commands in one group: their replies must fit into the sockets' buffers, for
+ * nobody reads them before the whole group is written.
+ */
+#define GROUP 50
 
 /* The connection is of no use any more: who is undecided waits. */
 static void
@@ -28,6 +21,14 @@ lose(struct client *c, struct mail *m, const char *stage, enum io r)
 {
 	mail_decide_all(m, MAIL_DEFERRED, stage, client_lost(r));
 	client_close(c);
+}
+
+static void
+refused(struct client *c, struct mail *m, const char *stage)
+{
+	struct client_failure f = client_refusal(c, stage);
+
+	mail_decide_all(m, f.verdict, stage, f.text);
 }
 
 static enum io
@@ -53,14 +54,19 @@ say_mail(struct client *c, const struct mail *m)
 	return r;
 }
 
+/*
+ * 421 says that the server is about to hang up (RFC 5321 3.8). A connection
+ * that has waited gets it for waiting, not for this message.
+ */
 static enum io
-hear_mail(struct client *c, struct mail *m)
+hear_mail(struct client *c, struct mail *m, bool reused)
 {
 	enum io r = client_hear(c, WAIT_COMMAND);
 
+	if (r == IO_OK && reused && c->answer.code == 421)
+		return IO_EOF;
 	if (r == IO_OK && c->answer.code / 100 != 2)
-		mail_decide_all(m, c->answer.code >= 500 ? MAIL_FAILED :
-		    MAIL_DEFERRED, "mail", reply(c));
+		refused(c, m, "mail");
 	return r;
 }
 
@@ -68,80 +74,99 @@ static enum io
 hear_rcpt(struct client *c, struct mail_rcpt *to)
 {
 	enum io r = client_hear(c, WAIT_COMMAND);
+	struct client_failure f;
 
 	if (r != IO_OK)
 		return r;
 	to->accepted = c->answer.code / 100 == 2;
-	/*
-	 * 552 for too many recipients is what RFC 821 said; RFC 5321
-	 * 4.5.3.1.10 wants it taken as 452.
-	 */
-	if (!to->accepted)
-		mail_decide(to, c->answer.code >= 500 &&
-		    c->answer.code != 552 ? MAIL_FAILED : MAIL_DEFERRED,
-		    "rcpt", reply(c));
+	if (!to->accepted) {
+		f = client_refusal(c, "rcpt");
+		mail_decide(to, f.verdict, f.stage, f.text);
+	}
 	return r;
 }
 
-/* Envelope and DATA in one group (RFC 2920 3.1), replies in its order. */
-static enum io
-envelope_grouped(struct client *c, struct mail *m, const char **stage)
-{
-	enum io r = say_mail(c, m);
+struct offer {
+	const char *stage; /* where it has got to */
+	bool reused;       /* the connection has served before */
+	bool data;         /* DATA has been said */
+};
 
-	for (size_t i = 0; i < m->nrcpts && r == IO_OK; i++)
+/*
+ * Some recipients and, in a group (RFC 2920 3.1) behind the last one, DATA;
+ * then the replies in that order. mail: that of MAIL is the first of them.
+ */
+static enum io
+offer_group(struct client *c, struct mail *m, size_t from, size_t to, bool mail,
+    struct offer *o)
+{
+	enum io r = IO_OK;
+
+	for (size_t i = from; i < to && r == IO_OK; i++)
 		r = client_say(c, "RCPT TO:", m->rcpts[i].path);
-	if (r == IO_OK)
+	if (r == IO_OK && c->pipelining && to == m->nrcpts) {
+		o->data = true;
 		r = client_say(c, "DATA", SPAN(""));
-	*stage = "mail";
-	if (r == IO_OK)
-		r = hear_mail(c, m);
-	for (size_t i = 0; i < m->nrcpts && r == IO_OK; i++) {
-		*stage = "rcpt";
+	}
+	if (r == IO_OK && mail)
+		r = hear_mail(c, m, o->reused);
+	for (size_t i = from; i < to && r == IO_OK; i++) {
+		o->stage = "rcpt";
 		r = hear_rcpt(c, &m->rcpts[i]);
 	}
 	return r;
 }
 
 static enum io
-envelope_stepwise(struct client *c, struct mail *m, const char **stage)
+offer(struct client *c, struct mail *m, struct offer *o)
 {
+	size_t group = c->pipelining ? GROUP : 1, to;
 	enum io r = say_mail(c, m);
 
-	*stage = "mail";
-	if (r == IO_OK)
-		r = hear_mail(c, m);
-	if (r == IO_OK && c->answer.code / 100 != 2)
-		return r;
-	for (size_t i = 0; i < m->nrcpts && r == IO_OK; i++) {
-		*stage = "rcpt";
-		r = client_say(c, "RCPT TO:", m->rcpts[i].path);
-		if (r == IO_OK)
-			r = hear_rcpt(c, &m->rcpts[i]);
+	if (r == IO_OK && !c->pipelining)
+		r = hear_mail(c, m, o->reused);
+	for (size_t i = 0; i < m->nrcpts && r == IO_OK; i = to) {
+		if (m->rcpts[i].verdict != MAIL_OPEN)
+			return IO_OK; /* MAIL was refused */
+		to = m->nrcpts - i > group ? i + group : m->nrcpts;
+		r = offer_group(c, m, i, to, c->pipelining && i == 0, o);
 	}
-	if (r == IO_OK && mail_accepted(m))
+	if (r == IO_OK && !o->data && mail_accepted(m)) {
+		o->data = true;
+		o->stage = "data";
 		r = client_say(c, "DATA", SPAN(""));
+	}
 	return r;
+}
+
+/* The nth of the H frames, from 0; how many there are. */
+static size_t
+find_top(const struct mail *m, size_t nth, struct span *lines)
+{
+	struct frame f;
+	size_t n = 0, pos = 0;
+
+	while (queuefile_next(&m->file, &pos, &f)) {
+		if (f.tag != 'H')
+			continue;
+		if (n == nth)
+			*lines = f.payload;
+		n++;
+	}
+	return n;
 }
 
 /* The fields on top: a later H frame stands above an earlier one. */
 static enum io
 send_top(struct client *c, struct stuff *s, const struct mail *m)
 {
-	size_t end = m->file.frames_len, pos, last;
+	struct span lines = SPAN("");
+	size_t n = find_top(m, SIZE_MAX, &lines);
 	enum io r = IO_OK;
 
-	for (; end > 0 && r == IO_OK; end = last) {
-		struct frame f = { 0 };
-
-		for (pos = last = 0; pos < end;) {
-			last = pos;
-			if (!queuefile_next(&m->file, &pos, &f))
-				return IO_ERROR;
-		}
-		if (f.tag == 'H')
-			r = stuff_add(s, &c->out, f.payload,
-			    client_wait(c, WAIT_BLOCK));
+	while (n-- > 0 && r == IO_OK) {
+		(void)find_top(m, n, &lines);
+		r = stuff_add(s, &c->out, lines, client_wait(c, WAIT_BLOCK));
 	}
 	return r;
 }
@@ -178,16 +203,66 @@ send_text(struct client *c, const struct mail *m)
 		return IO_ERROR;
 	}
 	return r == IO_OK ?
-	    stuff_end(&s, &c->out, client_wait(c, WAIT_BLOCK)) : r;
+	    stuff_finish(&s, &c->out, client_wait(c, WAIT_BLOCK)) :
+	    r;
+}
+
+/*
+ * The server spoke, or hung up, before the text had its end: then there is no
+ * message, and its word against it counts, but none for it.
+ */
+static void
+cut_short(struct client *c, struct mail *m)
+{
+	enum io r;
+
+	c->out.len = 0;
+	c->owed = 1;
+	r = client_hear(c, WAIT_QUIT);
+	if (r == IO_OK && c->answer.code >= 400)
+		refused(c, m, "text");
+	if (r == IO_OK) {
+		r = IO_ERROR;
+		errno = EALREADY;
+	}
+	lose(c, m, "text", r);
+}
+
+/* It may have arrived: twice at worst, never lost. */
+static void
+doubt(struct client *c, struct mail *m, enum io r)
+{
+	struct span why = client_lost(r);
+	struct logline l;
+
+	log_begin(&l, m->file.id, "uncertain");
+	log_str(&l, "host", c->host);
+	log_span(&l, "reason", why);
+	log_end(&l);
+	mail_decide_all(m, MAIL_DEFERRED, "dot", why);
+	client_close(c);
+}
+
+/* The dot has been said: the reply is the verdict. */
+static void
+conclude(struct client *c, struct mail *m)
+{
+	enum io r = client_hear(c, WAIT_DOT);
+
+	if (r != IO_OK)
+		doubt(c, m, r);
+	else if (c->answer.code / 100 == 2)
+		mail_decide_all(m, MAIL_DELIVERED, "dot",
+		    sbuf_span(&c->answer.text));
+	else
+		refused(c, m, "dot");
 }
 
 /* After 354. With nobody left to deliver to, the text is empty. */
 static void
 deliver_text(struct client *c, struct mail *m)
 {
-	bool wanted = mail_accepted(m);
-	enum io r = wanted ? send_text(c, m) :
-	    outbuf_add(&c->out, ".\r\n", 3, client_wait(c, WAIT_BLOCK));
+	enum io r = mail_accepted(m) ? send_text(c, m) : IO_OK;
 
 	if (r == IO_ERROR && (errno == EIO || errno == EBADMSG)) {
 		mail_decide_all(m, MAIL_DEFERRED, "queue",
@@ -196,15 +271,16 @@ deliver_text(struct client *c, struct mail *m)
 		return;
 	}
 	if (r == IO_OK)
-		r = client_hear(c, WAIT_DOT);
-	if (r != IO_OK) {
-		/* It may have arrived: twice at worst, never lost. */
-		lose(c, m, "dot", r);
-		return;
-	}
-	if (wanted)
-		mail_decide_all(m, verdict_of(c->answer.code), "dot",
-		    reply(c));
+		r = client_turn(c);
+	if (r == IO_OK)
+		r = outbuf_add(&c->out, ".\r\n", 3, client_wait(c, WAIT_BLOCK));
+	c->owed++;
+	if (r == IO_OK)
+		conclude(c, m);
+	else if (r == IO_TIMEOUT)
+		lose(c, m, "text", r);
+	else
+		cut_short(c, m);
 }
 
 /* Back to the state after EHLO, or no connection at all. */
@@ -226,10 +302,10 @@ too_big(struct client *c, struct mail *m)
 
 	if (c->size_max == 0 || mail_size(m) <= c->size_max)
 		return false;
-	(void)snprintf(text, sizeof(text), "552 5.3.4 The message has %llu "
+	(void)snprintf(text, sizeof(text),
+	    "552 5.3.4 The message has %llu "
 	    "octets, the server takes %llu",
-	    (unsigned long long)mail_size(m),
-	    (unsigned long long)c->size_max);
+	    (unsigned long long)mail_size(m), (unsigned long long)c->size_max);
 	mail_decide_all(m, MAIL_FAILED, "mail", span_str(text));
 	return true;
 }
@@ -237,36 +313,32 @@ too_big(struct client *c, struct mail *m)
 bool
 client_transaction(struct client *c, struct mail *m)
 {
-	bool reused = c->used;
-	const char *stage = "mail";
+	struct offer o = { .stage = "mail", .reused = c->used };
 	enum io r;
 
 	if (too_big(c, m))
 		return true;
 	c->used = true;
-	r = c->pipelining ? envelope_grouped(c, m, &stage) :
-	    envelope_stepwise(c, m, &stage);
-	if (r != IO_OK && reused && strcmp(stage, "mail") == 0) {
+	r = offer(c, m, &o);
+	if (r != IO_OK && o.reused && strcmp(o.stage, "mail") == 0) {
 		client_close(c);
 		return false;
 	}
-	/* 421 says that the server is about to hang up (RFC 5321 3.8). */
-	if (r == IO_OK && (c->pipelining || mail_accepted(m))) {
-		stage = "data";
+	if (r == IO_OK && o.data) {
+		o.stage = "data";
 		r = client_hear(c, WAIT_DATA);
-		if (r == IO_OK && c->answer.code == 354) {
+		if (r == IO_OK && c->answer.code == 354)
 			deliver_text(c, m);
-			return true;
-		}
-		if (r == IO_OK)
-			mail_decide_all(m, c->answer.code >= 500 ?
-			    MAIL_FAILED : MAIL_DEFERRED, stage, reply(c));
+		else if (r == IO_OK)
+			refused(c, m, o.stage);
 	}
+	if (c->fd == -1)
+		return true;
 	if (r != IO_OK)
-		lose(c, m, stage, r);
+		lose(c, m, o.stage, r);
 	else if (c->answer.code == 421)
 		client_close(c);
-	else
+	else if (c->answer.code / 100 != 2)
 		reset(c);
 	return true;
 }
