@@ -27,7 +27,7 @@ mode_of() {
 	[ "$(mode_of /usr/local/lib/sysusers.d/smtpd.conf)" = 644 ]
 	[ "$(mode_of /usr/local/lib/tmpfiles.d/smtpd.conf)" = 644 ]
 	[ "$(mode_of /etc/smtpd/smtpd.conf)" = 644 ]
-	for program in session queue submit send rcpt lspawn local; do
+	for program in session queue submit send rcpt lspawn local remote; do
 		[ -x "$D/usr/local/lib/smtpd/smtpd-$program" ]
 		[ -f "$D/usr/local/share/man/man8/smtpd-$program.8" ]
 	done

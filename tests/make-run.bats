@@ -143,7 +143,7 @@ line_with() {
 @test "make run: what dies comes back, and mail goes on" {
 	checkout "$CO" "$( [ "$(id -u)" -ne 0 ] || echo daemon:daemon)"
 	make_run "$CO"
-	for program in rcpt queue submit lspawn send session; do
+	for program in rcpt queue submit lspawn remote send session; do
 		pgrep -f "^$CO/build/smtpd-$program -c $CO/run" |
 			xargs kill -KILL
 	done

@@ -58,7 +58,7 @@ services() {
 }
 
 inner=(smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-queue-own smtpd-submit
-	smtpd-bounce smtpd-lspawn smtpd-send)
+	smtpd-bounce smtpd-lspawn smtpd-remote smtpd-send)
 
 send_mail() {
 	on_its_net swaks --silent 2 --from a@example.org \
@@ -106,9 +106,11 @@ lands_as_alices() {
 	services "${inner[@]}"
 	launch svscan /service
 	wait_for inside sh -c 'for s in rcpt queue-in queue-user queue-own \
-		submit bounce lspawn; do test -S "/run/smtpd/$s" || exit 1; done'
+		submit bounce lspawn remote
+		do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
-		for user in smtpd smtpd-rcpt smtpd-submit smtpd-queue alice; do
+		for user in smtpd smtpd-rcpt smtpd-submit smtpd-queue \
+		    smtpd-remote alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -124,6 +126,7 @@ lands_as_alices() {
 	queue-own smtpd-queue
 	bounce smtpd-queue
 	lspawn smtpd-queue
+	remote smtpd-queue
 	EOT
 }
 
