@@ -33,6 +33,8 @@ entrance_believes(enum entrance e, struct span fact)
 {
 	if (span_eq(fact, SPAN("entrance")))
 		return false; /* that one is our own word */
+	if (span_eq(fact, SPAN("about")) || span_eq(fact, SPAN("bounce")))
+		return e == ENTRANCE_OWN;
 	return e != ENTRANCE_IN ||
 	    !(span_eq(fact, SPAN("user")) || span_eq(fact, SPAN("uid")));
 }

@@ -282,14 +282,13 @@ log_fact(struct logline *l, const struct message *m, const char *name)
 }
 
 void
-message_done(struct message *m, const struct verdict *v)
+message_log(const struct message *m, const struct verdict *v)
 {
-	static const char *const known[] = { "helo", "protocol", "uid",
-		"user" };
+	static const char *const known[] = { "helo", "protocol", "uid", "user",
+		"about" };
 	struct logline l;
 	char ip[IP_TEXT];
 
-	commit_close(&m->commit);
 	log_begin(&l, m->id[0] == '\0' ? NULL : m->id,
 	    v->tag == 'K' ? "queued" : "refused");
 	log_span(&l, "entrance", find(m, 'C', SPAN("entrance")));
@@ -306,5 +305,4 @@ message_done(struct message *m, const struct verdict *v)
 	if (v->tag != 'K')
 		log_str(&l, "reply", v->text);
 	log_end(&l);
-	message_reset(m);
 }

@@ -49,13 +49,13 @@ bool message_take(struct message *, const struct frame *, int peer) MUST_CHECK;
  */
 struct verdict message_commit(struct message *) MUST_CHECK;
 
-/* Forgets the message; what was not committed is removed. */
-void message_reset(struct message *);
-
 /*
- * After the answer: unlocks the file, logs one line (event=queued, or
- * event=refused with the reply) and forgets the message.
+ * One line: event=queued, or event=refused with the reply. Before the answer,
+ * so that whoever was told of an id finds it in the log.
  */
-void message_done(struct message *, const struct verdict *);
+void message_log(const struct message *, const struct verdict *);
+
+/* Unlocks and forgets the message; what was not committed is removed. */
+void message_reset(struct message *);
 
 #endif

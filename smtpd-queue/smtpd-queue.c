@@ -77,8 +77,8 @@ take_frame(const struct frame *f, instant deadline)
 	}
 	if (f->tag == 'E') {
 		v = message_commit(&message);
+		message_log(&message, &v);
 		r = answer(&v, deadline);
-		message_done(&message, &v);
 	}
 	message_reset(&message);
 	conversation_drop_fds(&chan);

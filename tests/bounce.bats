@@ -64,6 +64,7 @@ frames_of() {
 	run -0 frames_of
 	[[ $output == *$'\nS <>\nR remote <joe@sender.example>' ]]
 	[[ $output == "C entrance=own"$'\n'* ]]
+	[[ $output == *$'\n'"C about=${FILE##*/}"$'\n'* ]]
 	report
 	says 'from Mail Delivery System <MAILER-DAEMON@example.com>'
 	says 'to <joe@sender.example>'
@@ -113,6 +114,17 @@ frames_of() {
 	says 'rcpt 0 action delayed'
 	says 'rcpt 0 status 4.7.1'
 	grep -q '^rcpt 0 until ' "$BATS_TEST_TMPDIR/report"
+}
+
+@test "bounce: of what is held, postmaster hears and not the sender" {
+	plain_original
+	run -0 --separate-stderr bounce "msg:$FILE:held" \
+		'F:delayed - <ann@far.example> 451 4.3.0 Delivery died' E
+	[[ $stderr == *"event=notice kind=held nrcpt=1 to=<postmaster@example.com>"* ]]
+	report
+	says 'subject Held mail: its delivery crashes'
+	says 'to <postmaster@example.com>'
+	says 'rcpt 0 action delayed'
 }
 
 @test "bounce: to a sender here it is local mail" {

@@ -207,6 +207,10 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	OPTIONS=(-o 'relay_clients=127.0.0.0/8 ::/0 0.0.0.0/1 128.0.0.0/1')
 	local remote=('S:<>' 'R:remote <x@client.example>' B:x E)
 	refused '550 5.7.1 Not authorized' C:version=1 C:user=root "${MAIL[@]:1}"
+	refused '550 5.7.1 Not authorized' C:version=1 \
+		C:about=0660ee029bdfc00c7da957 "${MAIL[@]:1}"
+	ENTRANCE=user refused '550 5.7.1 Not authorized' C:version=1 \
+		C:bounce=postmaster "${MAIL[@]:1}"
 	refused '550 5.7.1 Not authorized' C:version=1 C:uid=0 "${MAIL[@]:1}"
 	refused '550 5.7.1 Not authorized' C:version=1 C:entrance=own \
 		"${MAIL[@]:1}"

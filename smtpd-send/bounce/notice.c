@@ -122,6 +122,12 @@ part(struct sbuf *b, const struct notice *n, const char *type, struct span text)
 static void
 write_header(struct sbuf *b, const struct notice *n)
 {
+	static const char *const subjects[] = {
+		[NOTICE_FAILED] = "Undelivered mail returned to sender",
+		[NOTICE_DELAYED] = "Delayed mail, still being tried",
+		[NOTICE_HELD] = "Held mail: its delivery crashes",
+	};
+
 	add_seconds(b, "Date: ", clock_wall_us() / 1000000);
 	sbuf_adds(b, "From: Mail Delivery System <MAILER-DAEMON@");
 	sbuf_addspan(b, n->domain);
@@ -129,10 +135,8 @@ write_header(struct sbuf *b, const struct notice *n)
 	sbuf_addspan(b, n->to);
 	sbuf_addf(b, "\r\nMessage-ID: <%s.notice@%s>\r\n", n->id,
 	    n->conf->hostname);
-	line(b,
-	    n->kind == NOTICE_FAILED ?
-		"Subject: Undelivered mail returned to sender" :
-		"Subject: Delayed mail, still being tried");
+	sbuf_adds(b, "Subject: ");
+	line(b, subjects[n->kind]);
 	line(b, "Auto-Submitted: auto-replied"); /* RFC 3834 5 */
 	line(b, "MIME-Version: 1.0");
 	sbuf_adds(b,
@@ -169,19 +173,25 @@ explain_rcpt(struct sbuf *b, const struct notice *n,
 static void
 explain(struct sbuf *b, const struct notice *n)
 {
+	static const char *const words[] = {
+		[NOTICE_FAILED] = "Your message could not be delivered to the "
+				  "recipients below. It will not\r\n"
+				  "be tried again.",
+		[NOTICE_DELAYED] = "Your message has not been delivered yet "
+				   "to the recipients below. You need\r\n"
+				   "not send it again: it will be tried "
+				   "further.",
+		[NOTICE_HELD] = "The delivery of a message to the recipients "
+				"below has crashed several times.\r\n"
+				"It is held in the queue until you let it "
+				"go, with smtpd-ctl(8), or it is too\r\n"
+				"old; its sender will be told then, and "
+				"has not been told yet.",
+	};
+
 	sbuf_addf(b, "This is the mail server at %s.\r\n\r\n",
 	    n->conf->hostname);
-	if (n->kind == NOTICE_FAILED) {
-		line(b,
-		    "Your message could not be delivered to the recipients "
-		    "below. It will not");
-		line(b, "be tried again.");
-	} else {
-		line(b,
-		    "Your message has not been delivered yet to the "
-		    "recipients below. You need");
-		line(b, "not send it again: it will be tried further.");
-	}
+	line(b, words[n->kind]);
 	for (size_t i = 0; i < n->nrcpts; i++)
 		explain_rcpt(b, n, &n->rcpts[i]);
 }
@@ -229,6 +239,18 @@ state(struct sbuf *b, const struct notice *n)
 	add_seconds(b, "Arrival-Date: ", born(n));
 	for (size_t i = 0; i < n->nrcpts; i++)
 		state_rcpt(b, n, &n->rcpts[i]);
+}
+
+const char *
+notice_kind_name(enum notice_kind kind)
+{
+	static const char *const names[] = {
+		[NOTICE_FAILED] = "failed",
+		[NOTICE_DELAYED] = "delayed",
+		[NOTICE_HELD] = "held",
+	};
+
+	return names[kind];
 }
 
 bool

@@ -12,7 +12,12 @@
 #define NOTICE_TEXTS (512 * 1024) /* of all of them, shared out evenly */
 #define NOTICE_MAX (16 * 1024 * 1024)
 
-enum notice_kind { NOTICE_FAILED, NOTICE_DELAYED };
+enum notice_kind {
+	NOTICE_FAILED,  /* to the sender: the end */
+	NOTICE_DELAYED, /* to the sender: it takes long */
+	NOTICE_HELD,    /* to postmaster: its delivery crashes */
+};
+#define NOTICE_KINDS 3
 
 enum notice_action {
 	NOTICE_REFUSED, /* for good */
@@ -52,6 +57,9 @@ bool notice_write(struct sbuf *, const struct notice *) MUST_CHECK;
  * is beyond NOTICE_HEADERS and without fields over HEADER_KEPT.
  */
 bool notice_original(struct sbuf *, const struct queuefile *) MUST_CHECK;
+
+/* failed, delayed or held, as in frames and in the log. */
+const char *notice_kind_name(enum notice_kind);
 
 /* The enhanced status code of the reply, or one that the action implies. */
 void notice_status(struct sbuf *, const struct notice_rcpt *);

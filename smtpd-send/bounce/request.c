@@ -90,24 +90,32 @@ open_original(struct request *r, int fd, struct span id)
 }
 
 static bool
+parse_kind(struct span word, enum notice_kind *kind)
+{
+	for (size_t i = 0; i < NOTICE_KINDS; i++) {
+		*kind = (enum notice_kind)i;
+		if (span_eq(word, span_str(notice_kind_name(*kind))))
+			return true;
+	}
+	return false;
+}
+
+static bool
 take_message(struct request *r, struct chan *c, struct span payload)
 {
 	struct span id = span_word(&payload), kind = span_word(&payload);
 	int fd = chan_take_fd(c);
-	bool delayed = span_eq(kind, SPAN("delayed"));
 
 	if (fd == -1)
 		return false;
 	if (r->original.fd != -1 || !queue_id_valid(id) ||
-	    (!delayed && !span_eq(kind, SPAN("failed"))) ||
-	    !open_original(r, fd, id)) {
+	    !parse_kind(kind, &r->notice.kind) || !open_original(r, fd, id)) {
 		int saved = errno;
 
 		(void)close(fd);
 		errno = saved;
 		return false;
 	}
-	r->notice.kind = delayed ? NOTICE_DELAYED : NOTICE_FAILED;
 	read_envelope(r);
 	return true;
 }
@@ -229,7 +237,7 @@ request_end(struct request *r)
 bool
 request_reader(const struct request *r, struct span domain, struct sbuf *to)
 {
-	if (!span_eq(r->sender, SPAN("<>"))) {
+	if (!span_eq(r->sender, SPAN("<>")) && r->notice.kind != NOTICE_HELD) {
 		sbuf_addspan(to, r->sender);
 		return true;
 	}

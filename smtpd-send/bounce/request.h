@@ -12,7 +12,7 @@
 #define REQUEST_LAST_RESORT "bounce=postmaster"
 
 /*
- *	D ID KIND		failed or delayed; the message as descriptor
+ *	D ID KIND		failed, delayed or held; the message as descriptor
  *	F ACTION HOST <path> TEXT	one recipient: failed, expired, delayed
  *	O <path>		what the sender wrote for the one before
  *	E			write it
@@ -42,8 +42,8 @@ bool request_take(struct request *, struct chan *,
 bool request_end(struct request *) MUST_CHECK;
 
 /*
- * Whom to tell: the sender, postmaster for a notice that failed, or nobody
- * (false). domain: of our postmaster.
+ * Whom to tell: the sender; postmaster of a notice that failed, and of what
+ * is held; or nobody (false). domain: of our postmaster.
  */
 bool request_reader(const struct request *, struct span domain,
     struct sbuf *to) MUST_CHECK;

@@ -59,7 +59,7 @@ send_envelope(const struct request *r, struct span to)
 {
 	struct span rest = to;
 	struct address a;
-	struct sbuf rcpt;
+	struct sbuf rcpt, about;
 	enum io io;
 
 	if (address_path(&rest, ADDRESS_FORWARD, &a) != ADDRESS_OK) {
@@ -67,13 +67,17 @@ send_envelope(const struct request *r, struct span to)
 		return IO_ERROR;
 	}
 	sbuf_init(&rcpt, 1024);
+	sbuf_init(&about, 64);
 	sbuf_adds(&rcpt,
 	    conf_has_domain(conf.local_domains, a.domain) ? "local " :
 							    "remote ");
 	sbuf_addspan(&rcpt, to);
+	sbuf_addf(&about, "about=%s", r->original.id);
 	io = chan_send(&down, 'C', SPAN("version=1"), patience());
 	if (io == IO_OK)
 		io = chan_send(&down, 'C', SPAN("protocol=local"), patience());
+	if (io == IO_OK)
+		io = chan_send(&down, 'C', sbuf_span(&about), patience());
 	if (io == IO_OK && span_eq(r->sender, SPAN("<>")))
 		io = chan_send(&down, 'C', SPAN(REQUEST_LAST_RESORT),
 		    patience());
@@ -82,6 +86,7 @@ send_envelope(const struct request *r, struct span to)
 	if (io == IO_OK)
 		io = chan_send(&down, 'R', sbuf_span(&rcpt), patience());
 	sbuf_free(&rcpt);
+	sbuf_free(&about);
 	return io;
 }
 
@@ -148,18 +153,17 @@ inject(const struct request *r, struct frame *answer)
 static void
 log_outcome(const struct request *r, struct span to, const struct frame *a)
 {
-	bool failed = r->notice.kind == NOTICE_FAILED;
 	struct logline l;
 
 	log_begin(&l, r->original.id,
 	    to.n == 0         ? "dropped" :
 		a->tag == 'K' ? "notice" :
 				"notice-deferred");
-	log_str(&l, "kind", failed ? "failed" : "delayed");
+	log_str(&l, "kind", notice_kind_name(r->notice.kind));
 	log_num(&l, "nrcpt", r->notice.nrcpts);
 	if (to.n == 0) {
 		log_str(&l, "reason",
-		    failed ? "a notice to postmaster failed" : "null sender");
+		    r->last_resort ? "a notice to postmaster" : "null sender");
 	} else {
 		log_span(&l, "to", to);
 		log_span(&l, a->tag == 'K' ? "notice" : "reply", a->payload);
