@@ -5,9 +5,9 @@
 
 #include "sbuf.h"
 
-#define ADDRESS_LOCAL_MAX 64	/* RFC 5321 4.5.3.1.1 */
-#define ADDRESS_DOMAIN_MAX 255	/* 4.5.3.1.2 */
-#define ADDRESS_PATH_MAX 256	/* 4.5.3.1.3, with the angle brackets */
+#define ADDRESS_LOCAL_MAX 64   /* RFC 5321 4.5.3.1.1 */
+#define ADDRESS_DOMAIN_MAX 255 /* 4.5.3.1.2 */
+#define ADDRESS_PATH_MAX 256   /* 4.5.3.1.3, with the angle brackets */
 
 enum address_result {
 	ADDRESS_OK,
@@ -15,21 +15,21 @@ enum address_result {
 	ADDRESS_LOCAL_TOO_LONG,
 	ADDRESS_DOMAIN_TOO_LONG,
 	ADDRESS_PATH_TOO_LONG,
-	ADDRESS_UTF8,		/* octets above 0x7f: SMTPUTF8 is not spoken */
+	ADDRESS_UTF8, /* octets above 0x7f: SMTPUTF8 is not spoken */
 };
 
 /* Views into the text that was parsed. */
 struct address {
-	struct span whole;	/* local-part@domain, without any source route */
-	struct span local;	/* as written: a quoted one with its quotes */
-	struct span domain;	/* without a trailing dot; a literal with its [] */
-	bool quoted;		/* local is a Quoted-string */
-	bool literal;		/* domain is an address literal */
+	struct span whole;  /* local-part@domain, without any source route */
+	struct span local;  /* as written: a quoted one with its quotes */
+	struct span domain; /* without a trailing dot; a literal with its [] */
+	bool quoted;        /* local is a Quoted-string */
+	bool literal;       /* domain is an address literal */
 };
 
 enum address_path {
-	ADDRESS_REVERSE,	/* may be <> : then all three spans are empty */
-	ADDRESS_FORWARD,	/* may be <postmaster>: then domain is empty */
+	ADDRESS_REVERSE, /* may be <> : then all three spans are empty */
+	ADDRESS_FORWARD, /* may be <postmaster>: then domain is empty */
 };
 
 /*

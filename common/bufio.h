@@ -10,9 +10,9 @@
 
 enum io {
 	IO_OK,
-	IO_EOF,			/* the peer is done */
-	IO_TIMEOUT,		/* the deadline came first */
-	IO_ERROR,		/* errno says */
+	IO_EOF,     /* the peer is done */
+	IO_TIMEOUT, /* the deadline came first */
+	IO_ERROR,   /* errno says */
 };
 
 /* Input: buf[pos..len) has been read and not been taken. */
@@ -59,8 +59,8 @@ void outbuf_init(struct outbuf *, int fd, char *buf, size_t cap);
  * Adds octets, writing when the buffer would overflow. After anything but
  * IO_OK an unknown part has been written and the stream is of no more use.
  */
-enum io outbuf_add(struct outbuf *, const void *, size_t, instant deadline)
-	MUST_CHECK;
+enum io outbuf_add(struct outbuf *, const void *, size_t,
+    instant deadline) MUST_CHECK;
 
 /* Writes all. After IO_TIMEOUT the rest is kept, and a later flush goes on. */
 enum io outbuf_flush(struct outbuf *, instant deadline) MUST_CHECK;
@@ -72,8 +72,8 @@ enum io outbuf_flush(struct outbuf *, instant deadline) MUST_CHECK;
 enum io io_write(int fd, const void *, size_t, instant deadline) MUST_CHECK;
 
 /* The same for a vector, which then holds what was not written. */
-enum io io_writev(int fd, struct iovec *, size_t n, instant deadline)
-	MUST_CHECK;
+enum io io_writev(int fd, struct iovec *, size_t n,
+    instant deadline) MUST_CHECK;
 
 /* Takes octets off the front of a vector; gives how many it still holds. */
 size_t iov_advance(struct iovec *, size_t n, size_t octets);

@@ -8,7 +8,7 @@
 /* An IP address; an IPv4-mapped IPv6 one is kept as IPv4. */
 struct ip {
 	unsigned char octets[16];
-	unsigned char size;	/* 4, 16, or 0: unknown */
+	unsigned char size; /* 4, 16, or 0: unknown */
 };
 
 /* The whole of s as an address in text form. */

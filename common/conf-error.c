@@ -41,7 +41,7 @@ conf_bad_value(const struct conf_setting *s, struct span value,
 	return CONF_BAD;
 }
 
-#define NAME_LONG 40	/* what is longer is near to no name */
+#define NAME_LONG 40 /* what is longer is near to no name */
 
 static unsigned
 min3(unsigned a, unsigned b, unsigned c)

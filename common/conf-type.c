@@ -25,7 +25,7 @@
 const struct conf_setting conf_settings[CONF_SETTINGS] = {
 #define X(type, name, fallback, min, max, meaning) \
 	{ #name, fallback, meaning, CONF_##type, offsetof(struct conf, name), \
-	  LIMITS_##type(min, max) },
+		LIMITS_##type(min, max) },
 	SETTINGS(X)
 #undef X
 };
@@ -37,10 +37,15 @@ struct unit {
 
 /* From the largest down; the base unit, if it has a letter, comes last. */
 static const struct unit size_units[] = {
-	{ 'G', 1u << 30 }, { 'M', 1u << 20 }, { 'K', 1u << 10 },
+	{ 'G', 1u << 30 },
+	{ 'M', 1u << 20 },
+	{ 'K', 1u << 10 },
 };
 static const struct unit time_units[] = {
-	{ 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 },
+	{ 'd', 86400 },
+	{ 'h', 3600 },
+	{ 'm', 60 },
+	{ 's', 1 },
 };
 
 static size_t

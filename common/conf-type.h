@@ -6,17 +6,26 @@
 #include "conf.h"
 
 enum conf_type {
-	CONF_DOMAIN, CONF_DOMAINS, CONF_CIDRS, CONF_ENDPOINTS, CONF_WORD,
-	CONF_PATH, CONF_PATHS, CONF_HELPER, CONF_CHOICE,
-	CONF_NUMBER, CONF_SIZE, CONF_TIME,
+	CONF_DOMAIN,
+	CONF_DOMAINS,
+	CONF_CIDRS,
+	CONF_ENDPOINTS,
+	CONF_WORD,
+	CONF_PATH,
+	CONF_PATHS,
+	CONF_HELPER,
+	CONF_CHOICE,
+	CONF_NUMBER,
+	CONF_SIZE,
+	CONF_TIME,
 };
 
 struct conf_setting {
 	const char *name, *fallback, *meaning;
 	enum conf_type type;
-	unsigned offset;	/* of the member of struct conf */
-	const char *rule;	/* texts: "optional", "required" or the words */
-	uint64_t min, max;	/* numbers */
+	unsigned offset;   /* of the member of struct conf */
+	const char *rule;  /* texts: "optional", "required" or the words */
+	uint64_t min, max; /* numbers */
 };
 
 #define X(...) +1

@@ -14,7 +14,7 @@
 struct conf_memory {
 	struct conf_memory *next;
 	size_t size;
-	char text[];		/* size octets, and room for a NUL */
+	char text[]; /* size octets, and room for a NUL */
 };
 
 static struct conf_memory *

@@ -31,18 +31,18 @@ struct conf {
 	/* The -c and -o options as they were given, to hand on; NULL-ended. */
 	const char **args;
 	unsigned nargs;
-	struct conf_memory *memory;	/* what the texts point into */
+	struct conf_memory *memory; /* what the texts point into */
 };
 
 enum conf_result {
 	CONF_OK,
-	CONF_BAD,		/* the file is wrong: where says how */
-	CONF_IOERR,		/* it cannot be read, or no memory: errno */
+	CONF_BAD,   /* the file is wrong: where says how */
+	CONF_IOERR, /* it cannot be read, or no memory: errno */
 };
 
 struct conf_where {
-	unsigned line;		/* 0: not of a line, as with -o */
-	char what[256];		/* "unknown setting 'x': did you mean 'y'?" */
+	unsigned line;  /* 0: not of a line, as with -o */
+	char what[256]; /* "unknown setting 'x': did you mean 'y'?" */
 };
 
 /*

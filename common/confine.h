@@ -9,8 +9,8 @@
 #include "conf.h"
 
 enum confine_right {
-	CONFINE_READ,		/* read files below */
-	CONFINE_WRITE,		/* read, create, write, rename, remove below */
+	CONFINE_READ,  /* read files below */
+	CONFINE_WRITE, /* read, create, write, rename, remove below */
 };
 
 struct confine_path {
@@ -20,7 +20,7 @@ struct confine_path {
 
 /* What stays allowed. The paths are opened before anything is given up. */
 struct confine {
-	const int *calls;	/* system call numbers, SYS_... */
+	const int *calls; /* system call numbers, SYS_... */
 	size_t ncalls;
 	const struct confine_path *paths;
 	size_t npaths;

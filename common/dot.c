@@ -59,7 +59,7 @@ plain(const char *p, size_t n)
 static bool
 is_first_fault(struct dot *d, enum dot_fault why)
 {
-	d->at = DOT_TEXT;	/* what follows does not begin a line */
+	d->at = DOT_TEXT; /* what follows does not begin a line */
 	if (d->why != DOT_FINE)
 		return false;
 	d->why = why;
@@ -108,7 +108,7 @@ scan(struct dot *d, struct span in, size_t *used, struct span *run)
 			i += 2;
 		} else if (i > 0 && d->why == DOT_FINE) {
 			*used = i;
-			return DOT_RUN;		/* the fault comes next */
+			return DOT_RUN; /* the fault comes next */
 		} else if (is_first_fault(d, fault_of(in.p[i]))) {
 			*used = 1;
 			return DOT_BAD;

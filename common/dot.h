@@ -11,19 +11,17 @@
  * that the caller never copies.
  */
 enum dot_event {
-	DOT_MORE,		/* all input taken; *run may hold octets */
-	DOT_RUN,		/* call again with the rest; *run may hold octets */
-	DOT_END,		/* CRLF . CRLF: *used tells where commands go on */
-	DOT_BAD,		/* the first bare CR, bare LF or NUL: see dot.why */
+	DOT_MORE, /* all input taken; *run may hold octets */
+	DOT_RUN,  /* call again with the rest; *run may hold octets */
+	DOT_END,  /* CRLF . CRLF: *used tells where commands go on */
+	DOT_BAD,  /* the first bare CR, bare LF or NUL: see dot.why */
 };
 
 enum dot_fault { DOT_FINE, DOT_BARE_CR, DOT_BARE_LF, DOT_NUL };
 
 struct dot {
-	enum dot_state {
-		DOT_BOL, DOT_TEXT, DOT_CR, DOT_STOP, DOT_STOP_CR
-	} at;
-	enum dot_fault why;	/* the first fault; sticky */
+	enum dot_state { DOT_BOL, DOT_TEXT, DOT_CR, DOT_STOP, DOT_STOP_CR } at;
+	enum dot_fault why; /* the first fault; sticky */
 };
 
 /*

@@ -47,8 +47,9 @@ endpoint_parse(struct span s, uint16_t port, union endpoint *e)
 		if (number.n == 0)
 			return false;
 	}
-	if (!ip_parse(host, &ip) || (number.n > 0 &&
-	    (!span_u32(number, 65535, &parsed) || parsed == 0)))
+	if (!ip_parse(host, &ip) ||
+	    (number.n > 0 &&
+		(!span_u32(number, 65535, &parsed) || parsed == 0)))
 		return false;
 	*e = endpoint_of(&ip, (uint16_t)parsed);
 	return true;
@@ -58,7 +59,7 @@ socklen_t
 endpoint_len(const union endpoint *e)
 {
 	return e->any.sa_family == AF_INET ? sizeof(struct sockaddr_in) :
-	    sizeof(struct sockaddr_in6);
+					     sizeof(struct sockaddr_in6);
 }
 
 struct ip
@@ -87,6 +88,7 @@ ip_is_loopback(const struct ip *ip)
 
 	if (ip->size == 4)
 		return ip->octets[0] == 127 || ip->octets[0] == 0;
-	return ip->size == 16 && (memcmp(ip->octets, one, 16) == 0 ||
-	    memcmp(ip->octets, any, 16) == 0);
+	return ip->size == 16 &&
+	    (memcmp(ip->octets, one, 16) == 0 ||
+		memcmp(ip->octets, any, 16) == 0);
 }

@@ -12,9 +12,9 @@
  */
 struct envelope_path {
 	struct address address;
-	struct span path;	/* with the angle brackets */
-	struct span params;	/* blank-separated, may be empty */
-	bool local;		/* R: class */
+	struct span path;   /* with the angle brackets */
+	struct span params; /* blank-separated, may be empty */
+	bool local;         /* R: class */
 };
 
 /* All are views into the payload. False when malformed. */

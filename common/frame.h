@@ -15,7 +15,7 @@
  */
 #define FRAME_MAX 65536
 #define FRAME_PAYLOAD_MAX (FRAME_MAX - 1)
-#define FRAME_ROOM (FRAME_MAX + sizeof("65536:,") - 1)	/* one on the wire */
+#define FRAME_ROOM (FRAME_MAX + sizeof("65536:,") - 1) /* one on the wire */
 
 struct frame {
 	char tag;
@@ -39,7 +39,7 @@ void frame_add(struct sbuf *, char tag, struct span payload);
  * two (pipes, in tests). Descriptors may travel with a frame on a UNIX
  * socket. About 130 KiB, touched only as far as used: keep it static.
  */
-#define CHAN_FDS 8		/* received descriptors that may wait */
+#define CHAN_FDS 8 /* received descriptors that may wait */
 
 struct chan {
 	struct inbuf in;
@@ -60,14 +60,14 @@ void chan_close(struct chan *);
  * A payload over FRAME_PAYLOAD_MAX is IO_ERROR with EMSGSIZE.
  */
 enum io chan_send(struct chan *, char tag, struct span payload,
-	instant deadline) MUST_CHECK;
+    instant deadline) MUST_CHECK;
 
 /*
  * The same with a descriptor, which stays the caller's; flushes before and
  * after. It arrives no later than its frame, maybe with the one before.
  */
 enum io chan_send_fd(struct chan *, char tag, struct span payload, int fd,
-	instant deadline) MUST_CHECK;
+    instant deadline) MUST_CHECK;
 enum io chan_flush(struct chan *, instant deadline) MUST_CHECK;
 
 /*

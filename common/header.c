@@ -156,7 +156,7 @@ header_value(struct header *h)
 	char *s = h->field.s;
 	size_t from = h->name_len + 1, to = from;
 
-	if (from > h->field.len)	/* there was no memory for it */
+	if (from > h->field.len) /* there was no memory for it */
 		return span_of(s, 0);
 	for (; from < h->field.len; from++) {
 		bool last = from + 1 == h->field.len;

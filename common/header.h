@@ -5,12 +5,12 @@
 
 #include "sbuf.h"
 
-#define HEADER_KEPT 8192	/* octets of a field that are looked at */
+#define HEADER_KEPT 8192 /* octets of a field that are looked at */
 
 enum header_event {
-	HEADER_MORE,		/* all input taken */
-	HEADER_FIELD,		/* one whole field is in h->field */
-	HEADER_END,		/* the section is over; *used is before the body */
+	HEADER_MORE,  /* all input taken */
+	HEADER_FIELD, /* one whole field is in h->field */
+	HEADER_END,   /* the section is over; *used is before the body */
 };
 
 /*
@@ -23,14 +23,14 @@ enum header_event {
  * says so: the caller's is a temporary failure.
  */
 struct header {
-	struct sbuf field;	/* raw, with line ends */
+	struct sbuf field; /* raw, with line ends */
 	bool done;
-	bool complete;		/* state: a whole line stands in field */
-	bool given;		/* state: field was handed out */
-	bool cut;		/* the field was longer than HEADER_KEPT */
-	bool ended;		/* the empty line was seen (and is in *used) */
-	size_t name_len;	/* octets before the colon, once it was seen */
-	uint64_t length;	/* octets of the field, all of them */
+	bool complete;   /* state: a whole line stands in field */
+	bool given;      /* state: field was handed out */
+	bool cut;        /* the field was longer than HEADER_KEPT */
+	bool ended;      /* the empty line was seen (and is in *used) */
+	size_t name_len; /* octets before the colon, once it was seen */
+	uint64_t length; /* octets of the field, all of them */
 };
 
 void header_init(struct header *);

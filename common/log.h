@@ -21,9 +21,9 @@ extern void (*die_farewell)(void);
  * errno says.
  */
 _Noreturn void die(enum exitcode, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 _Noreturn void die_sys(enum exitcode, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 
 /* "progname: warning: ..."; warn_sys adds what errno says. Keep errno. */
 void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

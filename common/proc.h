@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 struct proc_fd {
-	int child, ours;	/* the number there, the number here */
+	int child, ours; /* the number there, the number here */
 };
 
 /*
@@ -17,6 +17,6 @@ struct proc_fd {
  * also when the exec itself failed.
  */
 pid_t proc_spawn(const char *path, char *const argv[], char *const envp[],
-	const struct proc_fd *, size_t n);
+    const struct proc_fd *, size_t n);
 
 #endif

@@ -7,8 +7,8 @@
 #include "log.h"
 
 enum program_user {
-	PROGRAM_UNPRIVILEGED,	/* refuses to run as root */
-	PROGRAM_MAY_BE_ROOT,	/* smtpd-lspawn, sendmail, smtpd-conf */
+	PROGRAM_UNPRIVILEGED, /* refuses to run as root */
+	PROGRAM_MAY_BE_ROOT,  /* smtpd-lspawn, sendmail, smtpd-conf */
 };
 
 /*
@@ -19,6 +19,6 @@ enum program_user {
  * the first operand in argv. usage: the operands, as in the synopsis.
  */
 int program_start(int argc, char *argv[], struct conf *, enum program_user,
-	const char *usage);
+    const char *usage);
 
 #endif

@@ -13,7 +13,7 @@
 #include "queuefile.h"
 
 #define MAGIC "smtpd-queue 1 "
-#define CRC_AT (QUEUEFILE_FOOTER - 9)	/* what stands before is summed */
+#define CRC_AT (QUEUEFILE_FOOTER - 9) /* what stands before is summed */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -118,7 +118,7 @@ read_at(int fd, void *p, size_t n, uint64_t at)
 			continue;
 		if (r <= 0) {
 			if (r == 0)
-				errno = EIO;	/* it was longer at fstat */
+				errno = EIO; /* it was longer at fstat */
 			return false;
 		}
 		p = (char *)p + r;

@@ -21,11 +21,11 @@
  * was never acknowledged. The id in the footer keeps a stranger from writing
  * one: he cannot know its 32 random bits while he sends the message.
  */
-#define QUEUE_ID_LEN 22		/* 14 hex digits of microseconds, 8 random */
+#define QUEUE_ID_LEN 22 /* 14 hex digits of microseconds, 8 random */
 #define QUEUE_ID_SIZE (QUEUE_ID_LEN + 1)
 #define QUEUEFILE_FOOTER 98
 #define QUEUEFILE_FRAMES_MAX (4 * 1024 * 1024)
-#define QUEUE_SHARDS 16		/* by the last digit of the id */
+#define QUEUE_SHARDS 16 /* by the last digit of the id */
 #define QUEUE_RCPTS_MAX 1000
 
 /* A fresh id; never given twice. False when there is no randomness. */
@@ -42,18 +42,18 @@ void queue_path(struct sbuf *, const char *dir, const char *id);
 uint32_t crc32c(uint32_t crc, const void *, size_t);
 
 struct queuefile {
-	int fd;			/* the caller's; only pread is used */
+	int fd; /* the caller's; only pread is used */
 	char id[QUEUE_ID_SIZE];
 	uint64_t body_len, nonce;
 	uint32_t frames_len, body_crc;
-	char *frames;		/* malloc'ed, frames_len octets */
+	char *frames; /* malloc'ed, frames_len octets */
 };
 
 enum queuefile_result {
 	QUEUEFILE_OK,
-	QUEUEFILE_TORN,		/* never committed: the mode, or no footer */
-	QUEUEFILE_CORRUPT,	/* committed, and damaged since */
-	QUEUEFILE_IOERR,	/* errno says */
+	QUEUEFILE_TORN,    /* never committed: the mode, or no footer */
+	QUEUEFILE_CORRUPT, /* committed, and damaged since */
+	QUEUEFILE_IOERR,   /* errno says */
 };
 
 /*
@@ -63,7 +63,7 @@ enum queuefile_result {
  */
 enum queuefile_result queuefile_open(struct queuefile *, int fd,
     const char *id) MUST_CHECK;
-void queuefile_close(struct queuefile *);	/* frees; fd stays open */
+void queuefile_close(struct queuefile *); /* frees; fd stays open */
 
 /* The next frame; *pos starts at 0. False after the last. */
 bool queuefile_next(const struct queuefile *, size_t *pos, struct frame *);

@@ -8,9 +8,9 @@
 #include "conf.h"
 
 enum relay_verdict {
-	RELAY_LOCAL,		/* in local_domains: ask smtpd-rcpt */
-	RELAY_REMOTE,		/* elsewhere, and this client may */
-	RELAY_DENIED,		/* 550 5.7.1 Relay access denied */
+	RELAY_LOCAL,  /* in local_domains: ask smtpd-rcpt */
+	RELAY_REMOTE, /* elsewhere, and this client may */
+	RELAY_DENIED, /* 550 5.7.1 Relay access denied */
 };
 
 /*

@@ -10,8 +10,8 @@
  * bad and adds nothing, and so do all later ones. Check bad once, at the end.
  */
 struct sbuf {
-	char *s;		/* never NULL; s[len] == '\0' */
-	size_t len, cap, max;	/* max: the owner's limit on len */
+	char *s;              /* never NULL; s[len] == '\0' */
+	size_t len, cap, max; /* max: the owner's limit on len */
 	bool bad;
 };
 
@@ -29,7 +29,7 @@ void sbuf_adds(struct sbuf *, const char *);
 void sbuf_addspan(struct sbuf *, struct span);
 void sbuf_putc(struct sbuf *, char);
 void sbuf_addf(struct sbuf *, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 
 /* Drops what is beyond len (a length that it had before). */
 void sbuf_truncate(struct sbuf *, size_t len);

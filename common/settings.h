@@ -3,7 +3,7 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
-#ifndef CONFINE_DEFAULT		/* a build with sanitizers says "off" */
+#ifndef CONFINE_DEFAULT /* a build with sanitizers says "off" */
 #define CONFINE_DEFAULT "deny"
 #endif
 
@@ -20,6 +20,7 @@
  *
  * For the text types min is "optional" (may be empty) or "required".
  */
+/* clang-format off */
 #define SETTINGS(X) \
 X(DOMAIN, hostname, "", "optional", 0, \
 	"Name of this host in the greeting and in Received; the system's when empty") \
@@ -105,5 +106,6 @@ X(CHOICE, mx_loopback, "refuse", "refuse allow", 0, \
 	"Whether an MX may be this host itself: allow is for tests") \
 X(CHOICE, confine, CONFINE_DEFAULT, "deny kill off", 0, \
 	"What a forbidden system call gets: an error, death, or nothing is forbidden")
+/* clang-format on */
 
 #endif

@@ -63,9 +63,9 @@ ascii_lower(char c)
 }
 
 bool span_eq(struct span, struct span);
-bool span_ieq(struct span, struct span);	/* ASCII case folded */
+bool span_ieq(struct span, struct span); /* ASCII case folded */
 bool span_starts(struct span, struct span prefix);
-bool span_istarts(struct span, struct span prefix);	/* folded */
+bool span_istarts(struct span, struct span prefix); /* folded */
 
 /* Offset of the first c, or s.n when there is none. */
 size_t span_find(struct span s, char c);

@@ -72,8 +72,8 @@ take_string(struct span *rest, struct sbuf *b)
 			*rest = span_skip(*rest, 6);
 			continue;
 		}
-		at = rest->n < 2 ? NULL : memchr(from, rest->p[1],
-		    sizeof(from) - 1);
+		at = rest->n < 2 ? NULL :
+				   memchr(from, rest->p[1], sizeof(from) - 1);
 		if (at == NULL)
 			return false;
 		sbuf_putc(b, to[at - from]);
@@ -98,9 +98,10 @@ test(struct span rest)
 		    !skip_to(&rest, "\"rfc5321_valid\": "))
 			break;
 		valid = span_starts(rest, SPAN("true"));
-		if (!ok(valid == (address_mailbox(sbuf_span(&address), &a) ==
-		    ADDRESS_OK), "case %u: %s", ++n, valid ? "taken" :
-		    "refused"))
+		if (!ok(valid ==
+			    (address_mailbox(sbuf_span(&address), &a) ==
+				ADDRESS_OK),
+			"case %u: %s", ++n, valid ? "taken" : "refused"))
 			tap_show("address", sbuf_span(&address));
 	}
 	is_num(n, CASES, "all cases were read");
@@ -117,8 +118,8 @@ main(void)
 
 	sbuf_init(&path, 4096);
 	sbuf_init(&text, 1 << 20);
-	sbuf_addf(&path, "%s/%s", suites != NULL ? suites :
-	    "../shared/suites", FILE_NAME);
+	sbuf_addf(&path, "%s/%s", suites != NULL ? suites : "../shared/suites",
+	    FILE_NAME);
 	if (!slurp(path.s, &text)) {
 		fprintf(stderr, "SKIPPED: no %s\n", path.s);
 		skipped("no %s", path.s);

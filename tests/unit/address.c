@@ -6,7 +6,7 @@
 #define X10 "xxxxxxxxxx"
 #define X60 X10 X10 X10 X10 X10 X10
 #define X63 X60 "xxx"
-#define D248 X60 "x." X60 "x." X60 "x." X60 "x."	/* four labels */
+#define D248 X60 "x." X60 "x." X60 "x." X60 "x." /* four labels */
 
 static const char *
 result_name(enum address_result r)
@@ -35,20 +35,20 @@ static const struct {
 } paths[] = {
 	{ "<a@b.example>", ADDRESS_OK, "a@b.example", "a", "b.example", "" },
 	{ "<a@b.example> SIZE=1", ADDRESS_OK, "a@b.example", "a", "b.example",
-	  " SIZE=1" },
+	    " SIZE=1" },
 	{ "<A.b+c=d@E>", ADDRESS_OK, "A.b+c=d@E", "A.b+c=d", "E", "" },
 	{ "<\"a b\"@c>", ADDRESS_OK, "\"a b\"@c", "\"a b\"", "c", "" },
 	{ "<\"a\\\"@>b\"@c>x", ADDRESS_OK, "\"a\\\"@>b\"@c", "\"a\\\"@>b\"",
-	  "c", "x" },
+	    "c", "x" },
 	{ "<\"\"@c>", ADDRESS_OK, "\"\"@c", "\"\"", "c", "" },
 	{ "<a@[192.0.2.1]>", ADDRESS_OK, "a@[192.0.2.1]", "a", "[192.0.2.1]",
-	  "" },
+	    "" },
 	{ "<a@[IPv6:2001:db8::1]>", ADDRESS_OK, "a@[IPv6:2001:db8::1]", "a",
-	  "[IPv6:2001:db8::1]", "" },
+	    "[IPv6:2001:db8::1]", "" },
 	{ "<@r.example:a@b>", ADDRESS_OK, "a@b", "a", "b", "" },
 	{ "<@r.example,@s:a@b>", ADDRESS_OK, "a@b", "a", "b", "" },
 	{ "<@r.example,@s:\"@t:\"@b>", ADDRESS_OK, "\"@t:\"@b", "\"@t:\"", "b",
-	  "" },
+	    "" },
 	{ "", ADDRESS_SYNTAX, 0, 0, 0, 0 },
 	{ "<", ADDRESS_SYNTAX, 0, 0, 0, 0 },
 	{ "a@b", ADDRESS_SYNTAX, 0, 0, 0, 0 },
@@ -97,13 +97,13 @@ static const struct {
 	/* 4.5.3.1: the limits, and one octet more. */
 	{ "<" X60 "xxxx@b>", ADDRESS_OK, X60 "xxxx@b", X60 "xxxx", "b", "" },
 	{ "<" X60 "xxxxx@b>", ADDRESS_LOCAL_TOO_LONG, 0, 0, 0, 0 },
-	{ "<\"" X60 "xx\"@b>", ADDRESS_OK, "\"" X60 "xx\"@b",
-	  "\"" X60 "xx\"", "b", "" },
+	{ "<\"" X60 "xx\"@b>", ADDRESS_OK, "\"" X60 "xx\"@b", "\"" X60 "xx\"",
+	    "b", "" },
 	{ "<\"" X60 "xxx\"@b>", ADDRESS_LOCAL_TOO_LONG, 0, 0, 0, 0 },
 	{ "<a@" X63 ">", ADDRESS_OK, "a@" X63, "a", X63, "" },
 	{ "<a@" X63 "x>", ADDRESS_SYNTAX, 0, 0, 0, 0 },
 	{ "<a@" D248 "xxxx>", ADDRESS_OK, "a@" D248 "xxxx", "a", D248 "xxxx",
-	  "" },
+	    "" },
 	{ "<a@" D248 "xxxxx>", ADDRESS_PATH_TOO_LONG, 0, 0, 0, 0 },
 	{ "<a@" D248 "xxxxxxx>", ADDRESS_PATH_TOO_LONG, 0, 0, 0, 0 },
 	{ "<a@" D248 "xxxxxxxx>", ADDRESS_DOMAIN_TOO_LONG, 0, 0, 0, 0 },
@@ -157,7 +157,7 @@ mailbox(const char *text)
 
 static void
 check_path(const char *text, enum address_path kind, enum address_result want,
-	const char *const parts[4])
+    const char *const parts[4])
 {
 	struct span s = exact(text), rest = s;
 	struct address a;
@@ -171,11 +171,12 @@ check_path(const char *text, enum address_path kind, enum address_result want,
 		    result_name(got));
 	else
 		ok(span_eq(a.whole, span_str(parts[0])) &&
-		    span_eq(a.local, span_str(parts[1])) &&
-		    span_eq(a.domain, span_str(parts[2])) &&
-		    span_eq(rest, span_str(parts[3])) &&
-		    a.quoted == (parts[1][0] == '"') &&
-		    a.literal == (parts[2][0] == '['), "%.40s", text);
+			span_eq(a.local, span_str(parts[1])) &&
+			span_eq(a.domain, span_str(parts[2])) &&
+			span_eq(rest, span_str(parts[3])) &&
+			a.quoted == (parts[1][0] == '"') &&
+			a.literal == (parts[2][0] == '['),
+		    "%.40s", text);
 	drop(s);
 }
 
@@ -185,7 +186,10 @@ test_paths(void)
 	static const char *const nothing[] = { "", "", "", "" };
 	static const char *const more[] = { "", "", "", " BODY=8BITMIME" };
 	static const char *const postmaster[] = {
-		"PostMaster", "PostMaster", "", "",
+		"PostMaster",
+		"PostMaster",
+		"",
+		"",
 	};
 
 	for (size_t i = 0; i < nitems(paths); i++) {
@@ -216,10 +220,10 @@ test_octets(void)
 
 	for (unsigned c = 0; c < 256; c++) {
 		char atom[] = "a_b@c", quoted[] = "\"_\"@c",
-		    pair[] = "\"\\_\"@c";
+		     pair[] = "\"\\_\"@c";
 		bool print = c >= ' ' && c <= '~';
-		bool atext = print && strchr(" ()<>[]:;@\\,\".",
-		    (int)c) == NULL;
+		bool atext = print &&
+		    strchr(" ()<>[]:;@\\,\".", (int)c) == NULL;
 		struct address a;
 
 		atom[1] = quoted[1] = pair[2] = (char)c;
@@ -244,16 +248,24 @@ test_mailbox(void)
 		enum address_result want;
 	} cases[] = {
 		{ "a@b", ADDRESS_OK },
-		{ "", ADDRESS_SYNTAX }, { "a", ADDRESS_SYNTAX },
-		{ "a.", ADDRESS_SYNTAX }, { "a@", ADDRESS_SYNTAX },
-		{ "a@b.", ADDRESS_SYNTAX }, { "\"a", ADDRESS_SYNTAX },
-		{ "\"a\\", ADDRESS_SYNTAX }, { "a@[", ADDRESS_SYNTAX },
-		{ "<a@b>", ADDRESS_SYNTAX }, { "@r:a@b", ADDRESS_SYNTAX },
-		{ "a@b c", ADDRESS_SYNTAX }, { "a@b@c", ADDRESS_SYNTAX },
+		{ "", ADDRESS_SYNTAX },
+		{ "a", ADDRESS_SYNTAX },
+		{ "a.", ADDRESS_SYNTAX },
+		{ "a@", ADDRESS_SYNTAX },
+		{ "a@b.", ADDRESS_SYNTAX },
+		{ "\"a", ADDRESS_SYNTAX },
+		{ "\"a\\", ADDRESS_SYNTAX },
+		{ "a@[", ADDRESS_SYNTAX },
+		{ "<a@b>", ADDRESS_SYNTAX },
+		{ "@r:a@b", ADDRESS_SYNTAX },
+		{ "a@b c", ADDRESS_SYNTAX },
+		{ "a@b@c", ADDRESS_SYNTAX },
 		{ "a@" D248 "xxxx", ADDRESS_OK },
 		{ "a@" D248 "xxxxx", ADDRESS_PATH_TOO_LONG },
-		{ "\xc3\xa9@b", ADDRESS_UTF8 }, { "a\x80@b", ADDRESS_UTF8 },
-		{ "a\x7f@b", ADDRESS_SYNTAX }, { "a\xff", ADDRESS_UTF8 },
+		{ "\xc3\xa9@b", ADDRESS_UTF8 },
+		{ "a\x80@b", ADDRESS_UTF8 },
+		{ "a\x7f@b", ADDRESS_SYNTAX },
+		{ "a\xff", ADDRESS_UTF8 },
 	};
 
 	for (size_t i = 0; i < nitems(cases); i++)
@@ -265,17 +277,34 @@ static void
 test_domains(void)
 {
 	static const char *const good[] = {
-		"a", "a.b", "A-1.2", "xn--x.example", "1.2.3.4", X63,
+		"a",
+		"a.b",
+		"A-1.2",
+		"xn--x.example",
+		"1.2.3.4",
+		X63,
 		D248 "xxxxxxx",
 	};
 	static const char *const bad[] = {
-		"", ".", "a.", ".a", "a..b", "-a", "a-", "a.-b", "a_b", "a b",
-		"[192.0.2.1]", "a@b", X63 "x", D248 "xxxxxxxx", "\xc3\xa9",
+		"",
+		".",
+		"a.",
+		".a",
+		"a..b",
+		"-a",
+		"a-",
+		"a.-b",
+		"a_b",
+		"a b",
+		"[192.0.2.1]",
+		"a@b",
+		X63 "x",
+		D248 "xxxxxxxx",
+		"\xc3\xa9",
 	};
 
 	for (size_t i = 0; i < nitems(good); i++)
-		ok(holds(address_is_domain, good[i]), "domain %.40s",
-		    good[i]);
+		ok(holds(address_is_domain, good[i]), "domain %.40s", good[i]);
 	for (size_t i = 0; i < nitems(bad); i++)
 		ok(!holds(address_is_domain, bad[i]), "no domain %.40s",
 		    bad[i]);
@@ -285,45 +314,85 @@ static void
 test_literals(void)
 {
 	static const char *const good[] = {
-		"[192.0.2.1]", "[0.0.0.0]", "[192.0.2.001]",
-		"[255.255.255.255]", "[IPv6:::]",
-		"[IPv6:::1]", "[ipv6:2001:db8::1]", "[IPv6:1:2:3:4:5:6:7:8]",
-		"[IPv6:1::8]", "[IPv6:1:2:3:4:5:6::]", "[IPv6:::3:4:5:6:7:8]",
-		"[IPv6:::ffff:192.0.2.1]", "[IPv6:1:2:3:4:5:6:192.0.2.1]",
-		"[IPv6:1:2:3:4::192.0.2.1]", "[IPv6:ABCD:abcd::0001]",
+		"[192.0.2.1]",
+		"[0.0.0.0]",
+		"[192.0.2.001]",
+		"[255.255.255.255]",
+		"[IPv6:::]",
+		"[IPv6:::1]",
+		"[ipv6:2001:db8::1]",
+		"[IPv6:1:2:3:4:5:6:7:8]",
+		"[IPv6:1::8]",
+		"[IPv6:1:2:3:4:5:6::]",
+		"[IPv6:::3:4:5:6:7:8]",
+		"[IPv6:::ffff:192.0.2.1]",
+		"[IPv6:1:2:3:4:5:6:192.0.2.1]",
+		"[IPv6:1:2:3:4::192.0.2.1]",
+		"[IPv6:ABCD:abcd::0001]",
 		"[IPv6:1::]",
 	};
 	static const char *const bad[] = {
-		"", "[", "[]", "]", "192.0.2.1", "[192.0.2]", "[192.0.2.]",
-		"[192.0.2.1.]", "[.192.0.2.1]", "[192.0.2.1.1]",
-		"[192.0.2.1", "192.0.2.1]", "x192.0.2.1]", "[192.0.2.1x",
-		"[192.0.2.256]", "[192.0.2.0001]", "[192.0.2.-1]",
-		"[192.0.2.+1]", "[192.0.2. 1]", "[192.0.2.0x1]", "[::1]",
-		"[2001:db8::1]", "[IPv6:]", "[IPv6::]", "[IPv6:192.0.2.1]",
-		"[IPv6:1:2:3:4:5:6:7]", "[IPv6:1:2:3:4:5:6:7:8:9]",
-		"[IPv6:1:2:3:4:5:6:7::]", "[IPv6:::2:3:4:5:6:7:8]",
-		"[IPv6:1::2::3]", "[IPv6:1:::3]", "[IPv6::1]", "[IPv6:1:]",
-		"[IPv6:1::2:]", "[IPv6:12345::]", "[IPv6:g::]",
-		"[IPv6:192.0.2.1::]", "[IPv6:1:192.0.2.1::2]",
-		"[IPv6:1:2:3:4:5::192.0.2.1]", "[IPv6:::1%eth0]",
-		"[IPv4:192.0.2.1]", "[x:y]", "[[192.0.2.1]]",
+		"",
+		"[",
+		"[]",
+		"]",
+		"192.0.2.1",
+		"[192.0.2]",
+		"[192.0.2.]",
+		"[192.0.2.1.]",
+		"[.192.0.2.1]",
+		"[192.0.2.1.1]",
+		"[192.0.2.1",
+		"192.0.2.1]",
+		"x192.0.2.1]",
+		"[192.0.2.1x",
+		"[192.0.2.256]",
+		"[192.0.2.0001]",
+		"[192.0.2.-1]",
+		"[192.0.2.+1]",
+		"[192.0.2. 1]",
+		"[192.0.2.0x1]",
+		"[::1]",
+		"[2001:db8::1]",
+		"[IPv6:]",
+		"[IPv6::]",
+		"[IPv6:192.0.2.1]",
+		"[IPv6:1:2:3:4:5:6:7]",
+		"[IPv6:1:2:3:4:5:6:7:8:9]",
+		"[IPv6:1:2:3:4:5:6:7::]",
+		"[IPv6:::2:3:4:5:6:7:8]",
+		"[IPv6:1::2::3]",
+		"[IPv6:1:::3]",
+		"[IPv6::1]",
+		"[IPv6:1:]",
+		"[IPv6:1::2:]",
+		"[IPv6:12345::]",
+		"[IPv6:g::]",
+		"[IPv6:192.0.2.1::]",
+		"[IPv6:1:192.0.2.1::2]",
+		"[IPv6:1:2:3:4:5::192.0.2.1]",
+		"[IPv6:::1%eth0]",
+		"[IPv4:192.0.2.1]",
+		"[x:y]",
+		"[[192.0.2.1]]",
 	};
 
 	for (size_t i = 0; i < nitems(good); i++)
-		ok(holds(address_is_literal, good[i]), "literal %s",
-		    good[i]);
+		ok(holds(address_is_literal, good[i]), "literal %s", good[i]);
 	for (size_t i = 0; i < nitems(bad); i++)
-		ok(!holds(address_is_literal, bad[i]), "no literal %s",
-		    bad[i]);
+		ok(!holds(address_is_literal, bad[i]), "no literal %s", bad[i]);
 }
 
 static void
 test_unquote(void)
 {
 	static const char *const pairs[][2] = {
-		{ "joe@b", "joe" }, { "\"joe\"@b", "joe" },
-		{ "\"j\\oe\"@b", "joe" }, { "\"a b\"@b", "a b" },
-		{ "\"a\\\"b\\\\\"@b", "a\"b\\" }, { "\"\"@b", "" },
+		{ "joe@b", "joe" },
+		{ "\"joe\"@b", "joe" },
+		{ "\"j\\oe\"@b", "joe" },
+		{ "\"a b\"@b", "a b" },
+		{ "\"a\\\"b\\\\\"@b", "a\"b\\" },
+		{ "\"\"@b", "" },
 		{ "Joe.B@b", "Joe.B" },
 	};
 

@@ -16,18 +16,19 @@ test_defaults(void)
 
 	conf_init(&c);
 	ok(c.max_size == 10485760 && c.command_timeout == 300 &&
-	    c.min_free == 64 << 20 && c.queue_lifetime == 86400,
+		c.min_free == 64 << 20 && c.queue_lifetime == 86400,
 	    "numbers have their defaults");
 	is_str(c.queue, "/var/lib/smtpd/queue", "so have texts");
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
 		const struct conf_setting *s = &conf_settings[i];
 
 		ok(conf_set(&c, span_str(s->name), span_str(s->fallback),
-		    &where) == CONF_OK, "the default of %s is valid", s->name);
+		       &where) == CONF_OK,
+		    "the default of %s is valid", s->name);
 		/* conf_describe writes them into mdoc as they are. */
 		ok(strpbrk(s->meaning, "\\\n\"") == NULL &&
-		    s->meaning[0] != '.' && s->meaning[0] != '\'' &&
-		    s->meaning[strlen(s->meaning) - 1] != '.',
+			s->meaning[0] != '.' && s->meaning[0] != '\'' &&
+			s->meaning[strlen(s->meaning) - 1] != '.',
 		    "the meaning of %s is plain", s->name);
 	}
 	conf_free(&c);
@@ -61,18 +62,19 @@ static void
 test_numbers(void)
 {
 	for (size_t i = 0; i < nitems(numbers); i++) {
-		const struct conf_setting *s =
-		    conf_setting(span_str(numbers[i].name));
+		const struct conf_setting
+		    *s = conf_setting(span_str(numbers[i].name));
 		struct conf_where where;
 		struct conf c;
 
 		conf_init(&c);
 		if (conf_set(&c, span_str(numbers[i].name),
-		    span_str(numbers[i].value), &where) != CONF_OK)
+			span_str(numbers[i].value), &where) != CONF_OK)
 			ok(false, "%s", where.what);
 		else
 			is_num((long long)*(uint64_t *)(void *)((char *)&c +
-			    s->offset), (long long)numbers[i].want, "%s = %s",
+				   s->offset),
+			    (long long)numbers[i].want, "%s = %s",
 			    numbers[i].name, numbers[i].value);
 		conf_free(&c);
 	}
@@ -92,79 +94,95 @@ static const struct {
 	{ "queue = /q\r\n", 1, "carriage return: lines end in LF alone" },
 	{ "\n# a\001\n", 2, "control character 0x01" },
 	{ "queue = /q\177", 1, "control character 0x7f" },
-	{ "queue = /a\n\nqueue = /a\n", 3, "'queue' was already set on line 1" },
+	{ "queue = /a\n\nqueue = /a\n", 3,
+	    "'queue' was already set on line 1" },
 	/* Names. */
 	{ "quue = /q", 1, "unknown setting 'quue': did you mean 'queue'?" },
 	{ "Queue = /q", 1, "unknown setting 'Queue': did you mean 'queue'?" },
 	{ "queue_lifetme = 1d", 1,
-	  "unknown setting 'queue_lifetme': did you mean 'queue_lifetime'?" },
+	    "unknown setting 'queue_lifetme': did you mean 'queue_lifetime'?" },
 	{ "local-domains = a", 1,
-	  "unknown setting 'local-domains': did you mean 'local_domains'?" },
+	    "unknown setting 'local-domains': did you mean 'local_domains'?" },
 	{ "ueue = /q", 1, "unknown setting 'ueue': did you mean 'queue'?" },
 	{ "xqueue = /q", 1, "unknown setting 'xqueue': did you mean 'queue'?" },
 	{ "submxxxer = /q", 1,
-	  "unknown setting 'submxxxer': did you mean 'submitter'?" },
+	    "unknown setting 'submxxxer': did you mean 'submitter'?" },
 	{ "suxxxxter = /q", 1, "unknown setting 'suxxxxter'" },
 	{ "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx = 1", 1,
-	  "unknown setting 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
+	    "unknown setting 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
 	{ "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx = 1", 1,
-	  "unknown setting 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
+	    "unknown setting 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'" },
 	{ "domain = a", 1, "unknown setting 'domain'" },
 	{ "que ue = /q", 1, "unknown setting 'que ue': did you mean 'queue'?" },
 	/* Values. */
-	{ "max_size = 10T", 1, "max_size: '10T" IS_NOT "a size from 64K to "
-	  "2147483647 (octets; K, M or G may follow)" },
-	{ "max_size = 25m", 1, "max_size: '25m" IS_NOT "a size from 64K to "
-	  "2147483647 (octets; K, M or G may follow)" },
-	{ "min_free = 1025G", 1, "min_free: '1025G" IS_NOT "a size from 0 to "
-	  "1024G (octets; K, M or G may follow)" },
-	{ "min_free = 18446744073709551616", 1, "min_free: "
-	  "'18446744073709551616" IS_NOT "a size from 0 to "
-	  "1024G (octets; K, M or G may follow)" },
-	{ "min_free = 17179869184G", 1, "min_free: '17179869184G" IS_NOT
-	  "a size from 0 to 1024G (octets; K, M or G may follow)" },
-	{ "min_free = K", 1, "min_free: 'K" IS_NOT
-	  "a size from 0 to 1024G (octets; K, M or G may follow)" },
-	{ "command_timeout = 0", 1, "command_timeout: '0" IS_NOT "a time from "
-	  "1s to 1d (seconds; s, m, h or d may follow)" },
-	{ "command_timeout = 25h", 1, "command_timeout: '25h" IS_NOT "a time "
-	  "from 1s to 1d (seconds; s, m, h or d may follow)" },
-	{ "command_timeout = 1h30m", 1, "command_timeout: '1h30m" IS_NOT
-	  "a time from 1s to 1d (seconds; s, m, h or d may follow)" },
-	{ "command_timeout = -1", 1, "command_timeout: '-1" IS_NOT
-	  "a time from 1s to 1d (seconds; s, m, h or d may follow)" },
+	{ "max_size = 10T", 1,
+	    "max_size: '10T" IS_NOT "a size from 64K to "
+	    "2147483647 (octets; K, M or G may follow)" },
+	{ "max_size = 25m", 1,
+	    "max_size: '25m" IS_NOT "a size from 64K to "
+	    "2147483647 (octets; K, M or G may follow)" },
+	{ "min_free = 1025G", 1,
+	    "min_free: '1025G" IS_NOT "a size from 0 to "
+	    "1024G (octets; K, M or G may follow)" },
+	{ "min_free = 18446744073709551616", 1,
+	    "min_free: "
+	    "'18446744073709551616" IS_NOT "a size from 0 to "
+	    "1024G (octets; K, M or G may follow)" },
+	{ "min_free = 17179869184G", 1,
+	    "min_free: '17179869184G" IS_NOT
+	    "a size from 0 to 1024G (octets; K, M or G may follow)" },
+	{ "min_free = K", 1,
+	    "min_free: 'K" IS_NOT
+	    "a size from 0 to 1024G (octets; K, M or G may follow)" },
+	{ "command_timeout = 0", 1,
+	    "command_timeout: '0" IS_NOT "a time from "
+	    "1s to 1d (seconds; s, m, h or d may follow)" },
+	{ "command_timeout = 25h", 1,
+	    "command_timeout: '25h" IS_NOT "a time "
+	    "from 1s to 1d (seconds; s, m, h or d may follow)" },
+	{ "command_timeout = 1h30m", 1,
+	    "command_timeout: '1h30m" IS_NOT
+	    "a time from 1s to 1d (seconds; s, m, h or d may follow)" },
+	{ "command_timeout = -1", 1,
+	    "command_timeout: '-1" IS_NOT
+	    "a time from 1s to 1d (seconds; s, m, h or d may follow)" },
 	{ "max_recipients = 99", 1,
-	  "max_recipients: '99" IS_NOT "a number from 100 to 1000" },
+	    "max_recipients: '99" IS_NOT "a number from 100 to 1000" },
 	{ "max_recipients = 1001", 1,
-	  "max_recipients: '1001" IS_NOT "a number from 100 to 1000" },
-	{ "max_recipients = 100 # few", 1, "max_recipients: '100 # few" IS_NOT
-	  "a number from 100 to 1000; a comment needs a line of its own" },
-	{ "max_recipients =", 1, "max_recipients: '" IS_NOT
-	  "a number from 100 to 1000 (it may not be empty)" },
+	    "max_recipients: '1001" IS_NOT "a number from 100 to 1000" },
+	{ "max_recipients = 100 # few", 1,
+	    "max_recipients: '100 # few" IS_NOT
+	    "a number from 100 to 1000; a comment needs a line of its own" },
+	{ "max_recipients =", 1,
+	    "max_recipients: '" IS_NOT
+	    "a number from 100 to 1000 (it may not be empty)" },
 	{ "min_uid = 0", 1,
-	  "min_uid: '0" IS_NOT "a number from 1 to 4294967293" },
+	    "min_uid: '0" IS_NOT "a number from 1 to 4294967293" },
 	{ "hostname = mail_1", 1, "hostname: 'mail_1" IS_NOT "a domain name" },
 	{ "hostname = a b", 1, "hostname: 'a b" IS_NOT "a domain name" },
 	{ "local_domains = a b. c", 1,
-	  "local_domains: 'b." IS_NOT "a domain name" },
-	{ "relay_clients = 10.0.0.0/8 10.0.0.1/8", 1, "relay_clients: "
-	  "'10.0.0.1/8" IS_NOT "a network (ADDRESS or ADDRESS/BITS)" },
-	{ "resolver = ::1 127.0.0.1:x", 1, "resolver: '127.0.0.1:x" IS_NOT
-	  "an address (IP, IPv4:PORT or [IPv6]:PORT)" },
+	    "local_domains: 'b." IS_NOT "a domain name" },
+	{ "relay_clients = 10.0.0.0/8 10.0.0.1/8", 1,
+	    "relay_clients: "
+	    "'10.0.0.1/8" IS_NOT "a network (ADDRESS or ADDRESS/BITS)" },
+	{ "resolver = ::1 127.0.0.1:x", 1,
+	    "resolver: '127.0.0.1:x" IS_NOT
+	    "an address (IP, IPv4:PORT or [IPv6]:PORT)" },
 	{ "nss_sentinel = a b", 1, "nss_sentinel: 'a b" IS_NOT "a word" },
 	{ "nss_sentinel =", 1,
-	  "nss_sentinel: '" IS_NOT "a word (it may not be empty)" },
+	    "nss_sentinel: '" IS_NOT "a word (it may not be empty)" },
 	{ "queue = q", 1, "queue: 'q" IS_NOT "an absolute path" },
-	{ "tls_cert = /a b.pem", 1, "tls_cert: 'b.pem" IS_NOT
-	  "an absolute path" },
-	{ "profile = smtp", 1, "profile: 'smtp" IS_NOT
-	  "one of: mx submission submissions" },
-	{ "injector = queue-in", 1, "injector: 'queue-in" IS_NOT
-	  "the absolute path of a socket or a command" },
-	{ "confine = Deny", 1, "confine: 'Deny" IS_NOT
-	  "one of: deny kill off" },
-	{ "confine = deny kill", 1, "confine: 'deny kill" IS_NOT
-	  "one of: deny kill off" },
+	{ "tls_cert = /a b.pem", 1,
+	    "tls_cert: 'b.pem" IS_NOT "an absolute path" },
+	{ "profile = smtp", 1,
+	    "profile: 'smtp" IS_NOT "one of: mx submission submissions" },
+	{ "injector = queue-in", 1,
+	    "injector: 'queue-in" IS_NOT
+	    "the absolute path of a socket or a command" },
+	{ "confine = Deny", 1,
+	    "confine: 'Deny" IS_NOT "one of: deny kill off" },
+	{ "confine = deny kill", 1,
+	    "confine: 'deny kill" IS_NOT "one of: deny kill off" },
 };
 
 static void
@@ -176,14 +194,16 @@ test_errors(void)
 	for (size_t i = 0; i < nitems(errors); i++) {
 		conf_init(&c);
 		ok(conf_parse(&c, span_str(errors[i].text), &where) ==
-		    CONF_BAD && where.line == errors[i].line,
+			    CONF_BAD &&
+			where.line == errors[i].line,
 		    "line %u of error %zu", errors[i].line, i);
 		is_str(where.what, errors[i].what, "error %zu", i);
 		conf_free(&c);
 	}
 	conf_init(&c);
 	ok(conf_parse(&c, SPAN("queue = /q\0"), &where) == CONF_BAD &&
-	    strcmp(where.what, "control character 0x00") == 0, "a NUL");
+		strcmp(where.what, "control character 0x00") == 0,
+	    "a NUL");
 	conf_free(&c);
 }
 
@@ -198,19 +218,24 @@ test_long_error(void)
 	memset(name, 'x', sizeof(name));
 	conf_init(&c);
 	ok(conf_set(&c, span_of(name, sizeof(name)), SPAN(""), &where) ==
-	    CONF_BAD && strlen(where.what) < 100, "a long name is cut");
+		    CONF_BAD &&
+		strlen(where.what) < 100,
+	    "a long name is cut");
 	ok(conf_set(&c, SPAN("queue"), span_of(name, sizeof(name)), &where) ==
-	    CONF_BAD && strlen(where.what) < 200, "so is a long value");
+		    CONF_BAD &&
+		strlen(where.what) < 200,
+	    "so is a long value");
 	conf_free(&c);
 }
 
 static void
 test_text(void)
 {
-	const struct span text = SPAN("# comment\n\n \t \n"
-	    "  max_recipients\t=200  \nqueue=/my queue # one\n"
-	    "local_domains = A.example\tb.example\n"
-	    "relay_clients =\ninjector = /bin/x in -v=1");
+	const struct span text =
+	    SPAN("# comment\n\n \t \n"
+		 "  max_recipients\t=200  \nqueue=/my queue # one\n"
+		 "local_domains = A.example\tb.example\n"
+		 "relay_clients =\ninjector = /bin/x in -v=1");
 	struct conf_where where;
 	struct conf c;
 
@@ -222,18 +247,22 @@ test_text(void)
 	is_str(c.relay_clients, "", "an empty list");
 	is_str(c.injector, "/bin/x in -v=1", "the last line needs no end");
 	ok(conf_parse(&c, SPAN("queue = /other"), &where) == CONF_OK &&
-	    strcmp(c.queue, "/other") == 0, "a second file wins");
+		strcmp(c.queue, "/other") == 0,
+	    "a second file wins");
 	ok(conf_set(&c, SPAN(" queue "), SPAN(" /third "), &where) == CONF_OK &&
-	    strcmp(c.queue, "/third") == 0, "an option wins");
+		strcmp(c.queue, "/third") == 0,
+	    "an option wins");
 	ok(conf_set(&c, SPAN("quee"), SPAN("/q"), &where) == CONF_BAD &&
-	    where.line == 0, "an option may be wrong");
+		where.line == 0,
+	    "an option may be wrong");
 	ok(conf_set(&c, SPAN("queue"), SPAN("/q\nx"), &where) == CONF_BAD,
 	    "and holds one line");
 	ok(conf_has_domain(c.local_domains, SPAN("a.EXAMPLE")) &&
-	    conf_has_domain(c.local_domains, SPAN("b.example")) &&
-	    !conf_has_domain(c.local_domains, SPAN("example")) &&
-	    !conf_has_domain(c.local_domains, SPAN("")) &&
-	    !conf_has_domain("", SPAN("")), "a list is searched");
+		conf_has_domain(c.local_domains, SPAN("b.example")) &&
+		!conf_has_domain(c.local_domains, SPAN("example")) &&
+		!conf_has_domain(c.local_domains, SPAN("")) &&
+		!conf_has_domain("", SPAN("")),
+	    "a list is searched");
 	conf_free(&c);
 }
 
@@ -258,7 +287,8 @@ test_finish(void)
 	is_str(c.local_domains, "mx.example", "hostname is local");
 	set(&c, "local_domains", "x.example");
 	ok(conf_finish(&c, &where) == CONF_OK &&
-	    strcmp(c.local_domains, "x.example") == 0, "or what is set");
+		strcmp(c.local_domains, "x.example") == 0,
+	    "or what is set");
 	set(&c, "maildir", "..");
 	ok(conf_finish(&c, &where) == CONF_BAD, "maildir is no ..");
 	set(&c, "maildir", "a/b");
@@ -273,8 +303,7 @@ test_finish(void)
 	set(&c, "tls_cert", "/a /b");
 	set(&c, "tls_key", "/c");
 	ok(conf_finish(&c, &where) == CONF_BAD, "each has its key");
-	is_str(where.what,
-	    "tls_key: 1 keys for the 2 certificates of tls_cert",
+	is_str(where.what, "tls_key: 1 keys for the 2 certificates of tls_cert",
 	    "and it says so");
 	set(&c, "tls_key", "/c  /d");
 	ok(conf_finish(&c, &where) == CONF_OK, "as many are right");
@@ -336,7 +365,8 @@ test_load(void)
 		abort();
 	close(pair[1]);
 	ok(load_fd(pair[0], &c, &where) == CONF_OK &&
-	    strcmp(c.queue, "/p") == 0, "so is a pipe");
+		strcmp(c.queue, "/p") == 0,
+	    "so is a pipe");
 	close(pair[0]);
 	fd = file_of("", 0);
 	ok(load_fd(fd, &c, &where) == CONF_OK, "and an empty file");
@@ -353,7 +383,8 @@ test_load(void)
 	    "nor what never ends");
 	errno = 0;
 	ok(conf_load(&c, "/nonexistent/x", &where) == CONF_IOERR &&
-	    errno == ENOENT, "a missing file is no wrong file");
+		errno == ENOENT,
+	    "a missing file is no wrong file");
 	ok(conf_load(&c, "/", &where) == CONF_IOERR && errno == EISDIR,
 	    "nor is a directory");
 	conf_free(&c);
@@ -381,14 +412,16 @@ test_print(void)
 	conf_print(&two, &c);
 	is_span(sbuf_span(&two), sbuf_span(&one), "and says the same");
 	ok(strstr(one.s, "\nmin_free = 1000001\n") != NULL &&
-	    strstr(one.s, "\nmax_size = 10M\n") != NULL &&
-	    strstr(one.s, "\nrelay_clients =\n") != NULL,
+		strstr(one.s, "\nmax_size = 10M\n") != NULL &&
+		strstr(one.s, "\nrelay_clients =\n") != NULL,
 	    "in units that are exact");
 	sbuf_reset(&one);
 	ok(conf_print_one(&one, &c, SPAN("min_free"), &where) &&
-	    strcmp(one.s, "1000001") == 0, "one of them");
+		strcmp(one.s, "1000001") == 0,
+	    "one of them");
 	ok(!conf_print_one(&one, &c, SPAN("minfree"), &where) &&
-	    strstr(where.what, "min_free") != NULL, "not one unknown");
+		strstr(where.what, "min_free") != NULL,
+	    "not one unknown");
 	conf_free(&c);
 
 	/* The sample with its comment signs taken off. */
@@ -398,8 +431,8 @@ test_print(void)
 		if (sample.s[i] == '#' && sample.s[i + 1] != ' ')
 			sample.s[i] = ' ';
 	}
-	ok(!sample.bad && conf_parse(&c, sbuf_span(&sample), &where) ==
-	    CONF_OK, "the sample is valid");
+	ok(!sample.bad && conf_parse(&c, sbuf_span(&sample), &where) == CONF_OK,
+	    "the sample is valid");
 	conf_free(&c);
 	sbuf_free(&one);
 	sbuf_free(&two);

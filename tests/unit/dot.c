@@ -20,9 +20,9 @@ copy_of(struct span s)
 
 struct outcome {
 	bool ended;
-	size_t used;		/* octets up to and with the end */
+	size_t used; /* octets up to and with the end */
 	enum dot_fault why;
-	char text[4096];	/* up to the first fault */
+	char text[4096]; /* up to the first fault */
 	size_t len;
 };
 
@@ -122,9 +122,8 @@ feed(struct dot *d, struct span piece, struct outcome *o)
 static bool
 same(const struct outcome *a, const struct outcome *b)
 {
-	return a->ended == b->ended && a->used == b->used &&
-	    a->why == b->why && a->len == b->len &&
-	    memcmp(a->text, b->text, a->len) == 0;
+	return a->ended == b->ended && a->used == b->used && a->why == b->why &&
+	    a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
 static bool
@@ -141,8 +140,9 @@ cut_at(struct span s, size_t one, size_t two, const struct outcome *want)
 	if (fine && same(&o, want))
 		return true;
 	note("cut at %zu and %zu: ended %d want %d, used %zu want %zu, "
-	    "fault %d want %d", one, two, o.ended, want->ended, o.used,
-	    want->used, (int)o.why, (int)want->why);
+	     "fault %d want %d",
+	    one, two, o.ended, want->ended, o.used, want->used, (int)o.why,
+	    (int)want->why);
 	tap_show(" got", span_of(o.text, o.len));
 	tap_show("want", span_of(want->text, want->len));
 	return false;
@@ -174,17 +174,21 @@ static const struct {
 	struct span out;
 } vectors[] = {
 #define V(name, text, ended, why, out) \
-	{ name, { text, sizeof(text) - 1 }, ended, why, \
-	  { out, sizeof(out) - 1 } }
+	{ \
+		name, { text, sizeof(text) - 1 }, ended, why, \
+		{ \
+			out, sizeof(out) - 1 \
+		} \
+	}
 	V("empty", ".\r\n", true, DOT_FINE, ""),
 	V("one line", "a\r\n.\r\n", true, DOT_FINE, "a\r\n"),
 	V("stuffed", "..\r\n.a\r\n..b.\r\n.\r\n", true, DOT_FINE,
-	  ".\r\na\r\n.b.\r\n"),
+	    ".\r\na\r\n.b.\r\n"),
 	V("dots inside", "a.\r\nb..c\r\n.\r\n", true, DOT_FINE,
-	  "a.\r\nb..c\r\n"),
+	    "a.\r\nb..c\r\n"),
 	V("empty lines", "\r\n\r\n.\r\n", true, DOT_FINE, "\r\n\r\n"),
 	V("tabs and 8 bits", "\t\x80\xff\tabcdefgh\t\r\n.\r\n", true, DOT_FINE,
-	  "\t\x80\xff\tabcdefgh\t\r\n"),
+	    "\t\x80\xff\tabcdefgh\t\r\n"),
 	V("commands behind", "a\r\n.\r\nQUIT\r\n", true, DOT_FINE, "a\r\n"),
 	V("no end", "a\r\n", false, DOT_FINE, "a\r\n"),
 	V("no end, CR", "a\r", false, DOT_FINE, "a"),
@@ -196,8 +200,7 @@ static const struct {
 	V("CR.CRLF", "a\r.\r\nX\r\n.\r\n", true, DOT_BARE_CR, "a"),
 	V("CRLF.CR", "a\r\n.\rX\r\n.\r\n", true, DOT_BARE_CR, "a\r\n"),
 	V("CRCRLF", "a\r\r\nX\r\n.\r\n", true, DOT_BARE_CR, "a"),
-	V("CRLF.CRCRLF", "a\r\n.\r\r\nX\r\n.\r\n", true, DOT_BARE_CR,
-	  "a\r\n"),
+	V("CRLF.CRCRLF", "a\r\n.\r\r\nX\r\n.\r\n", true, DOT_BARE_CR, "a\r\n"),
 	V("LFCR.LFCR", "a\n\r.\n\rX\r\n.\r\n", true, DOT_BARE_LF, "a"),
 	V("NUL", "a\0b\r\n.\r\n", true, DOT_NUL, "a"),
 	V("CRLF.NULCRLF", "a\r\n.\0\r\nX\r\n.\r\n", true, DOT_NUL, "a\r\n"),
@@ -207,7 +210,7 @@ static const struct {
 	V("LF first, end", "\n.\r\n\r\n.\r\n", true, DOT_BARE_LF, ""),
 	V("CR first", "\r.\r\n", false, DOT_BARE_CR, ""),
 	V("smuggled after the end", "a\r\n.\r\n.\n.\r\n", true, DOT_FINE,
-	  "a\r\n"),
+	    "a\r\n"),
 	V("many faults", "\n\r\0\n\r\r\n.\r\n", true, DOT_BARE_LF, ""),
 #undef V
 };
@@ -220,7 +223,7 @@ test_vectors(void)
 	for (size_t i = 0; i < nitems(vectors); i++) {
 		reference(vectors[i].text, &o);
 		ok(o.ended == vectors[i].ended && o.why == vectors[i].why &&
-		    span_eq(span_of(o.text, o.len), vectors[i].out),
+			span_eq(span_of(o.text, o.len), vectors[i].out),
 		    "%s: the reference says so", vectors[i].name);
 		ok(agrees(vectors[i].text), "%s: however it is cut",
 		    vectors[i].name);
@@ -272,8 +275,8 @@ test_long(void)
 			text[i] = "\r\n\0"[c];
 			memcpy(text + 59, "\r\n.\r\n", 5);
 			reference(span_of(text, sizeof(text)), &want);
-			good = good && cut_at(span_of(text, sizeof(text)), 0,
-			    i, &want);
+			good = good &&
+			    cut_at(span_of(text, sizeof(text)), 0, i, &want);
 		}
 	}
 	ok(good, "a fault at each place of a long line");
@@ -288,7 +291,8 @@ test_views(void)
 	size_t used;
 
 	ok(dot_push(&d, in, &used, &run) == DOT_MORE && run.p == in.p &&
-	    run.n == in.n, "many lines are one view");
+		run.n == in.n,
+	    "many lines are one view");
 }
 
 int

@@ -13,9 +13,15 @@ test_facts(void)
 		{ "tls-x_1=\xc3\xa9", "tls-x_1", "\xc3\xa9" },
 	};
 	static const struct span bad[] = {
-		{ "", 0 }, { "ip", 2 }, { "=x", 2 }, { "i p=x", 5 },
-		{ "ip=a\nuid=0", 10 }, { "ip=a\rb", 6 }, { "ip=a\0b", 6 },
-		{ "i\0p=a", 5 }, { " ip=a", 5 },
+		{ "", 0 },
+		{ "ip", 2 },
+		{ "=x", 2 },
+		{ "i p=x", 5 },
+		{ "ip=a\nuid=0", 10 },
+		{ "ip=a\rb", 6 },
+		{ "ip=a\0b", 6 },
+		{ "i\0p=a", 5 },
+		{ " ip=a", 5 },
 	};
 	struct span name, value;
 
@@ -29,7 +35,7 @@ test_facts(void)
 }
 
 struct path_case {
-	const char *payload, *path, *whole, *params;	/* path NULL: bad */
+	const char *payload, *path, *whole, *params; /* path NULL: bad */
 	bool local;
 };
 
@@ -51,7 +57,7 @@ static const struct path_case senders[] = {
 static const struct path_case recipients[] = {
 	{ "local <a@b>", "<a@b>", "a@b", "", true },
 	{ "remote <\"a b\"@c> NOTIFY=NEVER", "<\"a b\"@c>", "\"a b\"@c",
-	  "NOTIFY=NEVER", false },
+	    "NOTIFY=NEVER", false },
 	{ "local <postmaster>", "<postmaster>", "postmaster", "", true },
 	{ "", NULL, 0, 0, false },
 	{ "local", NULL, 0, 0, false },
