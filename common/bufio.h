@@ -76,7 +76,7 @@ enum io io_writev(int fd, struct iovec *, size_t n,
     instant deadline) MUST_CHECK;
 
 /* Takes octets off the front of a vector; gives how many it still holds. */
-size_t iov_advance(struct iovec *, size_t n, size_t octets);
+size_t iov_advance(struct iovec *, size_t nv, size_t n);
 
 /* Waits until fd is readable (or at its end). */
 enum io io_wait_readable(int fd, instant deadline) MUST_CHECK;

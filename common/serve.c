@@ -328,7 +328,7 @@ raise_limit(void)
 static void
 set_up(struct server *s)
 {
-	struct sockaddr sa;
+	struct sockaddr sa = { .sa_family = AF_UNSPEC };
 	socklen_t n = sizeof(sa);
 	sigset_t set;
 

@@ -8,14 +8,14 @@
 static struct dns_mx_host *
 mx_place(struct dns_mx_host *out, size_t max, size_t *n, int preference)
 {
-	struct dns_mx_host *worst = out;
+	struct dns_mx_host *worst = NULL;
 
 	if (*n < max)
 		return &out[(*n)++];
-	for (size_t i = 1; i < max; i++)
-		if (out[i].preference > worst->preference)
+	for (size_t i = 0; i < max; i++)
+		if (worst == NULL || out[i].preference > worst->preference)
 			worst = &out[i];
-	return preference < worst->preference ? worst : NULL;
+	return worst != NULL && preference < worst->preference ? worst : NULL;
 }
 
 static void
