@@ -296,6 +296,30 @@ check_tls(const struct conf *c, struct conf_where *where)
 	return CONF_OK;
 }
 
+/* One without the others would leave mail unsigned, and say nothing. */
+static enum conf_result
+check_dkim(const struct conf *c, struct conf_where *where)
+{
+	const char *const values[] = { c->dkim_key, c->dkim_domain,
+		c->dkim_selector };
+	static const char *const names[] = { "dkim_key", "dkim_domain",
+		"dkim_selector" };
+	size_t set = 0, with = 0, without = 0;
+
+	for (size_t i = 0; i < nitems(values); i++) {
+		if (values[i][0] == '\0') {
+			without = i;
+		} else {
+			with = i;
+			set++;
+		}
+	}
+	if (set == 0 || set == nitems(values))
+		return CONF_OK;
+	return conf_bad(where, "%s is nothing without %s", names[with],
+	    names[without]);
+}
+
 enum conf_result
 conf_finish(struct conf *c, struct conf_where *where)
 {
@@ -315,6 +339,8 @@ conf_finish(struct conf *c, struct conf_where *where)
 		return conf_bad(where,
 		    "maildir: '%.64s' is not the name of one folder",
 		    c->maildir);
+	if (check_dkim(c, where) != CONF_OK)
+		return CONF_BAD;
 	return check_tls(c, where);
 }
 

@@ -90,6 +90,14 @@ X(HELPER, remote, "/run/smtpd/remote", "required", 0, \
 	"smtpd-remote, who carries mail to other hosts") \
 X(HELPER, bouncer, "/run/smtpd/bounce", "required", 0, \
 	"smtpd-bounce, who tells senders what became of their mail") \
+X(PATH, dkim_keys, SYSCONFDIR "/smtpd/dkim", "optional", 0, \
+	"Directory of the DKIM keys: DOMAIN/SELECTOR.key; a domain without one is not signed for") \
+X(PATH, dkim_key, "", "optional", 0, \
+	"One more DKIM key, for dkim_domain: a file with a private key in PEM") \
+X(DOMAIN, dkim_domain, "", "optional", 0, \
+	"Domain that dkim_key signs for: that of From, or one above it") \
+X(DOMAIN, dkim_selector, "", "optional", 0, \
+	"Selector of dkim_key: its record is at SELECTOR._domainkey.DOMAIN") \
 X(PATH, wakeup, "/run/smtpd/wakeup", "required", 0, \
 	"Datagram socket on which smtpd-send hears of new mail") \
 X(ENDPOINTS, resolver, "127.0.0.1:53", "required", 0, \

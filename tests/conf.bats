@@ -80,6 +80,39 @@ refused() {
 		'queue = /a'
 }
 
+@test "conf: a DKIM key, its domain and its selector come together" {
+	settings 'hostname = a' 'dkim_key = /k'
+	run -100 --separate-stderr conf -c "$CONF" check
+	[[ $stderr == *": dkim_key is nothing without dkim_selector" ]]
+	settings 'hostname = a' 'dkim_domain = b' 'dkim_selector = c'
+	run -100 --separate-stderr conf -c "$CONF" check
+	[[ $stderr == *": dkim_selector is nothing without dkim_key" ]]
+	settings 'hostname = a' 'dkim_selector = c_d' 'dkim_key = /k' \
+		'dkim_domain = b'
+	run -100 --separate-stderr conf -c "$CONF" check
+	[[ $stderr == *":2: dkim_selector: 'c_d' is not a domain name"* ]]
+}
+
+@test "conf: signing that cannot work is a warning, without reading a key" {
+	settings 'hostname = a' 'local_domains = example.com' \
+		"dkim_key = $BATS_TEST_TMPDIR/k" 'dkim_domain = example.com' \
+		'dkim_selector = s' "dkim_keys = $BATS_TEST_TMPDIR/d"
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ $stderr == *"warning: dkim_key '$BATS_TEST_TMPDIR/k': No such file"* ]]
+	[[ $stderr == *"warning: dkim_keys '$BATS_TEST_TMPDIR/d': No such file"* ]]
+	mkdir "$BATS_TEST_TMPDIR/d"
+	install -m 600 /dev/null "$BATS_TEST_TMPDIR/k"
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ -z $stderr ]]
+	chmod 644 "$BATS_TEST_TMPDIR/k"
+	run -0 --separate-stderr conf -c "$CONF" -o dkim_domain=example.org check
+	[[ $stderr == *"dkim_key '$BATS_TEST_TMPDIR/k' can be used by others: mail of its domain will wait"* ]]
+	[[ $stderr == *"dkim_domain 'example.org' is none of local_domains, nor above one"* ]]
+	run -0 --separate-stderr conf -c "$CONF" -o dkim_key= -o dkim_domain= \
+		-o dkim_selector= -o dkim_keys=/nonexistent check
+	[[ -z $stderr ]]
+}
+
 @test "conf: numbers out of bounds are refused with the bounds" {
 	refused ":1: max_recipients: '99' is not a number from 100 to 1000" \
 		'max_recipients = 99'
