@@ -19,8 +19,11 @@ endif
 # --- packages, by their Debian names -----------------------------------------
 # THING:PACKAGE, a command or a header: what stops the build when not there.
 NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
-        udns.h:libudns-dev spf2/spf_lib_version.h:libspf2-dev
-BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev libspf2-dev
+        udns.h:libudns-dev spf2/spf_lib_version.h:libspf2-dev \
+        opendkim/dkim.h:libopendkim-dev openssl/evp.h:libssl-dev \
+        bsd/bsd.h:libbsd-dev md5.h:libmd-dev db.h:libdb5.3-dev
+BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev libspf2-dev \
+             libopendkim-dev libssl-dev libbsd-dev libmd-dev libdb5.3-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
@@ -69,7 +72,7 @@ STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
                    smtpd-local smtpd-bounce smtpd-listen smtpd-conf
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
 # Static as well, with glibc, which Debian's libraries are built for.
-LIBRARY_PROGRAMS = smtpd-remote
+LIBRARY_PROGRAMS = smtpd-remote smtpd-sign
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
@@ -101,6 +104,12 @@ JUDGE_SRC         = $(filter-out %/smtpd-judge.c,\
 smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)
 JUDGE_LIBS        = -lspf2 -ludns -lresolv
 $(B)/smtpd-judge: LDLIBS += $(JUDGE_LIBS)
+KEY_SRC           = smtpd-queue/sign/key.c smtpd-queue/sign/keys.c
+smtpd-sign_SRC    = smtpd-queue/sign/smtpd-sign.c smtpd-queue/sign/signing.c \
+                    smtpd-queue/sign/signer.c smtpd-queue/sign/fields.c \
+                    smtpd-queue/sign/origin.c smtpd-queue/addrlist.c $(KEY_SRC)
+# libcrypto could resolve names, which a static program warns of; nobody asks.
+$(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings -lopendkim -lcrypto -ldb -lbsd -lmd -lresolv
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c
@@ -309,14 +318,14 @@ $(foreach f,$(wildcard conf/run/*/run),0755:$(f):$(datadir)/run/$(f:conf/run/%=%
 0755:conf/run/log:$(datadir)/run/log \
 0644:conf/inetd.conf:$(datadir)/inetd.conf \
 0644:systemd/smtpd.sysusers:$(sysusersdir)/smtpd.conf \
-0644:systemd/smtpd.tmpfiles:$(tmpfilesdir)/smtpd.conf
+0644:$(B)/systemd/smtpd.tmpfiles:$(tmpfilesdir)/smtpd.conf
 
 # Yours once they are there: never written over.
 INSTALL_ONCE = \
 0644:conf/smtpd.conf:$(confdir)/smtpd.conf \
 0644:conf/aliases:$(confdir)/aliases
 
-install: all $(addprefix $(B)/systemd/,$(UNITS))
+install: all $(addprefix $(B)/systemd/,$(UNITS) smtpd.tmpfiles)
 	@set -e; umask 022; for line in $(INSTALL) $(INSTALL_ONCE); do \
 		mode=$${line%%:*}; to=$(DESTDIR)$${line##*:}; \
 		from=$${line#*:}; from=$${from%:*}; \

@@ -308,7 +308,7 @@ in_uts() {
 @test "conf: every program refuses a wrong file before it serves" {
 	settings 'hostname = a' 'quue = /q'
 	local program
-	for program in session queue submit send local rcpt lspawn remote; do
+	for program in session queue submit sign send local rcpt lspawn remote; do
 		program=$SMTPD_BIN/smtpd-$program
 		run -100 --separate-stderr as_user "$program" -c "$CONF" \
 			</dev/null

@@ -1,0 +1,486 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+# The filter that signs: what it signs with which key, and what it never lets
+# out. Signatures are checked by dkimpy and by OpenDKIM's own tool.
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # each test is a subshell;
+# run sets variables, and lib/queue reads them
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	K=$BATS_FILE_TMPDIR/k
+	export K
+	mkdir "$K"
+	openssl genrsa -out "$K/rsa" 2048
+	openssl genrsa -out "$K/rsa4096" 4096
+	openssl genrsa -out "$K/weak" 512
+	openssl genpkey -algorithm ed25519 -out "$K/ed"
+	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+		-out "$K/ec"
+	openssl rsa -in "$K/rsa" -aes128 -passout pass:x -out "$K/encrypted"
+	head -n 5 "$K/rsa" >"$K/broken"
+	: >"$K/empty"
+	chmod 644 "$K"/*
+	chmod 755 "$K" "$BATS_FILE_TMPDIR"
+} 2>/dev/null
+
+setup() {
+	load lib/smtpd
+	load lib/queue
+	setup_dir
+	setup_queue
+	DKIM=$BATS_TEST_TMPDIR/dkim
+	as_user mkdir "$DKIM"
+	echo "dkim_keys = $DKIM" >>"$CONF"
+	[[ -n ${SMTPD_ASAN-} ]] || echo 'confine = kill' >>"$CONF"
+	DOWN=("$SMTPD_BIN/smtpd-queue" -c "$CONF" user)
+	HEAD=(C:version=1 'S:<joe@example.com>' 'R:remote <ann@client.example>')
+	TEXT=$'From: Joe <joe@example.com>\r\nSubject: x\r\n\r\nhello\r\n'
+	BUSY=$'451 4.3.5 Cannot sign this message now, try again later'
+}
+
+# key DOMAIN SELECTOR KEY [MODE]
+key() {
+	as_user mkdir -p "$DKIM/$1"
+	as_user install -m "${4:-400}" "$K/$3" "$DKIM/$1/$2.key"
+}
+
+sign() {
+	as_user python3 "$SMTPD_TOP/tests/tools/inject.py" "$@" -- \
+		"${UNDER[@]}" "$SMTPD_BIN/smtpd-sign" -c "$CONF" \
+		"${OPTIONS[@]}" "${DOWN[@]}"
+}
+
+# send OCTETS: a message of them alone, in an empty queue.
+send() {
+	rm -rf "$Q/new"
+	run --separate-stderr sign "${HEAD[@]}" "B:$1" E
+}
+
+check() {
+	python3 "$SMTPD_TOP/tests/tools/dkim_check.py" "$@"
+}
+
+# The signatures of the only message: "SELECTOR ALGORITHM pass" each.
+verdicts() {
+	check verify "$DKIM" "$(only_queued)"
+}
+
+@test "sign: with both keys, RSA on top, and both verify" {
+	key example.com e ed
+	key example.com r rsa
+	send "$TEXT"
+	[[ $status -eq 0 ]]
+	diff - <(verdicts) <<-EOT
+	r rsa-sha256 pass
+	e ed25519-sha256 pass
+	EOT
+	[[ $stderr == *"event=signed domain=example.com ed25519=e rsa=r"* ]]
+	queue_tool body "$(only_queued)" | cmp - <(printf %s "$TEXT")
+	run -0 check tags "$(only_queued)"
+	[[ $output == *$'c relaxed/relaxed\nd example.com\ns r\n'* ]]
+	[[ $output != *$'\nl '* && $output != *$'\nx '* ]]
+	[[ $output == *$'\nh From:Subject:From:To:Cc:Subject:Date:Message-ID:Reply-To:MIME-Version:Content-Type:Content-Transfer-Encoding:Content-Disposition\n'* ]]
+}
+
+@test "sign: covers List fields that are there, and one more of each" {
+	key example.com e ed
+	send $'List-Id: <l>\r\nX-Foo: y\r\nReceived: z\r\nSender: s\r\n'"$TEXT"
+	run -0 check tags "$(only_queued)"
+	[[ $output == *$'\nh List-Id:Sender:From:Subject:From:'*':Sender:List-Id'* ]]
+	[[ $output != *X-Foo* && $output != *Received* ]]
+	[[ $output != *List-Post* ]]
+}
+
+@test "sign: what is changed or added afterwards does not verify" {
+	key example.com e ed
+	send "$TEXT"
+	check message "$(only_queued)" >"$BATS_TEST_TMPDIR/m.eml"
+	verify() { run check verify "$DKIM" "$BATS_TEST_TMPDIR/n.eml"; }
+	for edit in s/hello/hullo/ 's/^Subject: x/Subject: y/' \
+	    '/^From/i Subject: y\r' '/^From/i To: y\r' \
+	    '/^From/i Content-Type: y\r' '/^From/i From: y\r' 's/joe@/jo@/'; do
+		sed "$edit" "$BATS_TEST_TMPDIR/m.eml" >"$BATS_TEST_TMPDIR/n.eml"
+		verify
+		[[ $status -eq 1 && $output == "e ed25519-sha256 fail" ]] || {
+			echo "$edit: $output"
+			return 1
+		}
+	done
+	# blanks, and what is not covered, may change on the way
+	sed -e 's/^Subject: /subject:\t /' -e '/^From/i List-Id: y\r' \
+		-e '1i Received: z\r' "$BATS_TEST_TMPDIR/m.eml" \
+		>"$BATS_TEST_TMPDIR/n.eml"
+	verify
+	[[ $output == "e ed25519-sha256 pass" ]]
+}
+
+@test "sign: covers H fields from before the text, not those from after it" {
+	key example.com e ed
+	rm -rf "$Q/new"
+	run -0 sign "${HEAD[@]}" $'H:Subject: y\r\n' \
+		$'H:From: joe@example.com\r\nDate: d\r\n' \
+		$'B:To: t\r\n\r\nx\r\n' $'H:Received: z\r\n' E
+	[[ $(verdicts) == "e ed25519-sha256 pass" ]]
+	run -0 check tags "$(only_queued)"
+	[[ $output == *$'\nh From:Date:Subject:To:From:To:'* ]]
+	# the signature stands on top, above what came after the text
+	[[ $(queue_tool frames "$(only_queued)" | grep '^H' | tail -n 1) == \
+		"H DKIM-Signature: "* ]]
+}
+
+@test "sign: every odd message passes unchanged and verifies" {
+	key example.com r rsa
+	key example.com e ed
+	echo 'max_size = 50M' >>"$CONF"
+	folders=(odd)
+	if [[ -d $SMTPD_SUITES/messages ]]; then
+		folders+=("$SMTPD_SUITES/messages")
+	else
+		echo "# SKIPPED: messages of $SMTPD_SUITES" >&3
+	fi
+	for folder in "${folders[@]}"; do
+		rm -rf "$Q/new"
+		run -0 as_user env PYTHONDONTWRITEBYTECODE=1 python3 \
+			"$SMTPD_TOP/tests/tools/sign_many.py" "$DKIM" "$Q" \
+			"$folder" -- "$SMTPD_BIN/smtpd-sign" -c "$CONF" \
+			"${DOWN[@]}"
+		[[ ${lines[-1]} == *' 0 bad' ]]
+	done
+}
+
+@test "sign: blanks before a colon do not keep a message here" {
+	key example.com e ed
+	send $'From: joe@example.com\r\nSubject \t : x\r\n\r\nhello\r\n'
+	[[ $status -eq 0 && $stderr == *event=signed* ]]
+}
+
+@test "sign: the examples of RFC 6376 and RFC 8463" {
+	as_user mkdir -p "$DKIM/football.example.com"
+	{
+		printf '302e020100300506032b657004220420'
+		printf nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A= |
+			base64 -d | od -An -tx1 | tr -d ' \n'
+	} | xxd -r -p | openssl pkey -inform DER \
+		-out "$BATS_TEST_TMPDIR/brisbane"
+	chmod 644 "$BATS_TEST_TMPDIR/brisbane"
+	as_user install -m 400 "$BATS_TEST_TMPDIR/brisbane" \
+		"$DKIM/football.example.com/brisbane.key"
+	[[ ! -r $SMTPD_SUITES/dkim/dkimpy_test.private ]] || as_user install \
+		-m 400 "$SMTPD_SUITES/dkim/dkimpy_test.private" \
+		"$DKIM/football.example.com/test.key"
+	sed 's/$/\r/' >"$BATS_TEST_TMPDIR/m" <<-'EOT'
+	From: Joe SixPack <joe@football.example.com>
+	To: Suzie Q <suzie@shopping.example.net>
+	Subject: Is dinner ready?
+	Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)
+	Message-ID: <20030712040037.46341.5F8J@football.example.com>
+
+	Hi.
+
+	We lost the game.  Are you hungry yet?
+
+	Joe.
+	EOT
+	run -0 sign "${HEAD[@]}" B@"$BATS_TEST_TMPDIR/m" E
+	run -0 verdicts
+	[[ $output == *"brisbane ed25519-sha256 pass"* && $output != *fail* ]]
+	run -0 check tags "$(only_queued)"
+	[[ $output == *$'\nbh 2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=\n'* ]]
+	# the very record that the RFC publishes
+	[[ $(openssl pkey -in "$BATS_TEST_TMPDIR/brisbane" -pubout -outform DER |
+		tail -c 32 | base64) == 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= ]]
+	if [[ ! -r $SMTPD_SUITES/dkim/dns.tsv ]]; then
+		echo "# SKIPPED: the RSA half: no $SMTPD_SUITES/dkim" >&3
+		return
+	fi
+	[[ ${output%%bh*} == *$'a rsa-sha256\n'* ]]
+	[[ $(openssl pkey -in "$SMTPD_SUITES/dkim/dkimpy_test.private" -pubout |
+		sed '/-----/d' | tr -d '\n') == \
+		"$(sed -n 's/^test._domainkey.football.*p=//p' \
+		"$SMTPD_SUITES/dkim/dns.tsv")" ]]
+}
+
+# Two users' views of one name server, in a network of its own.
+@test "sign: OpenDKIM's own tool finds both signatures good" {
+	[[ $(id -u) -eq 0 ]] || skip_loudly 'needs root for port 53'
+	key example.com r rsa
+	key example.com e ed
+	send $'Date: d\r\n'"$TEXT"
+	check message "$(only_queued)" >"$BATS_TEST_TMPDIR/m.eml"
+	echo 'nameserver 127.0.0.1' >"$BATS_TEST_TMPDIR/resolv"
+	cat >"$BATS_TEST_TMPDIR/serve.py" <<-'EOT'
+	import socket, sys
+	import dns.flags, dns.message, dns.rrset
+	sys.path.insert(0, sys.argv[1])
+	from dkim_check import record
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	s.bind(("127.0.0.1", 53))
+	open(sys.argv[3], "w").close()
+	while True:
+	    data, peer = s.recvfrom(4096)
+	    q = dns.message.from_wire(data)
+	    r = dns.message.make_response(q)
+	    text = record(sys.argv[2], q.question[0].name.to_text().encode())
+	    parts = [text[i:i + 255].decode() for i in range(0, len(text), 255)]
+	    r.answer.append(dns.rrset.from_text(q.question[0].name, 60, "IN",
+	        "TXT", " ".join('"%s"' % p for p in parts)))
+	    s.sendto(r.to_wire(), peer)
+	EOT
+	chmod 755 "$BATS_TEST_TMPDIR"
+	run -0 unshare -mn --propagation private timeout 30 bash -c '
+		cd "$1" && ip link set lo up &&
+		touch -a /etc/resolv.conf && mount --bind resolv /etc/resolv.conf || exit
+		/usr/bin/python3 serve.py "$2" dkim ready 3>&- & pid=$!
+		until [ -e ready ]; do sleep 0.05; done
+		opendkim-testmsg -C <m.eml; good=$?
+		sed s/hello/hullo/ m.eml | opendkim-testmsg -C; bad=$?
+		kill $pid
+		echo "good $good bad $bad"
+		[ $good -eq 0 ] && [ $bad -ne 0 ]' - \
+		"$BATS_TEST_TMPDIR" "$SMTPD_TOP/tests/tools"
+	[[ $output == *"good 0 bad 70"* ]]
+}
+
+@test "sign: the nearest domain above the author's that has a key" {
+	key example.com r rsa
+	key b.example.com e ed
+	for from in joe@example.com=r joe@a.example.com=r joe@B.Example.Com=e \
+	    joe@a.b.example.com=e; do
+		send $'From: '"${from%=*}"$'\r\n\r\nx\r\n'
+		[[ $(verdicts) == "${from#*=} "*pass ]]
+	done
+	for from in joe@example.org joe@xexample.com joe@com joe@[192.0.2.1]; do
+		send $'From: '"$from"$'\r\n\r\nx\r\n'
+		[[ $status -eq 0 && -z $(verdicts) ]]
+		[[ $stderr == *"event=unsigned no_key_for="* ]]
+	done
+}
+
+@test "sign: a From that cannot be read, or that is not one, is not signed" {
+	key example.com r rsa
+	for from in '' $'From: joe\r\n' $'From: <>\r\n' $'From: a b@example.com\r\n' \
+	    $'From: joe@example.com\r\nfrom: ann@example.com\r\n' \
+	    $'From: joe@../example.com\r\n' $'From: joe@example.com <\r\n'; do
+		send "$from"$'To: x\r\n\r\nx\r\n'
+		[[ $status -eq 0 && -z $(verdicts) ]]
+		[[ $stderr == *event=unsigned* ]]
+	done
+}
+
+@test "sign: one line each for the usual single domain" {
+	as_user install -m 400 "$K/rsa4096" "$BATS_TEST_TMPDIR/one"
+	OPTIONS=(-o "dkim_key=$BATS_TEST_TMPDIR/one" -o dkim_domain=Example.COM
+		-o dkim_selector=s1)
+	as_user mkdir -p "$DKIM/example.com"
+	as_user ln -s ../../one "$DKIM/example.com/s1.key"
+	send "$TEXT"
+	check tags "$(only_queued)" >"$BATS_TEST_TMPDIR/tags"
+	grep -x 's s1' "$BATS_TEST_TMPDIR/tags"
+	grep -x 'd example.com' "$BATS_TEST_TMPDIR/tags"
+	verdicts
+	# and one of the other kind beside it
+	key example.com e ed
+	send "$TEXT"
+	[[ $(check tags "$(only_queued)" | grep '^s ') == $'s s1\ns e' ]]
+	# without any directory
+	OPTIONS+=(-o dkim_keys=/nonexistent)
+	send "$TEXT"
+	[[ $(check tags "$(only_queued)" | grep '^s ') == 's s1' ]]
+}
+
+# waits_for WHY: the message is not taken, and the log says why.
+waits_for() {
+	send "$TEXT"
+	[[ $status -eq 75 && $output == *"Z $BUSY" ]]
+	[[ $stderr == *"event=bad-key error=\"$DKIM/example.com"*"$1"* ]] || {
+		echo "$stderr"
+		return 1
+	}
+	nothing_queued
+}
+
+@test "sign: a key that must not be used keeps the message waiting" {
+	for mode in 444 404 420 410 402 401; do
+		key example.com s rsa $mode
+		waits_for "can be used by others (mode 0$mode)"
+	done
+	key example.com s weak
+	waits_for "has 512 bits, and must have 1024 or more"
+	key example.com s ec
+	waits_for "is a key neither of RSA nor of Ed25519"
+	key example.com s encrypted
+	waits_for "is encrypted"
+	for file in broken empty; do
+		key example.com s $file
+		waits_for "holds no private key in PEM"
+	done
+	as_user rm "$DKIM/example.com/s.key"
+	key example.com s_1 rsa
+	waits_for "s_1.key is not named after a selector"
+	as_user rm "$DKIM/example.com/s_1.key"
+	as_user mkfifo -m 400 "$DKIM/example.com/s.key"
+	waits_for "is no file"
+	as_user rm "$DKIM/example.com/s.key"
+	head -c 20000 /dev/zero >"$K/large"
+	key example.com s large
+	waits_for "too large"
+	as_user rm "$DKIM/example.com/s.key"
+	# what lies outside cannot be reached, not even through a link
+	as_user install -m 400 "$K/rsa" "$BATS_TEST_TMPDIR/elsewhere"
+	as_user ln -s ../../elsewhere "$DKIM/example.com/s.key"
+	[[ -n ${SMTPD_ASAN-} ]] ||
+		waits_for "cannot be opened: Permission denied"
+	as_user rm "$DKIM/example.com/s.key"
+	for n in 1 2 3 4 5; do
+		key example.com k$n ed
+	done
+	waits_for "is one more than can be used"
+	# one bad key beside a good one: it is not left out in silence
+	as_user rm "$DKIM/example.com"/k[2-5].key
+	key example.com s broken
+	waits_for "holds no private key"
+}
+
+@test "sign: a key of somebody else's keeps the message waiting" {
+	[[ $(id -u) -eq 0 ]] || skip_loudly 'needs root'
+	key example.com s rsa
+	chown 61234 "$DKIM/example.com/s.key"
+	waits_for "s.key cannot be opened: Permission denied"
+	chmod 444 "$DKIM/example.com/s.key"
+	waits_for "belongs to uid 61234, neither mine nor root"
+	# root's, for our group alone, as a packager might have it
+	chown "0:$TEST_UID" "$DKIM/example.com/s.key"
+	chmod 440 "$DKIM/example.com/s.key"
+	send "$TEXT"
+	[[ $(verdicts) == "s rsa-sha256 pass" ]]
+	chown 0:0 "$DKIM/example.com/s.key"
+	waits_for "cannot be opened"
+}
+
+@test "sign: a directory that cannot be read keeps the message waiting" {
+	key example.com s rsa
+	chmod 0 "$DKIM/example.com"
+	if as_user ls "$DKIM/example.com" 2>/dev/null; then
+		skip 'nothing is closed to this user'
+	fi
+	waits_for "Permission denied"
+	chmod 755 "$DKIM/example.com"
+	chmod 0 "$DKIM"
+	waits_for "Permission denied"
+}
+
+@test "sign: a dkim_key that is not there keeps the message waiting" {
+	OPTIONS=(-o "dkim_key=$BATS_TEST_TMPDIR/gone" -o dkim_domain=example.com
+		-o dkim_selector=s)
+	send "$TEXT"
+	[[ $status -eq 75 && $stderr == *"gone cannot be opened: No such file"* ]]
+	OPTIONS[1]="dkim_key=$BATS_TEST_TMPDIR/no/gone"
+	send "$TEXT"
+	[[ $status -eq 75 && $stderr == *"dkim_key: cannot open '$BATS_TEST_TMPDIR/no': No such file"* ]]
+	# mail of another domain goes on
+	send $'From: joe@example.org\r\n\r\nx\r\n'
+	[[ $status -eq 0 ]]
+}
+
+@test "sign: a key that is mended counts for the next message" {
+	key example.com s broken
+	sign "${HEAD[@]}" "B:$TEXT" E sync touch:"$BATS_TEST_TMPDIR/one" \
+		wait:"$BATS_TEST_TMPDIR/go" "${HEAD[@]}" "B:$TEXT" E \
+		>"$BATS_TEST_TMPDIR/out" 2>/dev/null 3>&- &
+	wait_for test -e "$BATS_TEST_TMPDIR/one"
+	wait_for nothing_queued
+	key example.com s rsa
+	touch "$BATS_TEST_TMPDIR/go"
+	wait $!
+	[[ $(cut -c1 "$BATS_TEST_TMPDIR/out" | tr -d '\n') =~ ^I[ZK]I?[ZK]$|^IZIK$ ]]
+	[[ $(tail -n 1 "$BATS_TEST_TMPDIR/out") == K* ]]
+	[[ $(verdicts) == "s rsa-sha256 pass" ]]
+}
+
+@test "sign: what cannot be signed as a whole is refused" {
+	key example.com e ed
+	printf 'Subject: a\0b\r\nFrom: joe@example.com\r\n\r\nx\r\n' \
+		>"$BATS_TEST_TMPDIR/m"
+	run -65 sign "${HEAD[@]}" B@"$BATS_TEST_TMPDIR/m" E
+	[[ $output == *"X 554 5.6.0 NUL in a header field"* ]]
+	many=$(printf 'To: a\r\n%.0s' {1..201})
+	run -65 sign "${HEAD[@]}" "B:$many
+$TEXT" E
+	[[ $output == *"X 554 5.6.0 Too many header fields"* ]]
+	for _ in {1..65}; do
+		printf 'X: %032763d\r\n' 0
+	done >"$BATS_TEST_TMPDIR/m"
+	run -65 sign "${HEAD[@]}" B@"$BATS_TEST_TMPDIR/m" E
+	[[ $output == *"X 552 5.3.4 Header section too big"* ]]
+	nothing_queued
+}
+
+@test "sign: passes all frames on, and every verdict" {
+	key example.com e ed
+	run -0 sign "${HEAD[@]}" x:y M:junk "B:$TEXT" z E "${HEAD[@]}" B:x A \
+		"${HEAD[@]}" "B:$TEXT" E
+	[[ $(grep -c ^K <<<"$output") -eq 2 && $(queued | wc -l) -eq 2 ]]
+	id=$(sed -n '/^K/{s/K //p;q}' <<<"$output")
+	[[ $(queue_tool frames "$Q/new/${id: -1}/$id") == \
+		*"x y"*"M junk"*"z "*"H DKIM-Signature"* ]]
+	rm -r "$Q/new"
+	run -65 sign "${HEAD[@]}" Y:y "B:$TEXT" E
+	[[ $output == *"X 554 5.5.0"* ]]
+	for n in 1 2 3 4; do
+		mail=("${HEAD[@]}" "B:$TEXT" E)
+		run -1 sign "${mail[@]:0:n}"
+	done
+	DOWN=(/bin/true)
+	run -75 --separate-stderr sign "${HEAD[@]}" get "B:$TEXT" E
+	[[ ${lines[0]} == I* && $output == *"Z 451 4.3.0"* ]]
+	nothing_queued
+}
+
+@test "sign: 25 MiB, and memory for the header section only" {
+	key example.com e ed
+	key example.com r rsa
+	DOWN=("$SMTPD_BIN/smtpd-queue" -c "$CONF" -o max_size=50M user)
+	{
+		printf %s "$TEXT"
+		head -c 19600000 /dev/urandom | base64 | sed 's/$/\r/'
+	} >"$BATS_TEST_TMPDIR/m"
+	[[ $(stat -c %s "$BATS_TEST_TMPDIR/m") -gt 26214400 ]]
+	[[ -n ${SMTPD_ASAN-} ]] || UNDER=(prlimit "--as=$((24 << 20))")
+	run -0 sign "${HEAD[@]}" B@"$BATS_TEST_TMPDIR/m" E
+	queue_tool body "$(only_queued)" | cmp - "$BATS_TEST_TMPDIR/m"
+	[[ $(verdicts | grep -c pass) -eq 2 ]]
+}
+
+@test "sign: without a key nothing of OpenSSL is started" {
+	needs_strace
+	calls() {
+		UNDER=(strace -o "$BATS_TEST_TMPDIR/trace")
+		send "$TEXT"
+		[[ $status -eq 0 ]]
+		wc -l <"$BATS_TEST_TMPDIR/trace"
+	}
+	sed -i /confine/d "$CONF"
+	without=$(calls)
+	[[ $(grep -c futex "$BATS_TEST_TMPDIR/trace") -eq 0 ]]
+	key example.com e ed
+	with=$(calls)
+	[[ $(grep -c futex "$BATS_TEST_TMPDIR/trace") -gt 0 ]]
+	echo "calls: $without without a key, $with with one"
+	[[ $without -lt 80 ]]
+	# no file but those of keys, the settings and what libc looks for
+	run -1 grep -E 'open.*(openssl|ssl/|engines)' "$BATS_TEST_TMPDIR/trace"
+}
+
+@test "sign: says at the start what is wrong" {
+	OPTIONS=(-o dkim_selector=s)
+	run -1 --separate-stderr sign "${HEAD[@]}" E
+	[[ $stderr == *"configuration: dkim_selector is nothing without dkim_domain"* ]]
+	[[ $stderr == *"ended with 100"* ]]
+	OPTIONS=() DOWN=()
+	run -1 --separate-stderr sign "${HEAD[@]}" E
+	[[ $stderr == *"ended with 100"* ]]
+	DOWN=(/nonexistent)
+	run -1 --separate-stderr sign "${HEAD[@]}" E
+	[[ $stderr == *"cannot reach '/nonexistent'"* && $stderr == *"with 111"* ]]
+}
