@@ -115,8 +115,9 @@ mode_of() {
 	install_there
 	sed -n 's/^u \([a-z-]*\) .*/\1/p' "$SMTPD_TOP/systemd/smtpd.sysusers" |
 		while read -r user; do
-			grep -q "for user in.* $user\b" \
-				"$SMTPD_TOP/conf/run/setup"
+			sed -n '/^for user in/,/do$/p' \
+				"$SMTPD_TOP/conf/run/setup" |
+				tr -s ' ;\\' '\n' | grep -qx "$user"
 		done
 	grep -hoE '/usr/local/[a-z/-]+' "$SMTPD_TOP"/conf/run/*/run \
 		"$SMTPD_TOP/conf/inetd.conf" | sort -u |

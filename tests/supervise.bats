@@ -57,8 +57,9 @@ services() {
 		services "$@"
 }
 
-inner=(smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-queue-own smtpd-submit
-	smtpd-bounce smtpd-lspawn smtpd-remote smtpd-send)
+inner=(smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-queue-own
+	smtpd-sign-user smtpd-sign-own smtpd-submit smtpd-bounce smtpd-lspawn
+	smtpd-remote smtpd-send)
 
 send_mail() {
 	on_its_net swaks --silent 2 --from a@example.org \
@@ -95,7 +96,8 @@ lands_as_alices() {
 @test "supervise: sendmail through the run scripts' sockets" {
 	services "${inner[@]}"
 	launch svscan /service
-	wait_for inside test -S /run/smtpd/submit -a -S /run/smtpd/queue-user
+	wait_for inside test -S /run/smtpd/submit -a \
+		-S /run/smtpd/queue-user -a -S /run/smtpd/sign-user
 	printf 'Subject: local\n\nhi\n' | inside setpriv --reuid=alice \
 		--regid=alice --init-groups -- \
 		/usr/local/sbin/sendmail alice@example.com
@@ -106,11 +108,11 @@ lands_as_alices() {
 	services "${inner[@]}"
 	launch svscan /service
 	wait_for inside sh -c 'for s in rcpt queue-in queue-user queue-own \
-		submit bounce lspawn remote
+		sign-user sign-own submit bounce lspawn remote
 		do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
-		for user in smtpd smtpd-rcpt smtpd-submit smtpd-queue \
-		    smtpd-remote alice; do
+		for user in smtpd smtpd-rcpt smtpd-submit smtpd-sign \
+		    smtpd-queue smtpd-remote alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -122,8 +124,10 @@ lands_as_alices() {
 		done
 	done <<-EOT
 	queue-in smtpd
-	queue-user smtpd-submit
-	queue-own smtpd-queue
+	queue-user smtpd-sign
+	queue-own smtpd-sign
+	sign-user smtpd-submit
+	sign-own smtpd-queue
 	bounce smtpd-queue
 	lspawn smtpd-queue
 	remote smtpd-queue

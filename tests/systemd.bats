@@ -55,8 +55,8 @@ has_subject() {
 }
 
 services() {
-	printf 'smtpd-%s.service\n' rcpt queue-in queue-user queue-own submit \
-		bounce lspawn remote send
+	printf 'smtpd-%s.service\n' rcpt queue-in queue-user queue-own \
+		sign-user sign-own submit bounce lspawn remote send
 }
 
 @test "systemd: mail through the socket unit lands as the user's own" {
@@ -118,8 +118,8 @@ services() {
 # The one table of who may speak to whom.
 @test "systemd: only the right users can open an internal socket" {
 	while read -r socket allowed; do
-		for user in smtpd smtpd-rcpt smtpd-submit smtpd-queue \
-		    smtpd-remote bob; do
+		for user in smtpd smtpd-rcpt smtpd-submit smtpd-sign \
+		    smtpd-queue smtpd-remote bob; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -132,15 +132,18 @@ services() {
 	done <<-EOT
 	rcpt smtpd smtpd-queue
 	queue-in smtpd
-	queue-user smtpd-submit
-	submit smtpd smtpd-rcpt smtpd-submit smtpd-queue smtpd-remote bob
-	queue-own smtpd-queue
+	queue-user smtpd-sign
+	submit smtpd smtpd-rcpt smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
+	queue-own smtpd-sign
+	sign-user smtpd-submit
+	sign-own smtpd-queue
 	bounce smtpd-queue
 	lspawn smtpd-queue
 	remote smtpd-queue
 	EOT
 	[ "$(inside stat -c '%U %a' /run/smtpd/wakeup)" = 'smtpd-queue 600' ]
 	[ "$(inside stat -c '%U %a' /var/lib/smtpd/queue)" = 'smtpd-queue 700' ]
+	[ "$(inside stat -c '%U %a' /etc/smtpd/dkim)" = 'smtpd-sign 500' ]
 }
 
 @test "systemd: killed five times, no socket closes and no mail is lost" {
@@ -157,7 +160,8 @@ services() {
 	done
 	for unit in smtpd.socket smtpd-rcpt.socket smtpd-queue-in.socket \
 	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
-	    smtpd-queue-own.socket smtpd-bounce.socket smtpd-remote.socket \
+	    smtpd-queue-own.socket smtpd-sign-user.socket \
+	    smtpd-sign-own.socket smtpd-bounce.socket smtpd-remote.socket \
 	    smtpd-send.socket; do
 		[ "$(inside systemctl is-active "$unit")" = active ]
 	done
