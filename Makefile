@@ -27,7 +27,8 @@ BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev libspf2-dev \
 RUN_DEPS   = $(BUILD_DEPS) swaks curl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
-             xfsprogs btrfs-progs
+             xfsprogs btrfs-progs openssl python3-dkim opendkim-tools \
+             ldnsutils nsd
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
 FUZZ_DEPS  = $(BUILD_DEPS) clang
@@ -72,7 +73,7 @@ STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
                    smtpd-local smtpd-bounce smtpd-listen smtpd-conf
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
 # Static as well, with glibc, which Debian's libraries are built for.
-LIBRARY_PROGRAMS = smtpd-remote smtpd-sign
+LIBRARY_PROGRAMS = smtpd-remote smtpd-sign smtpd-dkim-key
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
@@ -110,6 +111,9 @@ smtpd-sign_SRC    = smtpd-queue/sign/smtpd-sign.c smtpd-queue/sign/signing.c \
                     smtpd-queue/sign/origin.c smtpd-queue/addrlist.c $(KEY_SRC)
 # libcrypto could resolve names, which a static program warns of; nobody asks.
 $(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings -lopendkim -lcrypto -ldb -lbsd -lmd -lresolv
+smtpd-dkim-key_SRC = smtpd-queue/sign/smtpd-dkim-key.c \
+                    smtpd-queue/sign/keymake.c smtpd-queue/sign/zone.c $(KEY_SRC)
+$(B)/smtpd-dkim-key: LDLIBS += -Wl,--no-warnings -lcrypto
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c
@@ -302,7 +306,7 @@ tmpfilesdir = $(prefix)/lib/tmpfiles.d
 confdir     = $(sysconfdir)/smtpd
 datadir     = $(prefix)/share/smtpd
 
-SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen
+SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen smtpd-dkim-key
 LIB_PROGRAMS  = $(filter-out $(SBIN_PROGRAMS),$(PROGRAMS))
 UNITS         = $(notdir $(wildcard systemd/*.socket systemd/*.service \
                 systemd/*.target))

@@ -165,7 +165,8 @@ verdicts() {
 		printf '302e020100300506032b657004220420'
 		printf nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A= |
 			base64 -d | od -An -tx1 | tr -d ' \n'
-	} | xxd -r -p | openssl pkey -inform DER \
+	} | python3 -c 'import sys
+sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' | openssl pkey -inform DER \
 		-out "$BATS_TEST_TMPDIR/brisbane"
 	chmod 644 "$BATS_TEST_TMPDIR/brisbane"
 	as_user install -m 400 "$BATS_TEST_TMPDIR/brisbane" \

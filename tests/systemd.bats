@@ -143,7 +143,7 @@ services() {
 	EOT
 	[ "$(inside stat -c '%U %a' /run/smtpd/wakeup)" = 'smtpd-queue 600' ]
 	[ "$(inside stat -c '%U %a' /var/lib/smtpd/queue)" = 'smtpd-queue 700' ]
-	[ "$(inside stat -c '%U %a' /etc/smtpd/dkim)" = 'smtpd-sign 500' ]
+	[ "$(inside stat -c '%U %a' /etc/smtpd/dkim)" = 'root 750' ]
 }
 
 @test "systemd: killed five times, no socket closes and no mail is lost" {

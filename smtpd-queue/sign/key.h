@@ -21,7 +21,8 @@ struct key {
 
 /*
  * Reads the key at path, relative to the directory dir: a private key of RSA
- * or Ed25519 in PEM, in a file that nobody else can read or change. False
+ * or Ed25519 in PEM, in a file that nobody else can read or change (of root,
+ * who runs a command, it is not asked whose it is). False
  * when it is none, and why then says what is wrong of it ("cannot be
  * opened: ..."). domain and selector are the caller's to set, before or
  * after. key_free in either case.
@@ -37,6 +38,9 @@ void key_free(struct key *);
  * of the 32 octets for Ed25519 (RFC 8463 4). False: no memory.
  */
 bool key_public(const struct key *, struct sbuf *) MUST_CHECK;
+
+/* Appends the text of its DNS record, v=DKIM1. False: no memory. */
+bool key_record(const struct key *, struct sbuf *) MUST_CHECK;
 
 /* "rsa" or "ed25519", as k= has it. */
 const char *key_type(enum key_algorithm);

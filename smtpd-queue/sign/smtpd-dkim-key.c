@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+/* Makes a DKIM key where smtpd-sign finds it, and prints its DNS record. */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "bufio.h"
+#include "keymake.h"
+#include "keys.h"
+#include "program.h"
+#include "zone.h"
+
+#define USAGE "domain [selector [rsa [bits] | ed25519]]"
+#define TEXT_MAX 65536
+#define NAME_SIZE (KEY_NAME_MAX + 16)
+
+_Noreturn static void
+die_usage(void)
+{
+	die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s", progname,
+	    USAGE);
+}
+
+/* Whose the keys are: the directory of all of them says it. */
+struct owner {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+
+/*
+ * root's directory that a group may enter: the group may read the keys, and
+ * who runs with it can change none of them. Else they are their owner's only.
+ */
+static mode_t
+key_mode(const struct owner *o)
+{
+	return o->uid == 0 && o->gid != 0 ? 0440 : 0400;
+}
+
+static int
+open_keys(const struct conf *conf, struct owner *o)
+{
+	const char *path = conf->dkim_keys;
+	struct stat st;
+	int fd;
+
+	if (path[0] == '\0')
+		die(EXIT_PERM, "the setting dkim_keys is empty");
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1)
+		die_sys(EXIT_PERM, "cannot open dkim_keys '%s'", path);
+	*o = (struct owner){ st.st_uid, st.st_gid, st.st_mode & 0750 };
+	if (geteuid() == 0 && o->uid == 0 && o->gid == 0)
+		warn("'%s' belongs to root: smtpd-sign cannot read what is "
+		     "made there",
+		    path);
+	return fd;
+}
+
+/* Its owner may be one who could put a link there: none is followed. */
+static int
+open_domain(int keys, const char *domain, const struct owner *o)
+{
+	bool made = mkdirat(keys, domain, 0700) == 0;
+	int fd;
+
+	if (!made && errno != EEXIST)
+		die_sys(EXIT_TEMP, "cannot make directory '%s'", domain);
+	fd = openat(keys, domain,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		die_sys(EXIT_TEMP, "cannot open directory '%s'", domain);
+	if (made &&
+	    ((geteuid() == 0 && fchown(fd, o->uid, o->gid) == -1) ||
+		fchmod(fd, o->mode | 0500) == -1 || fsync(keys) == -1))
+		die_sys(EXIT_TEMP, "cannot give away directory '%s'", domain);
+	return fd;
+}
+
+static bool
+write_file(int fd, const struct key *k, const struct owner *o)
+{
+	return io_write(fd, k->pem.s, k->pem.len, NEVER) == IO_OK &&
+	    (geteuid() != 0 || fchown(fd, o->uid, o->gid) == 0) &&
+	    fchmod(fd, key_mode(o)) == 0 && fsync(fd) == 0;
+}
+
+/*
+ * Under a name that smtpd-sign passes over until the key is whole; never in
+ * the place of another key.
+ */
+static void
+store(int dir, const struct key *k, const struct owner *o)
+{
+	char name[NAME_SIZE], new[NAME_SIZE];
+	int fd, err = 0;
+
+	(void)snprintf(name, sizeof(name), "%s.key", k->selector);
+	(void)snprintf(new, sizeof(new), ".%s.new", k->selector);
+	(void)unlinkat(dir, new, 0); /* of one that was killed */
+	fd = openat(dir, new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1)
+		die_sys(EXIT_TEMP, "cannot make '%s/%s'", k->domain, new);
+	if (!write_file(fd, k, o) || linkat(dir, new, dir, name, 0) == -1 ||
+	    fsync(dir) == -1)
+		err = errno;
+	(void)close(fd);
+	(void)unlinkat(dir, new, 0);
+	errno = err;
+	if (err == EEXIST)
+		die(EXIT_PERM,
+		    "'%s/%s' is there already: a new key has a new selector",
+		    k->domain, name);
+	if (err != 0)
+		die_sys(EXIT_TEMP, "cannot make '%s/%s'", k->domain, name);
+}
+
+/* --- the record ----------------------------------------------------------- */
+
+static void
+add_record(struct sbuf *b, const struct key *k)
+{
+	struct sbuf name, text;
+
+	sbuf_init(&name, NAME_SIZE * 2);
+	sbuf_addf(&name, "%s._domainkey.%s", k->selector, k->domain);
+	sbuf_init(&text, TEXT_MAX);
+	if (!key_record(k, &text) || name.bad)
+		die(EXIT_TEMP, "cannot tell the public key");
+	zone_txt(b, sbuf_span(&name), sbuf_span(&text));
+	sbuf_free(&name);
+	sbuf_free(&text);
+}
+
+static void
+print(const struct sbuf *b)
+{
+	if (b->bad)
+		die(EXIT_TEMP, "out of memory");
+	if (io_write(1, b->s, b->len, NEVER) != IO_OK)
+		die_sys(EXIT_TEMP, "cannot write");
+}
+
+/* Those that there are. */
+static void
+show(const struct conf *conf, const char *domain)
+{
+	struct sbuf b, why;
+	struct keys keys;
+
+	sbuf_init(&b, TEXT_MAX);
+	sbuf_init(&why, TEXT_MAX);
+	switch (keys_find(&keys, conf, span_str(domain), &why)) {
+	case KEYS_FOUND:
+		break;
+	case KEYS_NONE:
+		die(EXIT_PERM, "there is no key for '%s'", domain);
+	case KEYS_BAD:
+		die(EXIT_PERM, "%s", why.s);
+	}
+	for (size_t i = 0; i < keys.n; i++)
+		add_record(&b, &keys.key[i]);
+	print(&b);
+	keys_free(&keys);
+	sbuf_free(&b);
+	sbuf_free(&why);
+}
+
+/* --- what was asked for ----------------------------------------------------- */
+
+static enum key_algorithm
+parse_algorithm(char *const operands[], unsigned *bits)
+{
+	uint32_t n = KEYMAKE_BITS_MIN;
+
+	*bits = n;
+	if (operands[0] == NULL)
+		return KEY_RSA;
+	if (strcmp(operands[0], "ed25519") == 0 && operands[1] == NULL)
+		return KEY_ED25519;
+	if (strcmp(operands[0], "rsa") != 0 ||
+	    (operands[1] != NULL && operands[2] != NULL))
+		die_usage();
+	if (operands[1] != NULL &&
+	    (!span_u32(span_str(operands[1]), KEYMAKE_BITS_MAX, &n) ||
+		n < KEYMAKE_BITS_MIN))
+		die(EXIT_PERM, "a key of RSA has %d to %d bits",
+		    KEYMAKE_BITS_MIN, KEYMAKE_BITS_MAX);
+	*bits = n;
+	return KEY_RSA;
+}
+
+/* Lower case, as the name of a directory is. */
+static void
+copy_name(char to[KEY_NAME_MAX + 1], const char *name, const char *what)
+{
+	struct span s = span_str(name);
+
+	if (!address_is_domain(s) || s.n > KEY_NAME_MAX)
+		die(EXIT_PERM, "'%.300s' is no %s", name, what);
+	for (size_t i = 0; i <= s.n; i++)
+		to[i] = ascii_lower(name[i]);
+}
+
+static void
+make(const struct conf *conf, const char *domain, char *const operands[])
+{
+	char selector[KEY_NAME_MAX + 1];
+	struct owner owner;
+	struct sbuf b;
+	struct key k;
+	enum key_algorithm algorithm;
+	unsigned bits;
+	int keys, dir;
+
+	copy_name(selector, operands[0], "selector");
+	algorithm = parse_algorithm(operands + 1, &bits);
+	keys = open_keys(conf, &owner);
+	if (!keymake(&k, algorithm, bits))
+		die(EXIT_TEMP, "libcrypto cannot make a key");
+	memcpy(k.domain, domain, strlen(domain) + 1);
+	memcpy(k.selector, selector, sizeof(selector));
+	dir = open_domain(keys, domain, &owner);
+	store(dir, &k, &owner);
+	sbuf_init(&b, TEXT_MAX);
+	add_record(&b, &k);
+	print(&b);
+	sbuf_free(&b);
+	key_free(&k);
+}
+
+int
+main(int argc, char *argv[])
+{
+	char domain[KEY_NAME_MAX + 1];
+	struct conf conf;
+	char *const *operands;
+
+	operands = argv +
+	    program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT, USAGE);
+	if (operands[0] == NULL)
+		die_usage();
+	copy_name(domain, operands[0], "domain name");
+	if (operands[1] == NULL)
+		show(&conf, domain);
+	else
+		make(&conf, domain, operands + 1);
+	return EXIT_OK;
+}
