@@ -248,7 +248,8 @@ format:
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all
 asan:
 	@conf/deps install $(CHECK_DEPS)
-	@$(MAKE) --no-print-directory B=$(B)/asan MUSL_CC= STATIC= FORTIFY= \
+	@$(MAKE) --no-print-directory B=$(B)/asan MUSL_CC= STATIC= \
+		LIBRARY_STATIC=-pie FORTIFY= \
 		OPT='-O1 -g -fno-omit-frame-pointer $(ASAN)' \
 		DEFINES='-DCONFINE_DEFAULT=\"off\"' all unit
 	@SMTPD_ASAN=1 SMTPD_BIN=$(B)/asan tests/run

@@ -136,7 +136,7 @@ describes(char *const operands[])
 int
 main(int argc, char *argv[])
 {
-	struct conf conf;
+	static struct conf conf;
 	char *const *operands;
 
 	progname = "smtpd-conf";

@@ -295,9 +295,10 @@ void
 lspawn_loop(const struct conf *conf, const char *program, int listener,
     int conn)
 {
-	struct spawner s = { .listener = listener };
+	static struct spawner s;
 	instant first;
 
+	s.listener = listener;
 	start(&s, conf, program);
 	if (conn >= 0)
 		welcome(&s, conn);

@@ -258,7 +258,7 @@ void
 rcpt_loop(int listener, struct rcpt_table *table)
 {
 	struct epoll_event events[EVENTS];
-	struct loop l;
+	static struct loop l;
 
 	start(&l, listener, table);
 	for (;;) {

@@ -318,6 +318,7 @@ in_uts() {
 }
 
 @test "conf: a start with a file of 200 lines costs few system calls" {
+	[[ -z ${SMTPD_ASAN-} ]] || skip_loudly 'strace and a sanitizer'
 	command -v strace >/dev/null || skip_loudly 'no strace'
 	settings 'hostname = a'
 	yes '# a comment that is there to be read' | head -n 200 >>"$CONF" ||

@@ -90,13 +90,15 @@ logged() {
 	root_lspawn "$program"
 	SECRET=x run -1 ask U:joe
 	wait_for test -e "$D/home/joe/report"
+	# A build with sanitizers does not confine itself.
+	confined=$((1 - ${SMTPD_ASAN:-0}))
 	diff - "$D/home/joe/report" <<-EOF
 	CapEff 0000000000000000
 	CapInh 0000000000000000
 	CapPrm 0000000000000000
 	Gid $JOE $JOE $JOE $JOE
 	Groups
-	NoNewPrivs 1
+	NoNewPrivs $confined
 	SigBlk 0000000000000000
 	Uid $JOE $JOE $JOE $JOE
 	argv -c $D/conf $D/home/joe

@@ -119,7 +119,7 @@ queue_entrance() {
 	wait_for refuses
 	kill -0 "$pid"
 	exec 6>&-
-	run -0 wait "$pid"
+	wait "$pid"
 }
 
 refuses() {

@@ -8,6 +8,8 @@ container_start() {
 	local image layer=$BATS_FILE_TMPDIR/layer
 
 	[[ $(id -u) -eq 0 ]] || { echo 'needs root'; return 1; }
+	[[ -z ${SMTPD_ASAN-} ]] ||
+		{ echo 'it has no libraries of sanitizers'; return 1; }
 	command -v systemd-nspawn >/dev/null ||
 		{ echo 'package systemd-container is missing'; return 1; }
 	image=$("$SMTPD_TOP/tests/lib/image" 2>&1) ||
