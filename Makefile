@@ -73,7 +73,7 @@ STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
                    smtpd-local smtpd-bounce smtpd-listen smtpd-conf
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
 # Static as well, with glibc, which Debian's libraries are built for.
-LIBRARY_PROGRAMS = smtpd-remote smtpd-sign smtpd-dkim-key
+LIBRARY_PROGRAMS = smtpd-remote smtpd-sign smtpd-dkim-key smtpd-dns
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
@@ -114,6 +114,11 @@ $(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings -lopendkim -lcrypto -ldb -lbsd -lmd
 smtpd-dkim-key_SRC = smtpd-queue/sign/smtpd-dkim-key.c \
                     smtpd-queue/sign/keymake.c smtpd-queue/sign/zone.c $(KEY_SRC)
 $(B)/smtpd-dkim-key: LDLIBS += -Wl,--no-warnings -lcrypto
+RECORDS_SRC       = smtpd-queue/sign/records.c smtpd-queue/sign/compare.c \
+                    smtpd-queue/sign/spf.c smtpd-queue/sign/zone.c $(KEY_SRC)
+smtpd-dns_SRC     = smtpd-queue/sign/smtpd-dns.c smtpd-queue/sign/published.c \
+                    $(RECORDS_SRC) $(wildcard common/dns/*.c)
+$(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c
@@ -192,6 +197,9 @@ JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front)
 $(JUDGE_UNIT): UNIT_SRC = $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)
+$(B)/unit/sign-compare: UNIT_SRC = $(RECORDS_SRC)
+$(B)/unit/sign-compare: $(RECORDS_SRC)
+$(B)/unit/sign-compare: LDLIBS += -lcrypto
 NOTICE_SRC = smtpd-send/bounce/notice.c smtpd-send/bounce/original.c
 $(B)/unit/bounce-text: UNIT_SRC = $(NOTICE_SRC)
 $(B)/unit/bounce-text: $(NOTICE_SRC)
@@ -275,6 +283,9 @@ JUDGE_FUZZ = $(addprefix $(B)/fuzz/,spf-front)
 $(JUDGE_FUZZ): FUZZ_SRC = $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
 $(JUDGE_FUZZ): $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
 $(JUDGE_FUZZ): LDLIBS += $(JUDGE_LIBS)
+$(B)/fuzz/sign-compare: FUZZ_SRC = $(RECORDS_SRC)
+$(B)/fuzz/sign-compare: $(RECORDS_SRC)
+$(B)/fuzz/sign-compare: LDLIBS += -lcrypto
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
@@ -307,7 +318,7 @@ tmpfilesdir = $(prefix)/lib/tmpfiles.d
 confdir     = $(sysconfdir)/smtpd
 datadir     = $(prefix)/share/smtpd
 
-SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen smtpd-dkim-key
+SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen smtpd-dkim-key smtpd-dns
 LIB_PROGRAMS  = $(filter-out $(SBIN_PROGRAMS),$(PROGRAMS))
 UNITS         = $(notdir $(wildcard systemd/*.socket systemd/*.service \
                 systemd/*.target))
