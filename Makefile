@@ -106,11 +106,14 @@ smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)
 JUDGE_LIBS        = -lspf2 -ludns -lresolv
 $(B)/smtpd-judge: LDLIBS += $(JUDGE_LIBS)
 KEY_SRC           = smtpd-queue/sign/key.c smtpd-queue/sign/keys.c
+SIGNER_SRC        = smtpd-queue/sign/signer.c smtpd-queue/sign/survey.c \
+                    smtpd-queue/sign/fields.c smtpd-queue/sign/origin.c \
+                    smtpd-queue/addrlist.c smtpd-queue/sign/key.c
 smtpd-sign_SRC    = smtpd-queue/sign/smtpd-sign.c smtpd-queue/sign/signing.c \
-                    smtpd-queue/sign/signer.c smtpd-queue/sign/fields.c \
-                    smtpd-queue/sign/origin.c smtpd-queue/addrlist.c $(KEY_SRC)
+                    smtpd-queue/sign/keys.c $(SIGNER_SRC)
 # libcrypto could resolve names, which a static program warns of; nobody asks.
-$(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings -lopendkim -lcrypto -ldb -lbsd -lmd -lresolv
+SIGNER_LIBS       = -lopendkim -lcrypto -ldb -lbsd -lmd -lresolv
+$(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings $(SIGNER_LIBS)
 smtpd-dkim-key_SRC = smtpd-queue/sign/smtpd-dkim-key.c \
                     smtpd-queue/sign/keymake.c smtpd-queue/sign/zone.c $(KEY_SRC)
 $(B)/smtpd-dkim-key: LDLIBS += -Wl,--no-warnings -lcrypto
@@ -286,6 +289,9 @@ $(JUDGE_FUZZ): LDLIBS += $(JUDGE_LIBS)
 $(B)/fuzz/sign-compare: FUZZ_SRC = $(RECORDS_SRC)
 $(B)/fuzz/sign-compare: $(RECORDS_SRC)
 $(B)/fuzz/sign-compare: LDLIBS += -lcrypto
+$(B)/fuzz/sign: FUZZ_SRC = $(SIGNER_SRC)
+$(B)/fuzz/sign: $(SIGNER_SRC)
+$(B)/fuzz/sign: LDLIBS += $(SIGNER_LIBS)
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a

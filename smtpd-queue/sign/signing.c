@@ -2,10 +2,8 @@
 /* What smtpd-sign does with each frame of a message on its way down. */
 #include "signing.h"
 
-#include "address.h"
-#include "origin.h"
-#include "fields.h"
 #include "log.h"
+#include "survey.h"
 
 #define NO_KEY "451 4.3.5 Cannot sign this message now, try again later"
 #define WHY_MAX 1024
@@ -91,60 +89,6 @@ fail(struct signing *s, const struct signer *signer)
 
 /* --- the header section ------------------------------------------------- */
 
-/* Its fields, from the top down. */
-struct walk {
-	struct header header;
-	struct span rest;
-};
-
-/* The next one, with its line ends. False: there is no more. */
-static bool
-next_field(struct walk *w, struct span *name, struct span *field)
-{
-	struct span in = w->rest;
-	size_t used;
-
-	switch (header_push(&w->header, in, &used)) {
-	case HEADER_FIELD:
-		break;
-	case HEADER_MORE:
-		if (header_finish(&w->header) == HEADER_FIELD)
-			break;
-		/* fall through */
-	case HEADER_END:
-		return false;
-	}
-	*name = header_name(&w->header);
-	*field = span_of(in.p, used);
-	w->rest = span_skip(in, used);
-	return true;
-}
-
-static void
-start_walk(struct walk *w, const struct sbuf *section)
-{
-	header_init(&w->header);
-	w->rest = sbuf_span(section);
-}
-
-/* The value of a field, as it is. */
-static struct span
-raw_value(struct span field)
-{
-	return span_skip(field, span_find(field, ':') + 1);
-}
-
-/* Without its last line end. */
-static struct span
-without_end(struct span field)
-{
-	if (field.n > 0 && field.p[field.n - 1] == '\n')
-		field.n--;
-	if (field.n > 0 && field.p[field.n - 1] == '\r')
-		field.n--;
-	return field;
-}
-
 /* The whole section: of what stands on top the last H comes first. */
 static void
 join(const struct signing *s, size_t held, struct sbuf *section)
@@ -157,41 +101,6 @@ join(const struct signing *s, size_t held, struct sbuf *section)
 		sbuf_add(section, s->tops.s + at, size);
 	}
 	sbuf_add(section, s->held.s, held);
-}
-
-/* What the fields say of the signature. */
-struct survey {
-	struct sbuf author; /* domain of the From */
-	unsigned from;      /* how many From */
-	bool good;          /* the From is one that can be read */
-	bool nul;           /* in one that is to be signed */
-	size_t count;       /* of those that are to be signed */
-	bool seen[FIELDS_MAX];
-};
-
-static void
-survey(const struct sbuf *section, struct survey *v)
-{
-	struct span name, field;
-	struct walk w;
-
-	memset(v, 0, sizeof(*v));
-	sbuf_init(&v->author, ADDRESS_PATH_MAX);
-	start_walk(&w, section);
-	while (next_field(&w, &name, &field)) {
-		size_t i = fields_find(name);
-
-		if (i == fields_count)
-			continue;
-		v->seen[i] = true;
-		v->count++;
-		v->nul = v->nul || memchr(field.p, '\0', field.n) != NULL;
-		if (!span_ieq(name, SPAN("From")))
-			continue;
-		v->from++;
-		v->good = origin_domain(raw_value(field), &v->author);
-	}
-	header_free(&w.header);
 }
 
 static bool
@@ -213,17 +122,16 @@ static bool
 sign_fields(struct signer *signer, const struct sbuf *section)
 {
 	struct span name, field;
-	struct walk w;
+	struct survey_walk w;
 	bool good = true;
 
-	start_walk(&w, section);
-	while (good && next_field(&w, &name, &field)) {
+	survey_start(&w, sbuf_span(section));
+	while (good && survey_next(&w, &name, &field)) {
 		if (fields_find(name) < fields_count)
-			good = signer_field(signer, name,
-			    without_end(raw_value(field)));
+			good = signer_field(signer, name, survey_value(field));
 	}
-	header_free(&w.header);
-	return good && signer_end_header(signer);
+	survey_stop(&w);
+	return good && !w.bad && signer_end_header(signer);
 }
 
 static void
@@ -305,12 +213,12 @@ end_header(struct signing *s)
 	if (section.bad) {
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
 	} else {
-		survey(&section, &v);
-		if (v.author.bad)
+		survey_take(&v, sbuf_span(&section));
+		if (v.bad)
 			refuse(s, 'Z', SPAN(LOCAL_ERROR));
 		else
 			choose(s, &v, &section);
-		sbuf_free(&v.author);
+		survey_free(&v);
 	}
 	sbuf_free(&section);
 	hash_body(s, span_skip(sbuf_span(&s->held), s->held.len - text));
