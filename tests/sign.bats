@@ -33,6 +33,9 @@ setup() {
 	as_user mkdir "$DKIM"
 	echo "dkim_keys = $DKIM" >>"$CONF"
 	[[ -n ${SMTPD_ASAN-} ]] || echo 'confine = kill' >>"$CONF"
+	# the library forgets the key of each Ed25519 signature
+	printf 'leak:%s\n' libopendkim libcrypto >"$BATS_TEST_TMPDIR/leaks"
+	export LSAN_OPTIONS=suppressions=$BATS_TEST_TMPDIR/leaks:print_suppressions=0
 	DOWN=("$SMTPD_BIN/smtpd-queue" -c "$CONF" user)
 	HEAD=(C:version=1 'S:<joe@example.com>' 'R:remote <ann@client.example>')
 	TEXT=$'From: Joe <joe@example.com>\r\nSubject: x\r\n\r\nhello\r\n'
@@ -145,10 +148,12 @@ verdicts() {
 	fi
 	for folder in "${folders[@]}"; do
 		rm -rf "$Q/new"
-		run -0 as_user env PYTHONDONTWRITEBYTECODE=1 python3 \
+		run as_user env PYTHONDONTWRITEBYTECODE=1 python3 \
 			"$SMTPD_TOP/tests/tools/sign_many.py" "$DKIM" "$Q" \
 			"$folder" -- "$SMTPD_BIN/smtpd-sign" -c "$CONF" \
 			"${DOWN[@]}"
+		echo "$output"
+		[[ $status -eq 0 ]]
 		[[ ${lines[-1]} == *' 0 bad' ]]
 	done
 }
@@ -390,15 +395,14 @@ waits_for() {
 
 @test "sign: a key that is mended counts for the next message" {
 	key example.com s broken
-	sign "${HEAD[@]}" "B:$TEXT" E sync touch:"$BATS_TEST_TMPDIR/one" \
-		wait:"$BATS_TEST_TMPDIR/go" "${HEAD[@]}" "B:$TEXT" E \
-		>"$BATS_TEST_TMPDIR/out" 2>/dev/null 3>&- &
-	wait_for test -e "$BATS_TEST_TMPDIR/one"
-	wait_for nothing_queued
+	sign "${HEAD[@]}" "B:$TEXT" E sync wait:"$BATS_TEST_TMPDIR/go" \
+		"${HEAD[@]}" "B:$TEXT" E >"$BATS_TEST_TMPDIR/out" \
+		2>"$BATS_TEST_TMPDIR/log" 3>&- &
+	wait_for grep -q event=bad-key "$BATS_TEST_TMPDIR/log"
 	key example.com s rsa
 	touch "$BATS_TEST_TMPDIR/go"
 	wait $!
-	[[ $(cut -c1 "$BATS_TEST_TMPDIR/out" | tr -d '\n') =~ ^I[ZK]I?[ZK]$|^IZIK$ ]]
+	[[ $(cut -c1 "$BATS_TEST_TMPDIR/out" | tr -d '\n') =~ ^I?ZIK$ ]]
 	[[ $(tail -n 1 "$BATS_TEST_TMPDIR/out") == K* ]]
 	[[ $(verdicts) == "s rsa-sha256 pass" ]]
 }

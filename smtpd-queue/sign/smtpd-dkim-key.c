@@ -232,13 +232,15 @@ make(const struct conf *conf, const char *domain, char *const operands[])
 	print(&b);
 	sbuf_free(&b);
 	key_free(&k);
+	(void)close(dir);
+	(void)close(keys);
 }
 
 int
 main(int argc, char *argv[])
 {
+	static struct conf conf;
 	char domain[KEY_NAME_MAX + 1];
-	struct conf conf;
 	char *const *operands;
 
 	operands = argv +

@@ -86,7 +86,7 @@ main(int argc, char *argv[])
 {
 	static struct signing signing;
 	static struct conf conf;
-	struct filter filter;
+	static struct filter filter;
 
 	filter_start(&filter, argc, argv, &conf);
 	confine_to_keys(&conf);
