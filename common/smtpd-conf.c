@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Shows and checks the configuration. */
-#include <sys/stat.h>
-
-#include <errno.h>
-
 #include "bufio.h"
-#include "endpoint.h"
+#include "doubt.h"
 #include "program.h"
 
 #define USAGE "[check | show [name] | sample | mdoc]"
@@ -46,71 +42,6 @@ show(const struct conf *conf, const char *name)
 		sbuf_putc(&b, '\n');
 	}
 	print(&b);
-}
-
-static bool
-is_below(struct span domain, struct span above)
-{
-	return span_ieq(domain, above) ||
-	    (domain.n > above.n && domain.p[domain.n - above.n - 1] == '.' &&
-		span_ieq(span_skip(domain, domain.n - above.n), above));
-}
-
-static void
-doubt_dkim_domain(const struct conf *conf)
-{
-	struct span rest = span_str(conf->local_domains), word;
-
-	while ((word = span_word(&rest)).n > 0) {
-		if (is_below(word, span_str(conf->dkim_domain)))
-			return;
-	}
-	if (!is_below(span_str(conf->hostname), span_str(conf->dkim_domain)))
-		warn("dkim_domain '%s' is none of local_domains, nor above one",
-		    conf->dkim_domain);
-}
-
-/* As smtpd-sign will find it, as far as that is known without reading it. */
-static void
-doubt_dkim(const struct conf *conf)
-{
-	struct stat st;
-
-	if (conf->dkim_keys[0] != '\0' && stat(conf->dkim_keys, &st) == -1 &&
-	    (errno != ENOENT || conf->dkim_key[0] != '\0'))
-		warn_sys("dkim_keys '%s'", conf->dkim_keys);
-	if (conf->dkim_key[0] == '\0')
-		return;
-	doubt_dkim_domain(conf);
-	if (stat(conf->dkim_key, &st) == -1)
-		warn_sys("dkim_key '%s'", conf->dkim_key);
-	else if (!S_ISREG(st.st_mode))
-		warn("dkim_key '%s' is no file", conf->dkim_key);
-	else if ((st.st_mode & 0037) != 0)
-		warn("dkim_key '%s' can be used by others: mail of its domain "
-		     "will wait",
-		    conf->dkim_key);
-}
-
-/* What one may want, but hardly does. */
-static void
-doubt(const struct conf *conf)
-{
-	struct span rest = span_str(conf->resolver), word;
-	union endpoint at;
-	struct ip ip;
-
-	while ((word = span_word(&rest)).n > 0) {
-		if (!endpoint_parse(word, 53, &at))
-			continue;
-		ip = endpoint_ip(&at);
-		if (!ip_is_loopback(&ip))
-			warn("resolver '%.*s' is not on this host: its answers "
-			     "can be forged on the way; run a validating one "
-			     "(unbound) here",
-			    (int)word.n, word.p);
-	}
-	doubt_dkim(conf);
 }
 
 static bool

@@ -98,7 +98,7 @@ refused() {
 		"dkim_key = $BATS_TEST_TMPDIR/k" 'dkim_domain = example.com' \
 		'dkim_selector = s' "dkim_keys = $BATS_TEST_TMPDIR/d"
 	run -0 --separate-stderr conf -c "$CONF" check
-	[[ $stderr == *"warning: dkim_key '$BATS_TEST_TMPDIR/k': No such file"* ]]
+	[[ $stderr == *"warning: DKIM key '$BATS_TEST_TMPDIR/k': No such file"* ]]
 	[[ $stderr == *"warning: dkim_keys '$BATS_TEST_TMPDIR/d': No such file"* ]]
 	mkdir "$BATS_TEST_TMPDIR/d"
 	install -m 600 /dev/null "$BATS_TEST_TMPDIR/k"
@@ -106,11 +106,40 @@ refused() {
 	[[ -z $stderr ]]
 	chmod 644 "$BATS_TEST_TMPDIR/k"
 	run -0 --separate-stderr conf -c "$CONF" -o dkim_domain=example.org check
-	[[ $stderr == *"dkim_key '$BATS_TEST_TMPDIR/k' can be used by others: mail of its domain will wait"* ]]
+	[[ $stderr == *"DKIM key '$BATS_TEST_TMPDIR/k' can be used by others: mail of its domain will wait"* ]]
 	[[ $stderr == *"dkim_domain 'example.org' is none of local_domains, nor above one"* ]]
 	run -0 --separate-stderr conf -c "$CONF" -o dkim_key= -o dkim_domain= \
 		-o dkim_selector= -o dkim_keys=/nonexistent check
 	[[ -z $stderr ]]
+}
+
+@test "conf: so are keys that make mail wait, or sign nothing" {
+	settings 'hostname = a' "dkim_keys = $BATS_TEST_TMPDIR/d"
+	cd "$BATS_TEST_TMPDIR"
+	mkdir -p d/example.com d/Example.org d/e_x
+	install -m 400 /dev/null d/example.com/good.key
+	install -m 644 /dev/null d/example.com/.new
+	install -m 644 /dev/null d/example.com/good.key.orig
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ $(wc -l <<<"$stderr") -eq 2 ]]
+	for name in Example.org e_x; do
+		[[ $stderr == *"warning: dkim_keys: '$name' is no domain name in lower case: what is there signs nothing"* ]]
+	done
+	rm -r d/Example.org d/e_x
+	: >d/file
+	ln -s /nonexistent d/example.com/gone.key
+	mkdir d/example.com/dir.key
+	install -m 440 /dev/null d/example.com/b_d.key
+	install -m 444 /dev/null d/example.com/open.key
+	run -0 --separate-stderr conf -c "$CONF" check
+	for text in "dkim_keys: 'file': Not a directory" \
+	    "DKIM key 'example.com/gone.key': No such file" \
+	    "DKIM key 'example.com/dir.key' is no file: mail of its domain will wait" \
+	    "DKIM key 'example.com/b_d.key' is not named after a selector: mail of its domain will wait" \
+	    "DKIM key 'example.com/open.key' can be used by others: mail of its domain will wait"; do
+		[[ $stderr == *"warning: $text"* ]]
+	done
+	[[ $(wc -l <<<"$stderr") -eq 5 ]]
 }
 
 @test "conf: numbers out of bounds are refused with the bounds" {
