@@ -61,6 +61,17 @@ inbuf_room(struct inbuf *b)
 	return b->len < b->cap;
 }
 
+static enum io
+fill_through(struct inbuf *b, instant deadline)
+{
+	size_t got = 0;
+	enum io r = b->layer->read(b->layer, b->buf + b->len, b->cap - b->len,
+	    &got, deadline);
+
+	b->len += got;
+	return r;
+}
+
 enum io
 inbuf_fill(struct inbuf *b, instant deadline)
 {
@@ -71,6 +82,8 @@ inbuf_fill(struct inbuf *b, instant deadline)
 		errno = ENOBUFS;
 		return IO_ERROR;
 	}
+	if (b->layer != NULL)
+		return fill_through(b, deadline);
 	for (;;) {
 		enum io r = wait ? wait_for(b->fd, POLLIN, deadline) : IO_OK;
 		ssize_t n;
@@ -163,6 +176,13 @@ io_write(int fd, const void *p, size_t n, instant deadline)
 	return io_writev(fd, &v, 1, deadline);
 }
 
+static enum io
+write_out(const struct outbuf *b, struct iovec *v, size_t nv, instant deadline)
+{
+	return b->layer != NULL ? b->layer->writev(b->layer, v, nv, deadline) :
+				  io_writev(b->fd, v, nv, deadline);
+}
+
 enum io
 outbuf_flush(struct outbuf *b, instant deadline)
 {
@@ -171,7 +191,7 @@ outbuf_flush(struct outbuf *b, instant deadline)
 
 	if (b->len == 0)
 		return IO_OK;
-	r = io_writev(b->fd, &v, 1, deadline);
+	r = write_out(b, &v, 1, deadline);
 	if (v.iov_len > 0 && v.iov_len < b->len)
 		memmove(b->buf, v.iov_base, v.iov_len);
 	b->len = v.iov_len;
@@ -195,5 +215,5 @@ outbuf_add(struct outbuf *b, const void *p, size_t n, instant deadline)
 	}
 	/* Both in one call: what does not fit is never copied. */
 	b->len = 0;
-	return io_writev(b->fd, v, 2, deadline);
+	return write_out(b, v, 2, deadline);
 }

@@ -15,9 +15,22 @@ enum io {
 	IO_ERROR,   /* errno says */
 };
 
+/*
+ * What may lie between a buffer and its descriptor, as TLS does: the two calls
+ * that are made in its place. read gives at least one octet, writev takes all
+ * (the vector then holds what was not written); both wait until the deadline.
+ */
+struct io_layer {
+	enum io (*read)(struct io_layer *, void *, size_t room, size_t *got,
+	    instant deadline);
+	enum io (*writev)(struct io_layer *, struct iovec *, size_t n,
+	    instant deadline);
+};
+
 /* Input: buf[pos..len) has been read and not been taken. */
 struct inbuf {
 	int fd;
+	struct io_layer *layer; /* NULL: the descriptor itself */
 	char *buf;
 	size_t cap, pos, len;
 };
@@ -49,6 +62,7 @@ enum io inbuf_fill(struct inbuf *, instant deadline) MUST_CHECK;
 /* Output: buf[0..len) is still to be written. */
 struct outbuf {
 	int fd;
+	struct io_layer *layer; /* NULL: the descriptor itself */
 	char *buf;
 	size_t cap, len;
 };
