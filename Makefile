@@ -19,11 +19,13 @@ endif
 # --- packages, by their Debian names -----------------------------------------
 # THING:PACKAGE, a command or a header: what stops the build when not there.
 NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
-        udns.h:libudns-dev spf2/spf_lib_version.h:libspf2-dev \
-        opendkim/dkim.h:libopendkim-dev openssl/evp.h:libssl-dev \
-        bsd/bsd.h:libbsd-dev md5.h:libmd-dev db.h:libdb5.3-dev
-BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev libspf2-dev \
-             libopendkim-dev libssl-dev libbsd-dev libmd-dev libdb5.3-dev
+        udns.h:libudns-dev bearssl.h:libbearssl-dev \
+        spf2/spf_lib_version.h:libspf2-dev opendkim/dkim.h:libopendkim-dev \
+        openssl/evp.h:libssl-dev bsd/bsd.h:libbsd-dev \
+        md5.h:libmd-dev db.h:libdb5.3-dev
+BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev \
+             libbearssl-dev libspf2-dev libopendkim-dev libssl-dev \
+             libbsd-dev libmd-dev libdb5.3-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
@@ -99,7 +101,7 @@ smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
                     smtpd-local/delivery.c smtpd-local/deliver.c \
                     smtpd-local/maildir.c smtpd-local/journal.c
 smtpd-remote_SRC  = $(wildcard smtpd-send/remote/*.c) $(wildcard common/dns/*.c)
-$(B)/smtpd-remote: LDLIBS += -ludns
+$(B)/smtpd-remote: LDLIBS += -ludns -lbearssl
 JUDGE_SRC         = $(filter-out %/smtpd-judge.c,\
                     $(wildcard smtpd-session/judge/*.c common/dns/*.c))
 smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)

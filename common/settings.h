@@ -53,7 +53,7 @@ X(PATHS, tls_cert, "", "optional", 0, \
 X(PATHS, tls_key, "", "optional", 0, \
 	"Files of their private keys (PEM), in the same order") \
 X(TIME, tls_timeout, "30s", 1, 3600, \
-	"How long the TLS handshake with a client may take") \
+	"How long a TLS handshake may take") \
 X(PATH, aliases, SYSCONFDIR "/smtpd/aliases", "optional", 0, \
 	"File of aliases; none when empty") \
 X(NUMBER, min_uid, "1000", 1, 4294967293, \
@@ -110,6 +110,12 @@ X(TIME, smtp_timeout, "0", 0, 86400, \
 	"How long to wait for each answer of another mail server; 0: as RFC 5321 4.5.3.2 says") \
 X(TIME, remote_timeout, "1h", 1, 86400, \
 	"How long one remote delivery may take") \
+X(PATH, tls_policy, "", "optional", 0, \
+	"File that says for which destinations TLS is needed, or not wanted: lines of DESTINATION none|may|encrypt|verify [NAME ...]; may for all when empty") \
+X(PATH, tls_authorities, "/etc/ssl/certs/ca-certificates.crt", "optional", 0, \
+	"File of the certification authorities (PEM) that the tls_policy verify believes") \
+X(PATH, remote_passwords, "", "optional", 0, \
+	"File of lines HOST USER PASSWORD for hosts that mail is routed to; smtpd-remote's own, mode 0400") \
 X(CHOICE, mx_loopback, "refuse", "refuse allow", 0, \
 	"Whether an MX may be this host itself: allow is for tests") \
 X(CHOICE, confine, CONFINE_DEFAULT, "deny kill off", 0, \

@@ -40,6 +40,11 @@ deliver() {
 	play remote-dns.cases
 }
 
+@test "remote: TLS as it can be had, as it must be, and passwords" {
+	as_user bash "$SMTPD_TOP/tests/tools/certificates" "$D"
+	play remote-tls.cases
+}
+
 @test "remote: a thousand recipients in one transaction" {
 	{
 		echo '== many'

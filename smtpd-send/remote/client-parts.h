@@ -37,6 +37,28 @@ enum io client_say(struct client *, const char *verb,
  */
 enum io client_hear(struct client *, uint64_t ms) MUST_CHECK;
 
+/* EHLO, then HELO for who does not know EHLO; notes what is offered. */
+bool client_hello(struct client *, struct client_failure *) MUST_CHECK;
+
+/* STARTTLS, the handshake, EHLO again. */
+bool client_starttls(struct client *, const char *name,
+    const struct client_plan *, struct client_failure *) MUST_CHECK;
+
+/* The handshake alone. */
+bool client_handshake(struct client *, const char *name,
+    const struct client_plan *, struct client_failure *) MUST_CHECK;
+
+/* AUTH with the plan's user and password. Any failure is a deferral. */
+bool client_login(struct client *, const struct client_plan *,
+    struct client_failure *) MUST_CHECK;
+
+/* A failure of the conversation: r is not IO_OK. */
+struct client_failure client_broken(const char *stage, enum io r);
+
+/* A deferral by our own word: "451 4.7.4 ..." */
+struct client_failure client_deferral(const char *stage, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* What any other end of the four above means to the sender: "4xx 4.4.2 ..." */
 struct span client_lost(enum io r);
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -14,6 +15,9 @@ void
 client_init(struct client *c, const struct conf *conf)
 {
 	c->fd = -1;
+	c->layer = NULL;
+	c->tls[0] = '\0';
+	c->id = NULL;
 	c->conf = conf;
 	c->deadline = NEVER;
 	c->host[0] = '\0';
@@ -32,6 +36,9 @@ client_wait(const struct client *c, uint64_t ms)
 void
 client_close(struct client *c)
 {
+	if (c->layer != NULL)
+		tls_end(0);
+	c->layer = NULL;
 	if (c->fd != -1)
 		(void)close(c->fd);
 	c->fd = -1;
@@ -82,20 +89,31 @@ client_dial(const struct client *c, const struct ip *ip, uint16_t port)
 	return -1;
 }
 
-enum io
-client_turn(struct client *c)
+/* IO_OK: something has come. IO_TIMEOUT: nothing. */
+static enum io
+look(const struct client *c)
 {
 	char octet;
 	ssize_t n;
 
-	if (inbuf_view(&c->in).n == 0) {
-		n = recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
-		if (n == 0)
-			return IO_EOF;
-		if (n == -1)
-			return errno == EAGAIN || errno == EINTR ? IO_OK :
-								   IO_ERROR;
-	}
+	if (c->layer != NULL)
+		return tls_pending();
+	n = recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? IO_TIMEOUT :
+							   IO_ERROR;
+	return n == 0 ? IO_EOF : IO_OK;
+}
+
+enum io
+client_turn(struct client *c)
+{
+	enum io r = inbuf_view(&c->in).n > 0 ? IO_OK : look(c);
+
+	if (r == IO_TIMEOUT)
+		return IO_OK;
+	if (r != IO_OK)
+		return r;
 	errno = EALREADY;
 	return IO_ERROR;
 }
@@ -183,6 +201,28 @@ client_refusal(const struct client *c, const char *stage)
 	return f;
 }
 
+struct client_failure
+client_broken(const char *stage, enum io r)
+{
+	return (struct client_failure){
+		.verdict = MAIL_DEFERRED, .stage = stage, .text = client_lost(r)
+	};
+}
+
+struct client_failure
+client_deferral(const char *stage, const char *fmt, ...)
+{
+	static char text[MAIL_TEXT];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return (struct client_failure){
+		.verdict = MAIL_DEFERRED, .stage = stage, .text = span_str(text)
+	};
+}
+
 /*
  * The end of our side says more than QUIT: some servers wait for it. Theirs is
  * waited for, but not long.
@@ -198,6 +238,8 @@ client_quit(struct client *c)
 	r = client_say(c, "QUIT", SPAN(""));
 	if (r == IO_OK)
 		r = outbuf_flush(&c->out, c->deadline);
+	if (r == IO_OK && c->layer != NULL)
+		tls_end(c->deadline);
 	if (r == IO_OK && shutdown(c->fd, SHUT_WR) == 0)
 		while (client_hear(c, WAIT_QUIT) == IO_OK)
 			continue;

@@ -7,17 +7,33 @@
 #include "conf.h"
 #include "endpoint.h"
 #include "mail.h"
+#include "policy.h"
+#include "tls.h"
 
 #define CLIENT_HOST 320 /* "name[ip]:port" */
 
+/* How the hosts of a destination are to be spoken to. */
+struct client_plan {
+	uint16_t port;
+	bool guard;      /* refuse to talk to this host itself */
+	bool implicit;   /* TLS from the first octet (RFC 8314) */
+	bool literal;    /* by address: there is no name to send */
+	int authorities; /* the file, or -1 */
+	struct policy policy;
+};
+
 struct client {
-	int fd; /* -1: not connected */
+	int fd;                 /* -1: not connected */
+	struct io_layer *layer; /* TLS, or NULL */
 	const struct conf *conf;
 	instant deadline; /* of the whole delivery */
 	char host[CLIENT_HOST];
-	bool used;     /* a transaction has been here before */
-	unsigned owed; /* replies that are still to come */
-	bool esmtp, pipelining, eightbit, size;
+	char tls[96];   /* how it is secured, for the log; "": in clear */
+	const char *id; /* of the message it was opened for */
+	bool used;      /* a transaction has been here before */
+	unsigned owed;  /* replies that are still to come */
+	bool esmtp, pipelining, eightbit, size, starttls;
+	bool auth_plain, auth_login;
 	uint64_t size_max; /* the server's limit; 0: it names none */
 	struct answer answer;
 	struct inbuf in;
@@ -33,14 +49,16 @@ struct client_failure {
 	const char *stage;
 	struct span text; /* valid until the next call */
 	bool ourselves;   /* the other end is this host */
+	bool tls;         /* the handshake failed: the socket is dead */
 };
 
 /*
- * Connects and is greeted: true when a transaction may begin. Else *why tells
- * and the connection is closed. guard: refuse to talk to this host itself.
+ * Connects, is greeted, secures the connection as the plan wants it and logs
+ * in: true when a transaction may begin. Else *why tells and the connection is
+ * closed. When TLS fails that need not be, a second connection is in clear.
  */
 bool client_open(struct client *, const char *name, const struct ip *,
-    uint16_t port, bool guard, struct client_failure *why) MUST_CHECK;
+    const struct client_plan *, struct client_failure *why) MUST_CHECK;
 
 /*
  * Offers the message. Afterwards each recipient has its verdict, and the

@@ -24,6 +24,19 @@ is_ourselves(int fd, const struct ip *peer)
 }
 
 static void
+note_auth(struct client *c, struct span mechanisms)
+{
+	struct span word;
+
+	while ((word = span_word(&mechanisms)).n > 0) {
+		if (span_ieq(word, SPAN("PLAIN")))
+			c->auth_plain = true;
+		else if (span_ieq(word, SPAN("LOGIN")))
+			c->auth_login = true;
+	}
+}
+
+static void
 note_keyword(struct client *c, struct span line)
 {
 	struct span word = span_word(&line);
@@ -32,11 +45,24 @@ note_keyword(struct client *c, struct span line)
 		c->pipelining = true;
 	else if (span_ieq(word, SPAN("8BITMIME")))
 		c->eightbit = true;
+	else if (span_ieq(word, SPAN("STARTTLS")))
+		c->starttls = true;
+	else if (span_ieq(word, SPAN("AUTH")))
+		note_auth(c, line);
 	else if (span_ieq(word, SPAN("SIZE"))) {
 		c->size = true;
 		if (!span_u64(span_word(&line), UINT64_MAX, &c->size_max))
 			c->size_max = 0;
 	}
+}
+
+/* What was said before TLS counts no more after it (RFC 3207 4.2). */
+static void
+forget_extensions(struct client *c)
+{
+	c->esmtp = c->pipelining = c->eightbit = c->size = false;
+	c->starttls = c->auth_plain = c->auth_login = false;
+	c->size_max = 0;
 }
 
 static void
@@ -58,35 +84,33 @@ greet(struct client *c, const char *verb, enum io *r)
 	return *r == IO_OK && c->answer.code / 100 == 2;
 }
 
-/* EHLO, then HELO for who does not know EHLO. */
-static bool
-say_hello(struct client *c, enum io *r)
+bool
+client_hello(struct client *c, struct client_failure *why)
 {
-	if (greet(c, "EHLO ", r)) {
+	enum io r;
+
+	forget_extensions(c);
+	if (greet(c, "EHLO ", &r)) {
 		c->esmtp = true;
 		note_extensions(c);
 		return true;
 	}
-	return *r == IO_OK && c->answer.code >= 500 && greet(c, "HELO ", r);
+	if (r == IO_OK && c->answer.code >= 500 && greet(c, "HELO ", &r))
+		return true;
+	*why = r == IO_OK ? client_refusal(c, "ehlo") :
+			    client_broken("ehlo", r);
+	return false;
 }
 
 static bool
-introduce(struct client *c, struct client_failure *why)
+be_greeted(struct client *c, struct client_failure *why)
 {
-	const char *stage = "greeting";
 	enum io r = client_hear(c, WAIT_GREETING);
 
-	if (r == IO_OK && c->answer.code / 100 == 2) {
-		stage = "ehlo";
-		if (say_hello(c, &r))
-			return true;
-	}
-	if (r == IO_OK)
-		*why = client_refusal(c, stage);
-	else
-		*why = (struct client_failure){ .verdict = MAIL_DEFERRED,
-			.stage = stage,
-			.text = client_lost(r) };
+	if (r == IO_OK && c->answer.code / 100 == 2)
+		return true;
+	*why = r == IO_OK ? client_refusal(c, "greeting") :
+			    client_broken("greeting", r);
 	return false;
 }
 
@@ -101,39 +125,83 @@ name_host(struct client *c, const char *name, const struct ip *ip,
 }
 
 static void
-forget(struct client *c)
+start(struct client *c)
 {
-	c->used = c->esmtp = c->pipelining = c->eightbit = c->size = false;
-	c->size_max = 0;
+	c->used = false;
+	c->tls[0] = '\0';
 	c->owed = 1; /* the greeting */
 	inbuf_init(&c->in, c->fd, c->inmem, sizeof(c->inmem));
 	outbuf_init(&c->out, c->fd, c->outmem, sizeof(c->outmem));
 }
 
-bool
-client_open(struct client *c, const char *name, const struct ip *ip,
-    uint16_t port, bool guard, struct client_failure *why)
+/* After EHLO: as secure as it must be, or as it can be. */
+static bool
+secure(struct client *c, const char *name, const struct client_plan *plan,
+    struct client_failure *why)
 {
-	static char text[160];
+	if (c->layer != NULL)
+		return true;
+	if (c->starttls)
+		return client_starttls(c, name, plan, why);
+	if (plan->policy.tls <= POLICY_MAY)
+		return true;
+	*why = client_deferral("tls",
+	    "451 4.7.4 TLS is required, and the server does not offer it");
+	return false;
+}
 
-	name_host(c, name, ip, port);
+static bool
+converse(struct client *c, const char *name, const struct client_plan *plan,
+    bool clear, struct client_failure *why)
+{
+	start(c);
+	if (plan->implicit && !client_handshake(c, name, plan, why))
+		return false;
+	if (!be_greeted(c, why) || !client_hello(c, why))
+		return false;
+	if (!clear && !secure(c, name, plan, why))
+		return false;
+	return plan->policy.user.p == NULL || client_login(c, plan, why);
+}
+
+static bool
+attempt(struct client *c, const char *name, const struct ip *ip,
+    const struct client_plan *plan, bool clear, struct client_failure *why)
+{
 	*why = (struct client_failure){ .verdict = MAIL_DEFERRED,
 		.stage = "connect" };
-	if (guard && ip_is_loopback(ip)) {
-		why->ourselves = true;
-		return false;
-	}
-	c->fd = client_dial(c, ip, port);
+	c->fd = client_dial(c, ip, plan->port);
 	if (c->fd == -1) {
-		(void)snprintf(text, sizeof(text),
+		*why = client_deferral("connect",
 		    "451 4.4.1 Cannot connect: %s", strerror(errno));
-		why->text = span_str(text);
 		return false;
 	}
-	forget(c);
-	why->ourselves = guard && is_ourselves(c->fd, ip);
-	if (!why->ourselves && introduce(c, why))
+	why->ourselves = plan->guard && is_ourselves(c->fd, ip);
+	if (!why->ourselves && converse(c, name, plan, clear, why))
 		return true;
 	client_close(c);
 	return false;
+}
+
+bool
+client_open(struct client *c, const char *name, const struct ip *ip,
+    const struct client_plan *plan, struct client_failure *why)
+{
+	char note[sizeof(c->tls)];
+
+	name_host(c, name, ip, plan->port);
+	if (plan->guard && ip_is_loopback(ip)) {
+		*why = (struct client_failure){ .ourselves = true };
+		return false;
+	}
+	if (attempt(c, name, ip, plan, plan->policy.tls == POLICY_NONE, why))
+		return true;
+	if (!why->tls || plan->policy.tls != POLICY_MAY || plan->implicit)
+		return false;
+	/* Never on the dead socket: a new one, in clear. */
+	memcpy(note, c->tls, sizeof(note));
+	if (!attempt(c, name, ip, plan, true, why))
+		return false;
+	memcpy(c->tls, note, sizeof(note));
+	return true;
 }

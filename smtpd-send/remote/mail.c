@@ -185,7 +185,7 @@ tag_of(enum mail_verdict v)
 }
 
 enum io
-mail_answer(struct mail *m, struct chan *c, const char *host)
+mail_answer(struct mail *m, struct chan *c, const char *host, const char *tls)
 {
 	instant deadline = clock_in(ANSWER_MS);
 	struct sbuf b;
@@ -194,6 +194,8 @@ mail_answer(struct mail *m, struct chan *c, const char *host)
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
 	mail_decide_all(m, MAIL_DEFERRED, "connect",
 	    SPAN("451 4.3.0 Not tried"));
+	if (*tls != '\0')
+		r = chan_send(c, 't', span_str(tls), deadline);
 	for (size_t i = 0; i < m->nrcpts && r == IO_OK; i++) {
 		struct mail_rcpt *to = &m->rcpts[i];
 

@@ -51,8 +51,12 @@ uint64_t mail_size(const struct mail *);
  */
 enum io mail_receive(struct mail *, struct chan *) MUST_CHECK;
 
-/* Sends the verdicts; whoever is still open is deferred. */
-enum io mail_answer(struct mail *, struct chan *, const char *host) MUST_CHECK;
+/*
+ * Sends the verdicts; whoever is still open is deferred. tls: how the
+ * connection was secured; "": not at all.
+ */
+enum io mail_answer(struct mail *, struct chan *, const char *host,
+    const char *tls) MUST_CHECK;
 
 void mail_close(struct mail *);
 

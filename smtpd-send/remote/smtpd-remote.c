@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-remote: carries mail to the servers of one destination. */
-#include <stdlib.h>
 #include <sys/syscall.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "client.h"
 #include "confine.h"
@@ -18,6 +22,7 @@ struct remote {
 	struct destination to;
 	struct dns_resolver dns;
 	struct client client;
+	struct client_plan plan;
 	struct targets targets;
 	struct client_failure worst; /* of the hosts that were tried */
 	char worst_text[MAIL_TEXT];
@@ -71,8 +76,6 @@ note_target(struct target_failure f)
 static bool
 try_host(const char *name)
 {
-	bool guard = remote.to.mx &&
-	    strcmp(remote.conf.mx_loopback, "refuse") == 0;
 	struct ip ip[TARGET_ADDRESSES];
 	struct client_failure why;
 	struct target_failure f;
@@ -85,8 +88,8 @@ try_host(const char *name)
 		return false;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (client_open(&remote.client, name, &ip[i], remote.to.port,
-			guard, &why))
+		if (client_open(&remote.client, name, &ip[i], &remote.plan,
+			&why))
 			return true;
 		note_failure(&why);
 		if (remote.loop || clock_left(remote.client.deadline) == 0)
@@ -146,9 +149,16 @@ deliver(void)
 		    SPAN("451 4.3.0 The queue file is damaged"));
 		return;
 	}
+	if (remote.plan.policy.trouble[0] != '\0') {
+		mail_decide_all(&mail, MAIL_DEFERRED, "config",
+		    SPAN("451 4.3.5 A file of settings is not in order here"));
+		return;
+	}
 	c->deadline = clock_in(remote.conf.remote_timeout * 1000);
+	c->id = mail.file.id;
 	if (c->fd != -1 && client_transaction(c, &mail))
 		return;
+	c->tls[0] = '\0';
 	remote.worst_host[0] = '\0';
 	if (!connect_any())
 		decide_unreached();
@@ -177,6 +187,36 @@ take_destination(void)
 	if (!destination_parse(span_of(destination, f.payload.n),
 		(uint16_t)remote.conf.smtp_port, &remote.to))
 		die(EXIT_TEMP, "malformed destination");
+}
+
+/*
+ * What the destination needs, while files can still be opened. Passwords are
+ * read for a route alone: who talks to strangers has none.
+ */
+static void
+make_plan(void)
+{
+	struct client_plan *p = &remote.plan;
+	const struct conf *conf = &remote.conf;
+
+	p->port = remote.to.port;
+	p->guard = remote.to.mx && strcmp(conf->mx_loopback, "refuse") == 0;
+	p->implicit = remote.to.tls;
+	p->literal = remote.to.literal;
+	p->authorities = -1;
+	if (conf->tls_authorities[0] != '\0')
+		p->authorities = open(conf->tls_authorities,
+		    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	policy_load(&p->policy, conf, remote.to.name, !remote.to.mx);
+	if (p->policy.tls == POLICY_VERIFY && p->authorities == -1 &&
+	    p->policy.trouble[0] == '\0')
+		(void)snprintf(p->policy.trouble, sizeof(p->policy.trouble),
+		    "%s: %s", conf->tls_authorities,
+		    conf->tls_authorities[0] == '\0' ? "tls_authorities is "
+						       "empty" :
+						       strerror(errno));
+	if (p->policy.trouble[0] != '\0')
+		warn("%s", p->policy.trouble);
 }
 
 /* Sockets stay; files, programs and other processes go. */
@@ -243,13 +283,16 @@ main(int argc, char *argv[])
 	serve(argv, SERVE_AND_REPORT, LIMIT);
 	if (!dns_open_resolver(&remote.dns, remote.conf.resolver))
 		die_sys(EXIT_TEMP, "cannot open the resolver");
-	give_up_the_rest();
 	chan_init(&chan, 0, 1);
 	client_init(&remote.client, &remote.conf);
+	/* The scheduler's word; nothing that a stranger said. */
 	take_destination();
+	make_plan();
+	give_up_the_rest();
 	while ((r = mail_receive(&mail, &chan)) == IO_OK) {
 		deliver();
-		r = mail_answer(&mail, &chan, remote.client.host);
+		r = mail_answer(&mail, &chan, remote.client.host,
+		    remote.client.tls);
 		mail_close(&mail);
 		if (r != IO_OK)
 			break;

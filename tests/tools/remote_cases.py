@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: ISC
 """Plays smtpd-remote against servers that misbehave by script.
 
-  remote_cases.py [-v] [-j N] DIR ZONE CASES[:NAME] -- PROGRAM [ARG ...]
+  remote_cases.py [-j N] DIR ZONE CASES[:NAME] -- PROGRAM [ARG ...]
 
-DIR is scratch; ZONE is for dns_faults.py. CASES holds many cases:
+DIR is scratch, and has the certificates; ZONE is for dns_faults.py. CASES holds many cases:
 
   == NAME             a case begins
   # text              a comment
@@ -26,6 +26,12 @@ DIR is scratch; ZONE is for dns_faults.py. CASES holds many cases:
   ? proto name type   what the resolver was asked, among other things
   !? proto name type  what it was not asked
   L regex             said on standard error
+  T text              the t frame before the first verdict, a regular
+                      expression; "-" for none
+  N name              SNI of the last connection; "-" for none
+  V version           TLS of the last connection; "-" for none
+  W option text       a file with this line, "; " between several; option is
+                      the setting that names it, with :MODE for another than 400
   X status            exit status of the program (0)
 
 Every message that the server got whole must be what was sent, octet for
@@ -45,6 +51,8 @@ from deliver import Client, frame
 from send_parts import new_id, queue_file
 
 TOP = b"Received: by test; now\r\n"
+# $E_ is what a server says that offers STARTTLS before, $E also that it agrees.
+OFFER = r"ehlo=250-sink\r\n250 STARTTLS; 250 sink"
 TEXT = "Subject: test\\r\\n\\r\\nhello\\r\\n"
 
 
@@ -56,6 +64,8 @@ class Case:
         self.rcpts, self.sender = [], "<sender@example.org>"
         self.verdicts, self.told, self.asked, self.unasked = [], [], [], []
         self.host = self.said = self.fault = None
+        self.note = self.sni = self.version = None
+        self.files = []
         self.status = 0
 
     def take(self, op, text):
@@ -64,17 +74,23 @@ class Case:
         elif op == "U":
             self.destination = text
         elif op.startswith("@"):
+            text = text.replace("$E_", OFFER)
+            text = text.replace("$E;", r"ehlo=250-x\r\n250 STARTTLS;")
+            text = text.replace("$E", OFFER + " | starttls=220 go")
             self.scripts.append((op[1:], text))
         elif op == "M":
             self.messages.append((text, []))
         elif op == "R":
             (self.messages[-1][1] if self.messages else self.rcpts).append(
                 text)
+        elif op == "W":
+            self.files.append(text.split(" ", 1))
         elif op in (">", ">>"):
             self.told.append((op, text))
         else:
             name = {"S": "sender", "H": "host", "L": "said", "F": "fault",
-                    "X": "status"}.get(op)
+                    "X": "status", "T": "note", "N": "sni",
+                    "V": "version"}.get(op)
             if name:
                 setattr(self, name, int(text) if op == "X" else text)
                 return
@@ -99,7 +115,7 @@ class Run:
     def __init__(self, case, directory, zone, program):
         self.case, self.directory, self.zone = case, directory, zone
         self.program = program
-        self.sent, self.wrong = [], []
+        self.sent, self.wrong, self.notes = [], [], []
 
     def must(self, good, what):
         if not good:
@@ -122,6 +138,17 @@ class Run:
         os.chmod(path, 0o400)
         return path
 
+    def write_files(self, sink):
+        settings = []
+        for option, text in self.case.files:
+            name, _, mode = option.partition(":")
+            path = os.path.join(self.directory, "%s.%d" % (name, sink.port))
+            with open(path, "w", encoding="latin-1") as f:
+                f.write(text.replace("; ", "\n") + "\n")
+            os.chmod(path, int(mode or "400", 8))
+            settings += ["-o", "%s=%s" % (name, path)]
+        return settings
+
     def offer(self, client, text, rcpts):
         """One message, and its verdicts: "TAG INDEX STAGE HOST TEXT"."""
         path = self.write(text)
@@ -137,6 +164,8 @@ class Run:
             answer = client.get()
             if answer is None:
                 return got
+            if answer[0] == b"t":
+                self.notes.append(answer[1].decode("latin-1"))
             if answer[0] in b"KZX":
                 got.append((answer[0] + b" " + answer[1]).decode("latin-1"))
         return got
@@ -149,7 +178,8 @@ class Run:
                    "-o", "smtp_port=%d" % sink.port, "-o", "hostname=mx.self."
                    "test"]
         settings = [o.replace("DNS", str(self.zone.port))
-                    for o in case.options]
+                    for o in case.options] + self.write_files(sink)
+        options += ["-o", "tls_authorities=%s/ca.pem" % self.directory]
         child = subprocess.Popen(self.program + options + settings,
                                  stdin=theirs, stdout=theirs,
                                  stderr=subprocess.PIPE)
@@ -204,8 +234,20 @@ class Run:
                           "the server got %r" % message[:2000])
         self.wrong += sink.wrong
 
+    def check_tls(self, sink):
+        case, last = self.case, sink.sessions[-1] if sink.sessions else None
+        if case.note:
+            note = self.notes[0] if self.notes else "-"
+            self.must(re.fullmatch(case.note, note), "note %r" % note)
+        if case.sni:
+            self.must((last.sni or "-") == case.sni, "SNI %s" % last.sni)
+        if case.version:
+            self.must((last.tls or "-") == case.version, "TLS %s" % last.tls)
+        if self.wrong:
+            self.wrong += ["sink: " + note for note in sink.notes]
+
     def check(self):
-        sink = smtp_sink.Sink(self.case.scripts)
+        sink = smtp_sink.Sink(self.case.scripts, self.directory)
         try:
             got, said, status = self.play(sink)
         except Exception as e:  # one case must not end the others
@@ -216,6 +258,7 @@ class Run:
         self.check_verdicts(got)
         self.check_told(sink)
         self.check_messages(sink)
+        self.check_tls(sink)
         for question in self.case.asked:
             self.must(question in self.zone.asked, "never asked " + question)
         for question in self.case.unasked:

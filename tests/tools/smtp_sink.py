@@ -5,7 +5,15 @@ A script is "STAGE=ACTION | STAGE=ACTION ...". Stages: greeting ehlo helo mail
 rcpt data dot rset quit starttls auth, and text (acts after so many octets of
 it). An ACTION is the reply, in which \\r \\n \\0 \\xNN count and to which CRLF is
 added; "; " stands between those for the first, the second, ... command of its
-kind, and the last one stays. Before the reply there may be:
+kind, and the last one stays. "cert=NAME" is the certificate that STARTTLS
+(answered 220) or a secured port (implicit=yes) has, "tls=HOW" how:
+
+  1.2 (also without)  1.3 only     1.1 only      ask   for a client certificate
+  stall   says nothing             garbage       no TLS, but octets
+  close   hangs up at once         cut           hangs up after some octets
+  clear   speaks on in clear
+
+and "user=" and "password=" what AUTH must say. Before a reply there may be:
 
   !close    hang up, after the reply if there is one     !reset  with RST
   !stall    say nothing more and keep the connection
@@ -13,8 +21,10 @@ kind, and the last one stays. Before the reply there may be:
   !octets   octet by octet
   !endless  a reply line that never ends                 !lines  endless lines
 """
+import base64
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -24,8 +34,11 @@ DEFAULT = {
     "greeting": "220 sink", "ehlo": "250 sink", "helo": "250 sink",
     "mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go",
     "dot": "250 2.0.0 taken", "rset": "250 2.0.0 reset", "quit": "221 bye",
-    "other": "500 what",
+    "starttls": "502 what", "auth": "502 what", "other": "500 what",
 }
+OPTIONS = ("text", "tlsehlo", "tls", "cert", "implicit", "user", "password")
+VERSIONS = {"1.3": ssl.TLSVersion.TLSv1_3, "1.1": ssl.TLSVersion.TLSv1_1,
+            "1.2": ssl.TLSVersion.TLSv1_2}
 
 
 def unescape(text):
@@ -40,8 +53,7 @@ def parse(script):
     for part in script.split(" | "):
         if part.strip():
             stage, _, actions = part.strip().partition("=")
-            assert stage in DEFAULT or stage in ("text", "starttls", "auth",
-                                                 "tls"), part
+            assert stage in DEFAULT or stage in OPTIONS, part
             stages[stage] = actions.split("; ")
     return stages
 
@@ -59,7 +71,11 @@ class Session:
         self.lines = []
         self.messages = []
         self.ended = False      # the client half-closed, or hung up
-        self.tls = None
+        self.tls = self.sni = None
+        self.clear = b""        # what came before TLS
+
+    def option(self, name, default=""):
+        return self.script.get(name, [default])[0]
 
     def action(self, stage):
         actions = self.script.get(stage)
@@ -158,13 +174,81 @@ class Session:
         self.sock.close()
 
     def start(self):
-        pass
+        if self.option("implicit"):
+            self.secure()
+
+    def context(self, how):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        version = VERSIONS.get(how, ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.minimum_version = context.maximum_version = version
+        context.load_cert_chain("%s/%s.pem" % (
+            self.sink.certificates, self.option("cert", "good")))
+        if how == "ask":
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.load_verify_locations(self.sink.certificates + "/root.crt")
+
+        def note(_, name, __):
+            self.sni = name
+        context.sni_callback = note
+        return context
+
+    def secure(self):
+        how = self.option("tls", "1.2")
+        if how == "stall":
+            self.wait_for_end()
+            raise Gone
+        if how == "close":
+            raise Gone
+        if how in ("garbage", "cut"):
+            hello = self.sock.recv(5)
+            self.raw += hello
+            self.send(b"\x16\x03\x03\x00\x40\x02\x00" if how == "cut"
+                      else b"GET / HTTP/1.0\r\n\r\n" * 10)
+            if how == "garbage":
+                self.wait_for_end()
+            raise Gone
+        if how == "clear":
+            return
+        assert self.buf == b"", self.buf
+        self.clear, self.raw = self.raw, b""
+        try:
+            self.sock = self.context(how).wrap_socket(
+                self.sock, server_side=True)
+        except OSError as e:
+            self.sink.notes.append(str(e))
+            raise Gone from e
+        self.tls = self.sock.version()
+
+    def authenticate(self, line):
+        """The reply to AUTH, the whole exchange."""
+        words = line.decode("latin-1").split(" ")
+        if "auth" in self.script:
+            return self.action("auth")
+        if words[1] == "PLAIN":
+            got = base64.b64decode(words[2], validate=True).split(b"\0")[1:]
+        else:
+            got = []
+            for prompt in (b"Username:", b"Password:"):
+                self.send(b"334 " + base64.b64encode(prompt) + b"\r\n")
+                got.append(base64.b64decode(self.line(), validate=True))
+        want = [self.option("user").encode(), self.option("password").encode()]
+        return "235 2.7.0 welcome" if got == want else "535 5.7.8 no"
 
     def command(self):
         line = self.line()
         self.lines.append(line.decode("latin-1"))
         stage = line.split(b" ")[0].lower().decode("latin-1")
+        if stage == "auth":
+            self.lines[-1] = " ".join(self.lines[-1].split(" ")[:2])
+            self.perform(self.authenticate(line))
+            return True
+        if stage == "ehlo" and self.tls and "tlsehlo" in self.script:
+            stage = "tlsehlo"
         code = self.perform(self.action(stage))
+        if stage == "starttls" and code == "220":
+            self.secure()
         if stage == "data" and code == "354":
             self.messages.append(self.text())
             self.perform(self.action("dot"))
@@ -175,9 +259,10 @@ class Sink:
     """Listens on the same port of all ADDRESSES."""
     session = Session
 
-    def __init__(self, scripts=()):
+    def __init__(self, scripts=(), certificates=""):
         self.scripts = list(scripts)    # (address or "", script)
-        self.sessions, self.wrong = [], []
+        self.sessions, self.wrong, self.notes = [], [], []
+        self.certificates = certificates
         self.lock = threading.Lock()
         self.sockets = self.listen()
         self.port = self.sockets[0].getsockname()[1]

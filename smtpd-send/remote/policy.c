@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: ISC */
+/* What a destination needs besides its address: TLS, and a password. */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "policy.h"
+
+#define FILE_MAX (1024 * 1024)
+#define PASSWORD_LINE_MAX 1024 /* AUTH must fit into a command */
+
+/* --- the lines --------------------------------------------------------------- */
+
+/* The next line that says something, numbered. */
+static bool
+next_line(struct span *file, struct span *line, unsigned *number)
+{
+	while (file->n > 0) {
+		*line = span_cut(file, '\n');
+		if (line->n > 0 && line->p[line->n - 1] == '\r')
+			line->n--;
+		++*number;
+		if (span_trim(*line).n > 0 && span_trim(*line).p[0] != '#')
+			return true;
+	}
+	return false;
+}
+
+static bool
+parse_tls(struct span word, enum policy_tls *tls)
+{
+	static const char *const words[] = {
+		[POLICY_NONE] = "none",
+		[POLICY_MAY] = "may",
+		[POLICY_ENCRYPT] = "encrypt",
+		[POLICY_VERIFY] = "verify",
+	};
+
+	for (size_t i = 0; i < nitems(words); i++)
+		if (span_eq(word, span_str(words[i]))) {
+			*tls = (enum policy_tls)i;
+			return true;
+		}
+	return false;
+}
+
+/* How near the pattern comes to the destination; 0: it does not. */
+static size_t
+nearness(struct span pattern, struct span destination)
+{
+	if (span_ieq(pattern, destination))
+		return SIZE_MAX;
+	if (span_eq(pattern, SPAN("*")))
+		return 1;
+	if (pattern.p[0] != '.' || pattern.n >= destination.n)
+		return 0;
+	return span_ieq(span_skip(destination, destination.n - pattern.n),
+		   pattern) ?
+	    pattern.n + 1 :
+	    0;
+}
+
+bool
+policy_find(struct span file, struct span destination, struct policy *p,
+    unsigned *line)
+{
+	struct span text;
+	size_t best = 0, near;
+
+	*line = 0;
+	p->tls = POLICY_MAY;
+	p->given = false;
+	p->names = span_of("", 0);
+	while (next_line(&file, &text, line)) {
+		struct span pattern = span_word(&text);
+		struct span word = span_word(&text);
+		enum policy_tls tls;
+
+		text = span_trim(text);
+		if (!parse_tls(word, &tls) ||
+		    (text.n > 0 && tls != POLICY_VERIFY))
+			return false;
+		near = nearness(pattern, destination);
+		if (near <= best)
+			continue;
+		best = near;
+		p->tls = tls;
+		p->names = text;
+		p->given = true;
+	}
+	return true;
+}
+
+/* Too long, or with an octet that AUTH PLAIN uses itself. */
+static bool
+line_is_bad(struct span name, struct span password)
+{
+	size_t n = (size_t)(password.p - name.p) + password.n;
+
+	return n > PASSWORD_LINE_MAX || memchr(name.p, '\0', n) != NULL;
+}
+
+bool
+policy_find_password(struct span file, struct span host, struct policy *p,
+    unsigned *line)
+{
+	struct span text;
+
+	*line = 0;
+	while (next_line(&file, &text, line)) {
+		struct span name = span_word(&text), user = span_word(&text);
+		struct span password = span_skip(text, 1);
+
+		if (password.n == 0 || line_is_bad(name, password))
+			return false;
+		if (!span_ieq(name, host) || p->user.p != NULL)
+			continue;
+		p->user = user;
+		p->password = password;
+	}
+	return true;
+}
+
+/* --- the files --------------------------------------------------------------- */
+
+static void
+complain(struct policy *p, const char *path, const char *what)
+{
+	(void)snprintf(p->trouble, sizeof(p->trouble), "%s: %s", path, what);
+}
+
+/* Readable by this user and nobody else. */
+static bool
+is_secret(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
+	    (st->st_mode & 077) == 0;
+}
+
+static bool
+read_all(int fd, struct sbuf *b)
+{
+	char chunk[4096];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+		sbuf_add(b, chunk, (size_t)n);
+	explicit_bzero(chunk, sizeof(chunk));
+	if (n == 0 && b->bad)
+		errno = EFBIG;
+	return n == 0 && !b->bad;
+}
+
+/* Appends the file; *text is where it stands from now on. */
+static bool
+load(struct policy *p, const char *path, bool secret, struct span *text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	bool ok;
+
+	sbuf_reset(&p->texts);
+	ok = fd != -1 && fstat(fd, &st) == 0;
+	if (ok && secret && !is_secret(&st)) {
+		complain(p, path,
+		    "must be a file of this program's user and of mode 0400");
+		(void)close(fd);
+		return false;
+	}
+	ok = ok && read_all(fd, &p->texts);
+	if (!ok)
+		complain(p, path, strerror(errno));
+	if (fd != -1)
+		(void)close(fd);
+	*text = sbuf_span(&p->texts);
+	return ok;
+}
+
+static void
+complain_line(struct policy *p, const char *path, unsigned line,
+    const char *form)
+{
+	(void)snprintf(p->trouble, sizeof(p->trouble), "%s:%u: not '%s'", path,
+	    line, form);
+}
+
+/* Keeps copies: the rest of the file is none of our business. */
+static void
+keep(struct policy *p)
+{
+	struct span *parts[] = { &p->names, &p->user, &p->password };
+	struct sbuf kept;
+
+	sbuf_init(&kept, FILE_MAX);
+	for (size_t i = 0; i < nitems(parts); i++)
+		sbuf_addspan(&kept, *parts[i]);
+	for (size_t i = 0, at = 0; i < nitems(parts); i++) {
+		if (parts[i]->p != NULL)
+			parts[i]->p = kept.s + at;
+		at += parts[i]->n;
+	}
+	if (kept.bad)
+		complain(p, "policy", strerror(ENOMEM));
+	explicit_bzero(p->texts.s, p->texts.len);
+	sbuf_free(&p->texts);
+	p->texts = kept;
+}
+
+static void
+load_password(struct policy *p, const char *path, struct span host)
+{
+	struct span text;
+	unsigned line;
+
+	if (!load(p, path, true, &text))
+		return;
+	if (!policy_find_password(text, host, p, &line))
+		complain_line(p, path, line, "HOST USER PASSWORD");
+}
+
+/* No password goes to a host that has not shown who it is. */
+static void
+protect_password(struct policy *p, const struct conf *conf)
+{
+	if (p->user.p == NULL)
+		return;
+	if (!p->given)
+		p->tls = POLICY_VERIFY;
+	else if (p->tls < POLICY_ENCRYPT)
+		complain(p, conf->tls_policy,
+		    "a host that gets a password must have encrypt or verify");
+}
+
+void
+policy_load(struct policy *p, const struct conf *conf, struct span destination,
+    bool route)
+{
+	struct span text;
+	unsigned line;
+
+	*p = (struct policy){ .tls = POLICY_MAY, .names = SPAN("") };
+	sbuf_init(&p->texts, FILE_MAX);
+	if (conf->tls_policy[0] != '\0' &&
+	    load(p, conf->tls_policy, false, &text)) {
+		if (!policy_find(text, destination, p, &line))
+			complain_line(p, conf->tls_policy, line,
+			    "DESTINATION none|may|encrypt|verify [NAME ...]");
+		keep(p);
+	}
+	if (route && conf->remote_passwords[0] != '\0') {
+		/* The names stay where they are: load starts anew. */
+		struct sbuf names = p->texts;
+
+		sbuf_init(&p->texts, FILE_MAX);
+		load_password(p, conf->remote_passwords, destination);
+		keep(p);
+		sbuf_free(&names);
+	}
+	protect_password(p, conf);
+}
+
+void
+policy_free(struct policy *p)
+{
+	explicit_bzero(p->texts.s, p->texts.len);
+	sbuf_free(&p->texts);
+}
