@@ -20,7 +20,9 @@ from dkim_check import record, signatures
 from inject import Client, frame
 from queuefile import Message
 
-FROM = b"From: Joe <joe@example.com>\r\n"
+AUTHOR = b"From: Joe <joe@example.com>\r\n"
+DATE = b"Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n"  # OpenDKIM wants one
+FROM = AUTHOR + DATE
 HEAD = FROM + b"To: ann@example.net\r\nSubject: x\r\n"
 LONG = b"x" * 70 + b"\r\n "
 ODD = {
@@ -45,16 +47,17 @@ ODD = {
                                   b"y\r\n\r\nx\r\n",
     "a line of 1 MB": HEAD + b"\r\n" + b"z" * 1000000 + b"\r\n",
     "an empty field": FROM + b"Subject:\r\nTo: \r\nCc:\t \r\n\r\nx\r\n",
-    "folded everywhere": b"From:\r\n Joe\r\n\t<joe@example.com>\r\n"
+    "folded everywhere": DATE + b"From:\r\n Joe\r\n\t<joe@example.com>\r\n"
                          b"Subject: a\r\n  b\r\n\tc \r\n\r\nx\r\n",
-    "names in capitals": b"FROM: joe@EXAMPLE.COM\r\nsubJect: x\r\n\r\nx\r\n",
-    "fields twice": HEAD + b"Subject: y\r\nTo: b@c\r\nDate: d\r\nDate: e\r\n"
+    "names in capitals": b"FROM: joe@EXAMPLE.COM\r\nsubJect: x\r\n" + DATE +
+                         b"\r\nx\r\n",
+    "fields twice": HEAD + b"Subject: z\r\nTo: b@c\r\nCc: d\r\nCc: e\r\n"
                     b"\r\nx\r\n",
     "mailing list": HEAD + b"List-Id: <x.example>\r\nSender: s@x\r\n"
                     b"List-Unsubscribe: <https://x>\r\n\r\nx\r\n",
-    "address in a comment": b"From: (x@evil.example) Joe\r\n"
+    "address in a comment": DATE + b"From: (x@evil.example) Joe\r\n"
                             b" <joe@example.com> (y)\r\n\r\nx\r\n",
-    "two authors": b"From: joe@example.com, ann@example.net\r\n\r\nx\r\n",
+    "two authors": DATE + b"From: joe@example.com, ann@example.net\r\n\r\nx\r\n",
     "from above": b"Subject: x\r\n\r\nx\r\n",
 }
 
@@ -66,7 +69,7 @@ def prepare(data):
     """With line ends, and a header as our own users' mail has: From once, and
     an empty line before the first line that is no field."""
     data = re.sub(rb"\r*\n", b"\r\n", data.replace(b"\r", b"\n"))
-    at, fields = 0, [FROM]
+    at, fields = 0, [AUTHOR]
     while found := FIELD.match(data, at):
         if not found[0].lower().startswith(b"from:"):
             fields.append(found[0])
