@@ -294,6 +294,12 @@ $(B)/fuzz/sign-compare: LDLIBS += -lcrypto
 $(B)/fuzz/sign: FUZZ_SRC = $(SIGNER_SRC)
 $(B)/fuzz/sign: $(SIGNER_SRC)
 $(B)/fuzz/sign: LDLIBS += $(SIGNER_LIBS)
+REMOTE_FUZZ = $(addprefix $(B)/fuzz/remote-,answer stuff chain)
+REMOTE_PARSERS = $(addprefix smtpd-send/remote/,answer.c stuff.c chain.c \
+                 anchors.c der.c)
+$(REMOTE_FUZZ): FUZZ_SRC = $(REMOTE_PARSERS)
+$(REMOTE_FUZZ): $(REMOTE_PARSERS)
+$(REMOTE_FUZZ): LDLIBS += -lbearssl
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
