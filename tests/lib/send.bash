@@ -14,7 +14,8 @@ send_setup() {
 	as_user touch "$D/conf" "$D/helpers" "$D/send.log"
 	SEND=("$SMTPD_BIN/smtpd-send" -c "$D/conf" -o "confine=kill"
 		-o "queue=$D/queue" -o "rcpt=$D/rcpt" -o "lspawn=$D/lspawn"
-		-o "wakeup=$D/wakeup")
+		-o "wakeup=$D/wakeup" -o "remote=$D/remote"
+		-o "bouncer=$D/bounce")
 	if [[ -n ${SMTPD_ASAN-} ]]; then
 		SEND+=(-o confine=off)
 	fi
