@@ -204,9 +204,10 @@ must_wait(struct sched *s, struct job *job)
 	} else {
 		job->report_only = is_to_be_told(s, job);
 	}
-	if (!job->report_only)
-		put_back(s, job);
-	return !job->report_only;
+	if (job->report_only)
+		return false;
+	put_back(s, job);
+	return true;
 }
 
 static struct job *
