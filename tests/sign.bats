@@ -405,6 +405,7 @@ waits_for() {
 	chmod 755 "$DKIM/example.com"
 	chmod 0 "$DKIM"
 	waits_for "Permission denied"
+	chmod 755 "$DKIM"	# or an ordinary user cannot clean up
 }
 
 @test "sign: a dkim_key that is not there keeps the message waiting" {
