@@ -166,6 +166,12 @@ dns() {
 	[[ $output == "unknown elsewhere.example. MX: the DNS does not answer" ]]
 }
 
+@test "dns: with a smarthost SPF has to let that send" {
+	run -0 --separate-stderr dns -o smarthost=relay.example zone good.example
+	[[ ${lines[1]} == "; mail leaves through 'relay.example': add what lets that send (a:, include:)" ]]
+	[[ ${lines[2]} == *'"v=spf1 mx -all"' ]]
+}
+
 @test "dns: a policy, another id for another one, and what Caddy serves" {
 	run -0 --separate-stderr dns policy good.example
 	[[ $output == $'version: STSv1\nmode: testing\nmx: mail.good.example\nmax_age: 604800' ]]
