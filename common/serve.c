@@ -20,12 +20,14 @@
 #include "clock.h"
 #include "log.h"
 #include "proc.h"
+#include "sbuf.h"
 #include "serve.h"
 
 #define CONNS_MAX 8192 /* silent connections, by descriptor number */
 #define PAUSE_MS 100
 #define SPAWN_TRIES 5
 #define BATCH 32
+#define HELLO_MAX 16384
 #define REPORT 24 /* "signal=N" or "exit=N" */
 
 struct child {
@@ -37,6 +39,8 @@ struct server {
 	int listener; /* -1 once SIGTERM has come */
 	int epoll, signals;
 	enum serve_start start;
+	serve_hello_fn *hello; /* NULL: none is said */
+	void *context;
 	bool tcp;
 	char *const *argv;
 	struct child *children;
@@ -219,22 +223,46 @@ wait_for_speech(struct server *s, int conn)
 	s->silent[conn] = true;
 }
 
+/* What fits into an empty socket buffer needs no waiting for. */
+static bool
+is_welcome(struct server *s, int conn)
+{
+	struct sbuf frame;
+	bool good;
+
+	sbuf_init(&frame, HELLO_MAX);
+	good = s->hello(s->context, &frame) && !frame.bad;
+	if (send(conn, frame.s, frame.len, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+	    (ssize_t)frame.len)
+		good = false;
+	sbuf_free(&frame);
+	return good;
+}
+
 static void
-accept_some(struct server *s)
+take_in(struct server *s, int conn)
 {
 	static const int on = 1;
 
+	if (s->tcp)
+		(void)setsockopt(conn, IPPROTO_TCP, TCP_NODELAY, &on,
+		    sizeof(on));
+	if (s->hello != NULL && !is_welcome(s, conn))
+		(void)close(conn);
+	else if (s->start == SERVE_AT_ACCEPT)
+		spawn(s, conn);
+	else
+		wait_for_speech(s, conn);
+}
+
+static void
+accept_some(struct server *s)
+{
 	while (s->resume == 0 && s->nchildren < s->limit) {
 		int conn = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
 
 		if (conn != -1) {
-			if (s->tcp)
-				(void)setsockopt(conn, IPPROTO_TCP, TCP_NODELAY,
-				    &on, sizeof(on));
-			if (s->start == SERVE_AT_ACCEPT)
-				spawn(s, conn);
-			else
-				wait_for_speech(s, conn);
+			take_in(s, conn);
 			continue;
 		}
 		switch (errno) {
@@ -349,8 +377,9 @@ set_up(struct server *s)
 	    sa.sa_family != AF_UNIX;
 }
 
-void
-serve(char *const argv[], enum serve_start start, unsigned limit)
+static void
+run(char *const argv[], enum serve_start start, unsigned limit,
+    serve_hello_fn *hello, void *context)
 {
 	static struct server s;
 	int fd = serve_listener();
@@ -359,10 +388,25 @@ serve(char *const argv[], enum serve_start start, unsigned limit)
 		return;
 	s = (struct server){ .listener = fd,
 		.start = start,
+		.hello = hello,
+		.context = context,
 		.argv = argv,
 		.limit = limit == 0 ? 1 : limit };
 	set_up(&s);
 	while (s.listener != -1 || s.nchildren > 0)
 		turn(&s);
 	_exit(EXIT_OK);
+}
+
+void
+serve(char *const argv[], enum serve_start start, unsigned limit)
+{
+	run(argv, start, limit, NULL, NULL);
+}
+
+void
+serve_hello(char *const argv[], unsigned limit, serve_hello_fn *hello,
+    void *context)
+{
+	run(argv, SERVE_AT_FIRST_BYTE, limit, hello, context);
 }

@@ -30,6 +30,17 @@ enum serve_start {
 void serve(char *const argv[], enum serve_start, unsigned limit);
 
 /*
+ * The same at the first byte, for a helper whose clients must know at once
+ * whether it can work: hello is called for each connection, still in the
+ * listener, and appends the frame that it is told first. False: this is all
+ * that the connection gets, and it is closed.
+ */
+struct sbuf;
+typedef bool serve_hello_fn(void *context, struct sbuf *frame);
+void serve_hello(char *const argv[], unsigned limit, serve_hello_fn *,
+    void *context);
+
+/*
  * For resident programs that answer from one loop (smtpd-rcpt, smtpd-lspawn)
  * and for smtpd-send's control socket: the listening socket we were given (0
  * or 3), set non-blocking and close-on-exec, or -1 when fd 0 is a connection.
