@@ -290,6 +290,9 @@ check_tls(const struct conf *c, struct conf_where *where)
 		return conf_bad(where,
 		    "tls_key: %zu keys for the %zu certificates of tls_cert",
 		    keys, certs);
+	if (certs == 0 && strcmp(c->require_tls, "yes") == 0)
+		return conf_bad(where,
+		    "require_tls: yes is nothing without tls_cert");
 	if (certs == 0 && strcmp(c->profile, "submissions") == 0)
 		return conf_bad(where,
 		    "profile: submissions is nothing without tls_cert");

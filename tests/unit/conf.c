@@ -296,6 +296,11 @@ test_finish(void)
 	is_str(where.what, "maildir: 'a/b' is not the name of one folder",
 	    "and it says so");
 	set(&c, "maildir", "Maildir");
+	set(&c, "require_tls", "yes");
+	ok(conf_finish(&c, &where) == CONF_BAD, "TLS needs a certificate");
+	is_str(where.what, "require_tls: yes is nothing without tls_cert",
+	    "and it says so");
+	set(&c, "require_tls", "no");
 	set(&c, "profile", "submissions");
 	ok(conf_finish(&c, &where) == CONF_BAD, "TLS needs a certificate");
 	is_str(where.what, "profile: submissions is nothing without tls_cert",
