@@ -26,11 +26,11 @@ NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
 BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev \
              libbearssl-dev libspf2-dev libopendkim-dev libssl-dev \
              libbsd-dev libmd-dev libdb5.3-dev
-RUN_DEPS   = $(BUILD_DEPS) swaks curl
+RUN_DEPS   = $(BUILD_DEPS) swaks curl openssl libnet-ssleay-perl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
-             xfsprogs btrfs-progs openssl python3-dkim opendkim-tools \
-             ldnsutils nsd unbound
+             xfsprogs btrfs-progs gnutls-bin python3-dkim opendkim-tools \
+             ldnsutils nsd
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
 FUZZ_DEPS  = $(BUILD_DEPS) clang
@@ -72,12 +72,16 @@ COMMON_MAINS = common/smtpd-listen.c common/smtpd-conf.c
 COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 
 STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
-                   smtpd-local smtpd-bounce smtpd-listen smtpd-conf
+                   smtpd-local smtpd-bounce smtpd-listen smtpd-conf \
+                   smtpd-tls
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
 # Static as well, with glibc, which Debian's libraries are built for.
 LIBRARY_PROGRAMS = smtpd-remote smtpd-sign smtpd-dkim-key smtpd-dns
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
+# BearSSL asks of libc what musl has too: see fortify.c.
+smtpd-tls_SRC     = $(wildcard smtpd-session/tls/*.c)
+$(B)/smtpd-tls: LDLIBS += $(shell $(CC) -print-file-name=libbearssl.a)
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
                     smtpd-queue/entrance.c smtpd-queue/commit.c
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
@@ -178,6 +182,12 @@ $(B)/kernel:
 	@ln -sfn /usr/include/linux $@/linux
 	@ln -sfn /usr/include/asm-generic $@/asm-generic
 	@ln -sfn /usr/include/$$($(CC) -print-multiarch)/asm $@/asm
+
+$(patsubst %.c,$(B)/static/%.o,$(smtpd-tls_SRC)): CPPFLAGS += -isystem $(B)/bearssl
+$(patsubst %.c,$(B)/static/%.o,$(smtpd-tls_SRC)): | $(B)/bearssl
+$(B)/bearssl:
+	@mkdir -p $@
+	@ln -sfn /usr/include/bearssl.h /usr/include/bearssl $@
 
 # The manual's list of settings comes from the table that is in the code.
 $(B)/smtpd.conf.5: common/smtpd.conf.5.in $(B)/smtpd-conf
@@ -294,12 +304,6 @@ $(B)/fuzz/sign-compare: LDLIBS += -lcrypto
 $(B)/fuzz/sign: FUZZ_SRC = $(SIGNER_SRC)
 $(B)/fuzz/sign: $(SIGNER_SRC)
 $(B)/fuzz/sign: LDLIBS += $(SIGNER_LIBS)
-REMOTE_FUZZ = $(addprefix $(B)/fuzz/remote-,answer stuff chain)
-REMOTE_PARSERS = $(addprefix smtpd-send/remote/,answer.c stuff.c chain.c \
-                 anchors.c der.c)
-$(REMOTE_FUZZ): FUZZ_SRC = $(REMOTE_PARSERS)
-$(REMOTE_FUZZ): $(REMOTE_PARSERS)
-$(REMOTE_FUZZ): LDLIBS += -lbearssl
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: ISC */
+/* A walk through the DER of a certificate: RFC 5280 4.1. */
+#include "certificate.h"
+
+enum tag {
+	TAG_INTEGER = 0x02,
+	TAG_OCTETS = 0x04,
+	TAG_OID = 0x06,
+	TAG_UTC_TIME = 0x17,
+	TAG_GENERALIZED_TIME = 0x18,
+	TAG_SEQUENCE = 0x30,
+	TAG_DNS_NAME = 0x82,
+	TAG_VERSION = 0xa0,
+	TAG_EXTENSIONS = 0xa3,
+};
+
+static unsigned char
+octet(struct span s, size_t i)
+{
+	return (unsigned char)s.p[i];
+}
+
+/* Takes one element, whatever it is, off *s. */
+static bool
+take(struct span *s, unsigned *tag, struct span *content)
+{
+	size_t length, at = 2;
+
+	if (s->n < 2)
+		return false;
+	*tag = octet(*s, 0);
+	length = octet(*s, 1);
+	if (length >= 0x80) {
+		size_t more = length - 0x80;
+
+		if (more == 0 || more > 3 || more > s->n - 2)
+			return false;
+		for (length = 0; more > 0; more--)
+			length = length << 8 | octet(*s, at++);
+	}
+	if (length > s->n - at)
+		return false;
+	*content = span_of(s->p + at, length);
+	*s = span_skip(*s, at + length);
+	return true;
+}
+
+/* The same for one that must be of this tag. */
+static bool
+expect(struct span *s, unsigned tag, struct span *content)
+{
+	unsigned is;
+
+	return take(s, &is, content) && is == tag;
+}
+
+static bool
+number(struct span s, size_t at, size_t digits, int64_t *n)
+{
+	uint64_t value;
+
+	if (at + digits > s.n ||
+	    !span_u64(span_of(s.p + at, digits), 9999, &value))
+		return false;
+	*n = (int64_t)value;
+	return true;
+}
+
+/* Days from 1970 to a day of the Gregorian calendar, in eras of 400 years. */
+static int64_t
+days(int64_t year, int64_t month, int64_t day)
+{
+	int64_t y = month <= 2 ? year - 1 : year, era = y / 400;
+	int64_t of_era = y - era * 400;
+	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day -
+	    1;
+
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 +
+	    of_year - 719468;
+}
+
+/* RFC 5280 4.1.2.5: YYMMDDHHMMSSZ until 2049, then YYYYMMDDHHMMSSZ. */
+static bool
+take_time(struct span *s, int64_t *out)
+{
+	int64_t year, month, day, hour, minute, second;
+	struct span t;
+	unsigned tag;
+	size_t at;
+
+	if (!take(s, &tag, &t) ||
+	    (tag != TAG_UTC_TIME && tag != TAG_GENERALIZED_TIME))
+		return false;
+	at = tag == TAG_UTC_TIME ? 2 : 4;
+	if (t.n != at + 11 || t.p[t.n - 1] != 'Z' || !number(t, 0, at, &year) ||
+	    !number(t, at, 2, &month) || !number(t, at + 2, 2, &day) ||
+	    !number(t, at + 4, 2, &hour) || !number(t, at + 6, 2, &minute) ||
+	    !number(t, at + 8, 2, &second))
+		return false;
+	if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+	    minute > 59 || second > 60)
+		return false;
+	if (tag == TAG_UTC_TIME)
+		year += year >= 50 ? 1900 : 2000;
+	*out = days(year, month, day) * 86400 + hour * 3600 + minute * 60 +
+	    second;
+	return true;
+}
+
+/* Extension ::= SEQUENCE { OID, critical BOOLEAN OPTIONAL, OCTET STRING } */
+static bool
+take_extension(struct span *list, struct certificate *c)
+{
+	static const char alt_name[] = { 0x55, 0x1d, 0x11 };
+	struct span e, oid, value;
+	unsigned tag;
+
+	if (!expect(list, TAG_SEQUENCE, &e) || !expect(&e, TAG_OID, &oid))
+		return false;
+	do
+		if (!take(&e, &tag, &value))
+			return false;
+	while (tag != TAG_OCTETS);
+	if (span_eq(oid, span_of(alt_name, sizeof(alt_name))))
+		return expect(&value, TAG_SEQUENCE, &c->names);
+	return true;
+}
+
+bool
+certificate_parse(struct span der, struct certificate *c)
+{
+	struct span whole, tbs, ignored, validity, list;
+	unsigned tag;
+
+	*c = (struct certificate){ .names = SPAN("") };
+	if (!expect(&der, TAG_SEQUENCE, &whole) ||
+	    !expect(&whole, TAG_SEQUENCE, &tbs) || !take(&tbs, &tag, &ignored))
+		return false;
+	if (tag == TAG_VERSION && !take(&tbs, &tag, &ignored))
+		return false;
+	/* The serial number is taken; then signature, issuer, validity. */
+	if (tag != TAG_INTEGER || !expect(&tbs, TAG_SEQUENCE, &ignored) ||
+	    !expect(&tbs, TAG_SEQUENCE, &ignored) ||
+	    !expect(&tbs, TAG_SEQUENCE, &validity) ||
+	    !take_time(&validity, &c->not_before) ||
+	    !take_time(&validity, &c->not_after))
+		return false;
+	while (tbs.n > 0) {
+		if (!take(&tbs, &tag, &ignored))
+			return false;
+		if (tag != TAG_EXTENSIONS)
+			continue;
+		if (!expect(&ignored, TAG_SEQUENCE, &list))
+			return false;
+		while (list.n > 0)
+			if (!take_extension(&list, c))
+				return false;
+	}
+	return true;
+}
+
+bool
+certificate_next_name(struct span *names, struct span *name)
+{
+	unsigned tag;
+
+	while (take(names, &tag, name))
+		if (tag == TAG_DNS_NAME)
+			return true;
+	return false;
+}
+
+bool
+certificate_is_of(const struct certificate *c, struct span host)
+{
+	struct span names = c->names, name;
+
+	while (certificate_next_name(&names, &name)) {
+		struct span rest = host;
+
+		if (span_ieq(name, host))
+			return true;
+		(void)span_cut(&rest, '.');
+		if (name.n > 2 && name.p[0] == '*' && name.p[1] == '.' &&
+		    rest.n > 0 && span_ieq(span_skip(name, 2), rest))
+			return true;
+	}
+	return false;
+}
