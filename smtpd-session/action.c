@@ -32,12 +32,14 @@ action_ehlo(struct session *s, struct span name)
 {
 	if (!hello(s, name))
 		return;
-	s->protocol = "ESMTP";
+	s->protocol = session_is_secure(s) ? "ESMTPS" : "ESMTP";
 	reply(&s->reply, "250-%s", s->conf->hostname);
 	reply(&s->reply, "250-PIPELINING");
 	reply(&s->reply, "250-SIZE %llu",
 	    (unsigned long long)s->conf->max_size);
 	reply(&s->reply, "250-8BITMIME");
+	if (!session_is_secure(s) && starttls_is_ready(&s->tls))
+		reply(&s->reply, "250-STARTTLS");
 	reply(&s->reply, "250 ENHANCEDSTATUSCODES");
 }
 

@@ -9,6 +9,9 @@
 action action_ehlo, action_helo, action_rset, action_noop, action_quit;
 action action_vrfy, action_expn, action_help, action_http;
 
+/* secure.c */
+action action_starttls;
+
 /* transaction.c */
 action action_mail, action_rcpt, action_data_for_nobody;
 

@@ -191,6 +191,7 @@ add_received(struct session *s)
 		.ip = &s->ip,
 		.host = s->conf->hostname,
 		.protocol = s->protocol,
+		.tls = s->tls.what,
 		.id = s->inject.id,
 		.time = (time_t)(clock_wall_us() / 1000000),
 	};
@@ -263,6 +264,8 @@ send_envelope(struct session *s)
 	inject_fact(i, "helo", span_str(s->helo), -1);
 	inject_fact(i, "protocol",
 	    s->local_user ? SPAN("local") : span_str(s->protocol), -1);
+	if (session_is_secure(s))
+		inject_fact(i, "tls", span_str(s->tls.what), -1);
 	inject_add(i, 'S',
 	    span_of(s->transaction.sender, s->transaction.sender_len));
 	while (transaction_next(&rest, &rcpt))

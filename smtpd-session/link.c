@@ -115,7 +115,7 @@ receive_now(struct link *l, struct frame *f)
 bool
 link_receive(struct link *l, struct frame *f)
 {
-	instant deadline = l->state == LINK_UP ? clock_in(l->patience) : 0;
+	instant deadline = is_up(l) ? clock_in(l->patience) : 0;
 	enum io r;
 
 	if (l->fd == -1 || !l->begun)

@@ -83,7 +83,10 @@ void
 received_field(struct sbuf *b, const struct received *r)
 {
 	struct fold f = { .out = b, .column = sizeof("Received:") - 1 };
-	char mem[64];
+	char mem[64], tlsmem[128];
+	struct sbuf tls = {
+		.s = tlsmem, .cap = sizeof(tlsmem), .max = sizeof(tlsmem) - 1
+	};
 	struct sbuf date = {
 		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
 	};
@@ -96,6 +99,10 @@ received_field(struct sbuf *b, const struct received *r)
 	word(&f, SPAN("(smtpd)"));
 	word(&f, SPAN("with"));
 	word(&f, span_str(r->protocol));
+	if (*r->tls != '\0') {
+		sbuf_addf(&tls, "(%s)", r->tls);
+		word(&f, sbuf_span(&tls));
+	}
 	word(&f, SPAN("id"));
 	word(&f, span_str(r->id));
 	if (r->path.n > 0) {

@@ -15,7 +15,8 @@ struct received {
 	struct span helo;    /* as the client gave it: any octets */
 	const struct ip *ip; /* size 0: unknown */
 	const char *host;
-	const char *protocol; /* RFC 3848: SMTP, ESMTP */
+	const char *protocol; /* RFC 3848: SMTP, ESMTP, ESMTPS ... */
+	const char *tls;      /* words of letters, digits, "-._"; "": none */
 	const char *id;
 	struct span path; /* <forward-path>; empty: no "for" clause */
 	time_t time;

@@ -47,8 +47,8 @@ session_too_big(struct session *s)
 	return s->too_big;
 }
 
-static void
-log_client(struct logline *l, const struct session *s)
+void
+session_log_client(struct logline *l, const struct session *s)
 {
 	char ip[IP_TEXT];
 
@@ -64,7 +64,7 @@ session_log_refusal(const struct session *s, const char *stage,
 	struct logline l;
 
 	log_begin(&l, NULL, "refused");
-	log_client(&l, s);
+	session_log_client(&l, s);
 	log_str(&l, "stage", stage);
 	log_str(&l, "reply", s->reply.last);
 	log_span(&l, "from",
@@ -80,7 +80,9 @@ log_session(const struct session *s)
 	struct logline l;
 
 	log_begin(&l, NULL, "session-end");
-	log_client(&l, s);
+	session_log_client(&l, s);
+	if (session_is_secure(s))
+		log_str(&l, "tls", s->tls.what);
 	log_num(&l, "messages", s->messages);
 	log_num(&l, "refused", s->reply.refused);
 	log_str(&l, "end", s->end);
@@ -233,6 +235,17 @@ greet(struct session *s)
 	}
 }
 
+/* There is no word for it: what is said here in clear nobody understands. */
+static bool
+start_secure(struct session *s)
+{
+	if (starttls_is_ready(&s->tls))
+		return session_secure(s);
+	warn("TLS is not available: the connection is refused");
+	session_end(s, "no tls");
+	return false;
+}
+
 /*
  * Closing a TCP socket that holds unread octets resets the connection, and
  * the client may lose our last reply: read for a while first.
@@ -259,7 +272,8 @@ session_run(struct session *s)
 	s->transaction.rcpts = s->rcpts;
 	inbuf_init(&s->in, 0, s->inmem, sizeof(s->inmem));
 	reply_init(&s->reply, 1, s->conf->command_timeout * 1000);
-	greet(s);
+	if (!session_starts_secure(s) || start_secure(s))
+		greet(s);
 	while (s->end == NULL) {
 		if (s->stopping) {
 			session_stop(s);

@@ -10,7 +10,9 @@
 #include "conf.h"
 #include "inject.h"
 #include "lookup.h"
+#include "log.h"
 #include "reply.h"
+#include "starttls.h"
 #include "state.h"
 #include "transaction.h"
 
@@ -21,7 +23,7 @@
 #define SESSION_IDLE_MAX 1000
 
 /*
- * About 580 KiB, of which an idle session touches the first page only: what
+ * About 710 KiB, of which an idle session touches the first page only: what
  * is large stands at the end and is used from its front.
  */
 struct session {
@@ -52,12 +54,13 @@ struct session {
 	struct command command;
 	struct link lookup; /* to smtpd-rcpt */
 	struct inject inject;
+	struct starttls tls;
 	struct transaction transaction;
 	struct reply reply;
 	struct inbuf in;
 	char inmem[32768];
 	char rcpts[TRANSACTION_ROOM];
-	struct chan lookup_chan, inject_chan;
+	struct chan lookup_chan, inject_chan, tls_chan;
 };
 
 /*
@@ -79,11 +82,27 @@ void session_reset(struct session *);
 /* Writes what waits, then reads more; the one way to get input. */
 enum io session_fill(struct session *, instant deadline) MUST_CHECK;
 
+/* Is what is said now under TLS? Is it from the first octet? */
+bool session_is_secure(const struct session *);
+bool session_starts_secure(const struct session *);
+
+/* require_tls, and there is none yet. */
+bool session_lacks_tls(const struct session *);
+
+/*
+ * The client's next octet is TLS: begins it and forgets all that was. False:
+ * the session is over.
+ */
+bool session_secure(struct session *);
+
 /* Refused commands since the last message that was accepted. */
 unsigned session_errors(const struct session *);
 
 /* The reply to a message over max_size. */
 const char *session_too_big(struct session *);
+
+/* Appends who the client is. */
+void session_log_client(struct logline *, const struct session *);
 
 /* Logs the last reply, a refusal; rcpt may be empty. */
 void session_log_refusal(const struct session *, const char *stage,

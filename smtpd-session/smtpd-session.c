@@ -124,6 +124,7 @@ dial_helpers(struct session *s, const struct conf *conf)
 	link_open(&s->inject.link, &s->inject_chan, "injector", conf->injector,
 	    conf);
 	link_open(&s->lookup, &s->lookup_chan, "rcpt", conf->rcpt, conf);
+	starttls_open(&s->tls, &s->tls_chan, conf);
 }
 
 /* The operand "local", of sendmail -bs. */

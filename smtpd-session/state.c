@@ -10,32 +10,34 @@
 	}
 
 static const struct verb verbs[] = {
-	/* name, argument, at once, idle, { START, READY, MAIL, RCPT } */
-	{ "EHLO", ARGUMENT_SOME, true, true, ALWAYS(action_ehlo) },
-	{ "HELO", ARGUMENT_SOME, true, true, ALWAYS(action_helo) },
-	{ "MAIL", ARGUMENT_SOME, false, false,
+	/* name, argument, at once, idle, in clear, { START, READY, MAIL, RCPT } */
+	{ "EHLO", ARGUMENT_SOME, true, true, true, ALWAYS(action_ehlo) },
+	{ "HELO", ARGUMENT_SOME, true, true, false, ALWAYS(action_helo) },
+	{ "STARTTLS", ARGUMENT_NONE, true, true, true,
+	    { NULL, action_starttls, action_starttls, action_starttls } },
+	{ "MAIL", ARGUMENT_SOME, false, false, false,
 	    { NULL, action_mail, NULL, NULL } },
-	{ "RCPT", ARGUMENT_SOME, false, false,
+	{ "RCPT", ARGUMENT_SOME, false, false, false,
 	    { NULL, NULL, action_rcpt, action_rcpt } },
-	{ "DATA", ARGUMENT_NONE, true, false,
+	{ "DATA", ARGUMENT_NONE, true, false, false,
 	    { NULL, NULL, action_data_for_nobody, action_data } },
-	{ "RSET", ARGUMENT_NONE, false, true, ALWAYS(action_rset) },
-	{ "NOOP", ARGUMENT_ANY, true, true, ALWAYS(action_noop) },
-	{ "QUIT", ARGUMENT_NONE, true, false, ALWAYS(action_quit) },
-	{ "VRFY", ARGUMENT_SOME, true, true, ALWAYS(action_vrfy) },
-	{ "EXPN", ARGUMENT_ANY, true, true, ALWAYS(action_expn) },
-	{ "HELP", ARGUMENT_ANY, true, true, ALWAYS(action_help) },
+	{ "RSET", ARGUMENT_NONE, false, true, false, ALWAYS(action_rset) },
+	{ "NOOP", ARGUMENT_ANY, true, true, true, ALWAYS(action_noop) },
+	{ "QUIT", ARGUMENT_NONE, true, false, true, ALWAYS(action_quit) },
+	{ "VRFY", ARGUMENT_SOME, true, true, false, ALWAYS(action_vrfy) },
+	{ "EXPN", ARGUMENT_ANY, true, true, false, ALWAYS(action_expn) },
+	{ "HELP", ARGUMENT_ANY, true, true, false, ALWAYS(action_help) },
 
 	/* A browser that was tricked into posting to us gets no second line. */
-	{ "GET", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "POST", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "PUT", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "HEAD", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "PATCH", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "DELETE", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "OPTIONS", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "CONNECT", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
-	{ "TRACE", ARGUMENT_ANY, true, false, ALWAYS(action_http) },
+	{ "GET", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "POST", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "PUT", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "HEAD", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "PATCH", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "DELETE", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "OPTIONS", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "CONNECT", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
+	{ "TRACE", ARGUMENT_ANY, true, false, true, ALWAYS(action_http) },
 };
 
 const struct verb *
@@ -67,6 +69,17 @@ out_of_order(struct session *s, const struct verb *v)
 	reply(&s->reply, "503 5.5.1 %s out of order: %s", v->name, hint);
 }
 
+/* RFC 3207 4; but what is lacking on our side is not the client's fault. */
+static void
+want_tls(struct session *s)
+{
+	if (starttls_is_ready(&s->tls))
+		reply(&s->reply, "530 5.7.0 Say STARTTLS first");
+	else
+		reply(&s->reply,
+		    "454 4.7.0 TLS is required, and not available now");
+}
+
 void
 state_obey(struct session *s, struct span line)
 {
@@ -80,7 +93,9 @@ state_obey(struct session *s, struct span line)
 		return;
 	}
 	s->idle += v->idle;
-	if (v->argument == ARGUMENT_NONE && argument.n > 0)
+	if (!v->in_clear && session_lacks_tls(s))
+		want_tls(s);
+	else if (v->argument == ARGUMENT_NONE && argument.n > 0)
 		reply(&s->reply, "501 5.5.4 %s takes no argument", v->name);
 	else if (v->argument == ARGUMENT_SOME && argument.n == 0)
 		reply(&s->reply, "501 5.5.4 %s needs an argument", v->name);

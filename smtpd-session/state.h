@@ -25,6 +25,7 @@ struct verb {
 	enum argument argument;
 	bool at_once;        /* RFC 2920 3.2: its reply is not held back */
 	bool idle;           /* moves no mail: only so many of them */
+	bool in_clear;       /* even where TLS is required */
 	action *act[STATES]; /* NULL: 503 */
 };
 

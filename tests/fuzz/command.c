@@ -28,9 +28,11 @@ use(struct span line)
 	struct span verb, argument;
 	struct parameters p;
 	struct ip nowhere = { .size = 0 };
-	struct received r = {
-		.ip = &nowhere, .host = "h", .protocol = "p", .id = "i"
-	};
+	struct received r = { .ip = &nowhere,
+		.host = "h",
+		.protocol = "p",
+		.tls = "",
+		.id = "i" };
 	struct sbuf field;
 
 	must(!holds(line, '\r') && !holds(line, '\n') && !holds(line, '\0'));

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Fakes of smtpd-queue and smtpd-rcpt, for what the real ones do seldom.
+"""Fakes of smtpd-queue, smtpd-rcpt and smtpd-tls, for what the real ones do seldom.
 
   fakes.py DIR
 
@@ -25,6 +25,17 @@ and as smtpd-rcpt:
   rcpt-die       closes when it is asked
   rcpt-mute      answers nothing
   rcpt-odd       answers X with a 4xx text
+
+and as smtpd-tls:
+
+  tls-go         says K, and closes
+  tls-die        says K, and closes when it is asked
+  tls-z          says K, and answers the request with Z
+  tls-nothing    says K, and answers the request with K and no stream
+  tls-odd        says X at once
+  tls-mute       says nothing
+  tls-plain      says K, and gives the client's socket back for clear text,
+                 with facts that are none
 
 Whatever an injector was told goes to DIR/log as one line a frame: serial of
 the connection, tag, payload (escaped as Python does). A frame with
@@ -148,6 +159,36 @@ class Rcpt:
                 'X', b'550 5.1.1 Unknown recipient')))
 
 
+class Tls:
+    def __init__(self, _directory, behaviour):
+        self.behaviour = behaviour
+
+    def serve(self, conn):
+        fds = []
+        if self.behaviour == 'odd':
+            say(conn, frame('X', b'554 5.5.1 Odd'))
+        elif self.behaviour != 'mute':
+            say(conn, frame('K'))
+        if self.behaviour == 'go':
+            return
+        for _tag, _payload in frames(conn, fds.append):
+            if self.behaviour == 'die':
+                break
+            if self.behaviour == 'z':
+                say(conn, frame('Z', b'454 4.7.0 It does not want to'))
+            elif self.behaviour == 'nothing':
+                say(conn, frame('K'))
+            elif self.behaviour == 'plain':
+                say(conn, frame('C', b'protocol=TLS) x (') +
+                    frame('C', b'cipher=' + b'C' * 200) +
+                    frame('C', b'other=x'))
+                conn.sendmsg([frame('K')], [(
+                    socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                    array.array('i', fds[:1]))])
+        for fd in fds:
+            os.close(fd)
+
+
 def handle(service, conn):
     with conn:
         service.serve(conn)
@@ -164,11 +205,13 @@ def main():
     directory = sys.argv[1]
     names = ['queue', 'queue-z', 'queue-x', 'queue-odd', 'queue-other',
              'queue-late', 'queue-mute', 'queue-junk', 'queue-x-die',
-             'rcpt', 'rcpt-z', 'rcpt-die', 'rcpt-mute', 'rcpt-odd']
+             'rcpt', 'rcpt-z', 'rcpt-die', 'rcpt-mute', 'rcpt-odd',
+             'tls-go', 'tls-die', 'tls-z', 'tls-nothing', 'tls-odd',
+             'tls-mute', 'tls-plain']
     names += ['queue-die-' + tag for tag in 'CSRBHE']
     for name in names:
         kind, _, behaviour = name.partition('-')
-        service = {'queue': Queue, 'rcpt': Rcpt}[kind](directory, behaviour)
+        service = {'queue': Queue, 'rcpt': Rcpt, 'tls': Tls}[kind](directory, behaviour)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(directory + '/' + name)
         listener.listen(100)

@@ -10,29 +10,35 @@ static const struct received_case {
 	struct span helo;
 	const char *ip;
 	const char *path;
+	const char *tls;
 	const char *want;
 } cases[] = {
-	{ SPAN("a.example"), "192.0.2.1", "<u@b.example>",
+	{ SPAN("a.example"), "192.0.2.1", "<u@b.example>", "",
 	    "Received: from a.example ([192.0.2.1])\r\n"
 	    "\tby mx.example with ESMTP id 0123456789abcdef012345\r\n"
 	    "\tfor <u@b.example>; Thu, 1 Jan 1970 00:00:00 +0000\r\n" },
-	{ SPAN("[IPv6:::1]"), "::1", "",
+	{ SPAN("[IPv6:::1]"), "::1", "", "",
 	    "Received: from [IPv6:::1] ([IPv6:::1])\r\n"
 	    "\tby mx.example with ESMTP id 0123456789abcdef012345;\r\n"
 	    "\tThu, 1 Jan 1970 00:00:00 +0000\r\n" },
-	{ SPAN("[192.0.2.9]"), "", "",
+	{ SPAN("[192.0.2.9]"), "", "", "",
 	    "Received: from [192.0.2.9] (unknown)\r\n"
 	    "\tby mx.example with ESMTP id 0123456789abcdef012345;\r\n"
 	    "\tThu, 1 Jan 1970 00:00:00 +0000\r\n" },
-	{ SPAN("a\r\nX: y (z) [1.2.3.4];\0\xff"), "192.0.2.1", "",
+	{ SPAN("a\r\nX: y (z) [1.2.3.4];\0\xff"), "192.0.2.1", "", "",
 	    "Received: from a??X??y??z???1.2.3.4???? ([192.0.2.1])\r\n"
 	    "\tby mx.example with ESMTP id 0123456789abcdef012345;\r\n"
 	    "\tThu, 1 Jan 1970 00:00:00 +0000\r\n" },
-	{ SPAN(""), "192.0.2.1", "",
+	{ SPAN(""), "192.0.2.1", "", "",
 	    "Received: from unknown ([192.0.2.1])\r\n"
 	    "\tby mx.example with ESMTP id 0123456789abcdef012345;\r\n"
 	    "\tThu, 1 Jan 1970 00:00:00 +0000\r\n" },
-	{ SPAN(LABEL "." LABEL), "192.0.2.1", "<u@" LABEL "." LABEL ">",
+	{ SPAN("a.example"), "192.0.2.1", "", "TLSv1.2 ECDHE-RSA",
+	    "Received: from a.example ([192.0.2.1])\r\n"
+	    "\tby mx.example with ESMTP (TLSv1.2 ECDHE-RSA)"
+	    " id\r\n\t0123456789abcdef012345;"
+	    " Thu, 1 Jan 1970 00:00:00 +0000\r\n" },
+	{ SPAN(LABEL "." LABEL), "192.0.2.1", "<u@" LABEL "." LABEL ">", "",
 	    "Received: from\r\n"
 	    "\t" LABEL "." LABEL "\r\n"
 	    "\t([192.0.2.1])\r\n"
@@ -64,6 +70,7 @@ main(void)
 			.ip = &ip,
 			.host = "mx.example",
 			.protocol = "ESMTP",
+			.tls = c->tls,
 			.id = "0123456789abcdef012345",
 			.path = span_str(c->path) };
 		struct sbuf b;
