@@ -2,9 +2,13 @@
 /* Shows and checks the configuration. */
 #include "bufio.h"
 #include "doubt.h"
+#include "frame.h"
+#include "helper.h"
 #include "program.h"
 
 #define USAGE "[check | show [name] | sample | mdoc]"
+#define TLS_MS 5000 /* that smtpd-tls may take to answer */
+#define TLS_CODE (sizeof("454 4.7.0 ") - 1)
 #define TEXT_MAX (4 * CONF_FILE_MAX)
 
 static void
@@ -44,6 +48,39 @@ show(const struct conf *conf, const char *name)
 	print(&b);
 }
 
+/*
+ * Only smtpd-tls can read the keys: it is asked as a session asks it. What it
+ * says is of the configuration that it was started with.
+ */
+static void
+ask_tls(const struct conf *conf)
+{
+	static struct chan chan;
+	struct frame f;
+	int fd;
+
+	if (conf->tls_cert[0] == '\0')
+		return;
+	fd = helper_open(conf->tls, conf);
+	if (fd == -1) {
+		warn_sys("certificates and keys were not checked, '%s' does "
+			 "not answer (as its user, '" LIBDIR
+			 "/smtpd-tls check' does it)",
+		    conf->tls);
+		return;
+	}
+	chan_init(&chan, fd, fd);
+	if (chan_recv(&chan, &f, clock_in(TLS_MS)) != IO_OK)
+		warn("certificates and keys were not checked: '%s' says "
+		     "nothing",
+		    conf->tls);
+	else if (f.tag == 'Z')
+		die(EXIT_PERM, "no TLS is offered: %.*s",
+		    (int)span_skip(f.payload, TLS_CODE).n,
+		    span_skip(f.payload, TLS_CODE).p);
+	chan_close(&chan);
+}
+
 static bool
 is(const char *operand, const char *word)
 {
@@ -79,12 +116,14 @@ main(int argc, char *argv[])
 	if (describes(operands))
 		return EXIT_OK;
 	if (is(operands[0], "show") &&
-	    (operands[1] == NULL || operands[2] == NULL))
+	    (operands[1] == NULL || operands[2] == NULL)) {
 		show(&conf, operands[1]);
-	else if (!is(operands[0], "check") || operands[1] != NULL)
+		return EXIT_OK;
+	}
+	if (!is(operands[0], "check") || operands[1] != NULL)
 		die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s",
 		    progname, USAGE);
-	else
-		doubt(&conf);
+	doubt(&conf);
+	ask_tls(&conf);
 	return EXIT_OK;
 }
