@@ -57,7 +57,7 @@ services() {
 		services "$@"
 }
 
-inner=(smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-queue-own
+inner=(smtpd-tls smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-queue-own
 	smtpd-sign-user smtpd-sign-own smtpd-submit smtpd-bounce smtpd-lspawn
 	smtpd-remote smtpd-send)
 
@@ -107,11 +107,11 @@ lands_as_alices() {
 @test "supervise: only the right users can open an internal socket" {
 	services "${inner[@]}"
 	launch svscan /service
-	wait_for inside sh -c 'for s in rcpt queue-in queue-user queue-own \
+	wait_for inside sh -c 'for s in tls rcpt queue-in queue-user queue-own \
 		sign-user sign-own submit bounce lspawn remote
 		do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
-		for user in smtpd smtpd-rcpt smtpd-submit smtpd-sign \
+		for user in smtpd smtpd-tls smtpd-rcpt smtpd-submit smtpd-sign \
 		    smtpd-queue smtpd-remote alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \

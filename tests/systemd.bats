@@ -118,7 +118,7 @@ services() {
 # The one table of who may speak to whom.
 @test "systemd: only the right users can open an internal socket" {
 	while read -r socket allowed; do
-		for user in smtpd smtpd-rcpt smtpd-submit smtpd-sign \
+		for user in smtpd smtpd-tls smtpd-rcpt smtpd-submit smtpd-sign \
 		    smtpd-queue smtpd-remote bob; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
@@ -130,10 +130,11 @@ services() {
 			esac
 		done
 	done <<-EOT
+	tls smtpd
 	rcpt smtpd smtpd-queue
 	queue-in smtpd
 	queue-user smtpd-sign
-	submit smtpd smtpd-rcpt smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
+	submit smtpd smtpd-tls smtpd-rcpt smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
 	queue-own smtpd-sign
 	sign-user smtpd-submit
 	sign-own smtpd-queue
@@ -144,6 +145,7 @@ services() {
 	[ "$(inside stat -c '%U %a' /run/smtpd/wakeup)" = 'smtpd-queue 600' ]
 	[ "$(inside stat -c '%U %a' /var/lib/smtpd/queue)" = 'smtpd-queue 700' ]
 	[ "$(inside stat -c '%U %a' /etc/smtpd/dkim)" = 'root 750' ]
+	[ "$(inside stat -c '%U %G %a' /etc/smtpd/tls)" = 'root smtpd-tls 750' ]
 }
 
 @test "systemd: killed five times, no socket closes and no mail is lost" {
@@ -158,7 +160,7 @@ services() {
 	for round in 1 2 3 4 5 6 7; do
 		WAIT_SECONDS=60 wait_for has_subject alice "round $round"
 	done
-	for unit in smtpd.socket smtpd-rcpt.socket smtpd-queue-in.socket \
+	for unit in smtpd.socket smtpd-tls.socket smtpd-rcpt.socket smtpd-queue-in.socket \
 	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
 	    smtpd-queue-own.socket smtpd-sign-user.socket \
 	    smtpd-sign-own.socket smtpd-bounce.socket smtpd-remote.socket \
