@@ -8,8 +8,6 @@
 #include "intake.h"
 #include "job.h"
 #include "local.h"
-#include "remote.h"
-#include "report.h"
 #include "schedule.h"
 #include "sync.h"
 
@@ -30,11 +28,19 @@ struct sched {
 	size_t open_max; /* beyond, a waiting job gives its own up */
 	instant pause;   /* no message is opened before */
 	struct intake intake;
-	struct transport local, remote;
-	instant sweep; /* of remote destinations */
-	struct reports reports;
+	struct local local;
 	struct sync sync;
 	bool stopping;
 };
+
+/*
+ * A way to deliver. submit takes a rcpt that is RCPT_BUSY and, now or later,
+ * gives job_verdict for it.
+ */
+struct transport {
+	void (*submit)(struct sched *, struct rcpt *);
+};
+
+extern const struct transport local_transport, remote_transport;
 
 #endif
