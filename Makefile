@@ -215,6 +215,10 @@ $(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)
 $(B)/unit/sign-compare: UNIT_SRC = $(RECORDS_SRC)
 $(B)/unit/sign-compare: $(RECORDS_SRC)
 $(B)/unit/sign-compare: LDLIBS += -lcrypto
+REMOTE_UNIT = $(filter-out %/smtpd-remote.c,$(wildcard smtpd-send/remote/*.c))
+$(B)/unit/remote-time: UNIT_SRC = $(REMOTE_UNIT) $(wildcard common/dns/*.c)
+$(B)/unit/remote-time: $(REMOTE_UNIT)
+$(B)/unit/remote-time: LDLIBS += -ludns -lbearssl
 NOTICE_SRC = smtpd-send/bounce/notice.c smtpd-send/bounce/original.c
 $(B)/unit/bounce-text: UNIT_SRC = $(NOTICE_SRC)
 $(B)/unit/bounce-text: $(NOTICE_SRC)
