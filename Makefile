@@ -222,6 +222,9 @@ $(B)/unit/remote-time: LDLIBS += -ludns -lbearssl
 NOTICE_SRC = smtpd-send/bounce/notice.c smtpd-send/bounce/original.c
 $(B)/unit/bounce-text: UNIT_SRC = $(NOTICE_SRC)
 $(B)/unit/bounce-text: $(NOTICE_SRC)
+CERTIFICATE_SRC = smtpd-session/tls/certificate.c
+$(B)/unit/tls-certificate: UNIT_SRC = $(CERTIFICATE_SRC)
+$(B)/unit/tls-certificate: $(CERTIFICATE_SRC)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
@@ -310,6 +313,8 @@ $(B)/fuzz/sign: $(SIGNER_SRC)
 $(B)/fuzz/sign: LDLIBS += $(SIGNER_LIBS)
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
+$(B)/fuzz/certificate: FUZZ_SRC = $(CERTIFICATE_SRC)
+$(B)/fuzz/certificate: $(CERTIFICATE_SRC)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
 	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \
