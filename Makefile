@@ -130,7 +130,7 @@ smtpd-dns_SRC     = smtpd-queue/sign/smtpd-dns.c smtpd-queue/sign/published.c \
 $(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
-smtpd-conf_SRC    = common/smtpd-conf.c
+smtpd-conf_SRC    = common/smtpd-conf.c smtpd-send/remote/policy.c
 
 PROGRAMS = $(STATIC_PROGRAMS) $(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS)
 
