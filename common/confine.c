@@ -30,7 +30,7 @@
 
 #define PATHS_MAX 16
 #define CALLS_MAX 100
-#define FILTER_MAX (2 * CALLS_MAX + 8) /* jumps reach 255 instructions */
+#define FILTER_MAX (2 * CALLS_MAX + 9) /* jumps reach 255 instructions */
 
 /* --- Landlock: which files --------------------------------------------- */
 
@@ -117,6 +117,19 @@ make_ruleset(const struct confine *c)
 
 /* --- seccomp: which calls ---------------------------------------------- */
 
+/* What no module of NSS or PAM does, and who breaks in would like to do. */
+const int confine_modules[] = { SYS_execve, SYS_execveat, SYS_listen,
+	SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp,
+	SYS_perf_event_open, SYS_bpf, SYS_userfaultfd, SYS_io_uring_setup,
+	SYS_pidfd_getfd, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot,
+	SYS_unshare, SYS_setns, SYS_open_by_handle_at, SYS_init_module,
+	SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_reboot,
+	SYS_swapon, SYS_swapoff, SYS_acct, SYS_settimeofday, SYS_clock_settime,
+	SYS_sethostname, SYS_setdomainname, SYS_quotactl, SYS_syslog };
+
+/* Numbers of another calling convention of x86-64 begin here: no way round. */
+#define X32_CALLS 0x40000000u
+
 /*
  * The allowed numbers as the ends of ranges: nr is allowed when an odd number
  * of them is <= nr. The kernel runs a filter for every call number when it
@@ -124,7 +137,7 @@ make_ruleset(const struct confine *c)
  * to do both with.
  */
 struct table {
-	uint32_t ends[2 * CALLS_MAX];
+	uint32_t ends[2 * CALLS_MAX + 1];
 	unsigned n;
 };
 
@@ -161,7 +174,10 @@ target(unsigned lo, unsigned hi, unsigned at, unsigned verdicts)
 	return lo < hi ? at : verdicts + lo % 2;
 }
 
-/* Nodes for ends[lo..hi), the first at f[at]; verdicts: deny, then allow. */
+/*
+ * Nodes for ends[lo..hi), the first at f[at]; verdicts: for an even number
+ * of ends, then for an odd one.
+ */
 static void
 make_tree(struct sock_filter *f, const struct table *t, unsigned lo,
     unsigned hi, unsigned at, unsigned verdicts)
@@ -185,20 +201,28 @@ filter_calls(const struct confine *c, uint32_t denied)
 	struct sock_filter f[FILTER_MAX];
 	struct sock_fprog prog = { .filter = f };
 	struct table t;
-	unsigned verdicts;
+	bool modules = c->calls == confine_modules;
+	unsigned verdicts, refused;
 
-	make_table(&t, c->calls, c->ncalls);
+	if (modules) {
+		make_table(&t, c->calls, nitems(confine_modules));
+		t.ends[t.n++] = X32_CALLS;
+	} else {
+		make_table(&t, c->calls, c->ncalls);
+	}
 	verdicts = 3 + t.n;
+	refused = verdicts + (modules ? 1 : 0);
 	f[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, arch));
 	f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 0,
-	    (uint8_t)(verdicts - 2));
+	    (uint8_t)(refused - 2));
 	f[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, nr));
 	make_tree(f, &t, 0, t.n, 3, verdicts);
-	f[verdicts] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, denied);
-	f[verdicts + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	f[verdicts] = f[verdicts + 1] = (struct sock_filter)BPF_STMT(BPF_RET |
+		BPF_K,
 	    SECCOMP_RET_ALLOW);
+	f[refused].k = denied;
 	prog.len = (unsigned short)(verdicts + 2);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0;
 }

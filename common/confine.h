@@ -27,6 +27,13 @@ struct confine {
 };
 
 /*
+ * In place of calls, for programs that run what the system brings (NSS, PAM),
+ * whose calls nobody can list: all is allowed but to run another program, to
+ * listen, to look into others, and what administers.
+ */
+extern const int confine_modules[];
+
+/*
  * no_new_privs, then Landlock (only these paths; skipped where the kernel
  * has none), then a seccomp filter (only these calls; the architecture is
  * checked). The setting confine says what a forbidden call gets: "deny"

@@ -167,6 +167,44 @@ calls(void)
 	is_num(confined("off", &c, opens), FINE, "off: open is allowed");
 }
 
+static enum outcome
+listens(void)
+{
+	return outcome(listen(socket(AF_INET, SOCK_STREAM, 0), 1) == 0);
+}
+
+static enum outcome
+other_convention(void)
+{
+	return outcome(syscall(0x40000000L + SYS_getpid) != -1);
+}
+
+/* What runs the system's modules. */
+static void
+modules(void)
+{
+	const struct confine c = { .calls = confine_modules };
+	static const struct {
+		enum outcome (*probe)(void);
+		const char *name;
+	} t[] = {
+		{ execs, "exec" },
+		{ traces, "ptrace" },
+		{ listens, "listen" },
+		{ other_convention, "x32" },
+	};
+
+	is_num(confined("kill", &c, nothing), FINE, "modules: alive");
+	is_num(confined("kill", &c, makes_socket), FINE, "modules: socket");
+	is_num(confined("kill", &c, forks), FINE, "modules: clone");
+	for (size_t i = 0; i < nitems(t); i++) {
+		is_num(confined("deny", &c, t[i].probe), DENIED,
+		    "modules: %s is denied", t[i].name);
+		is_num(confined("kill", &c, t[i].probe), KILLED,
+		    "modules: %s kills", t[i].name);
+	}
+}
+
 /* The kernel's own: uretprobe and uprobe of x86_64 never meet a filter. */
 static bool
 unfiltered(int nr)
@@ -397,6 +435,7 @@ main(void)
 	c.ncalls = nmost;
 	is_num(confined("deny", &c, no_new_privs), FINE, "no new privileges");
 	calls();
+	modules();
 	lists();
 	files();
 	(void)snprintf(text, sizeof(text), "rm -r %s", dir);
