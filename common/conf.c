@@ -348,6 +348,12 @@ conf_finish(struct conf *c, struct conf_where *where)
 }
 
 bool
+conf_is_submission(const struct conf *c)
+{
+	return strcmp(c->profile, "mx") != 0;
+}
+
+bool
 conf_has_domain(const char *list, struct span domain)
 {
 	struct span rest = span_str(list), word;

@@ -75,6 +75,9 @@ enum conf_result conf_finish(struct conf *, struct conf_where *) MUST_CHECK;
 
 void conf_free(struct conf *);
 
+/* Is the profile one in which only authenticated clients may send? */
+bool conf_is_submission(const struct conf *);
+
 /* Is domain (case folded) one of the blank-separated names of list? */
 bool conf_has_domain(const char *list, struct span domain);
 

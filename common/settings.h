@@ -28,6 +28,20 @@ X(DOMAINS, local_domains, "", "optional", 0, \
 	"Domains whose mail is delivered here; hostname when empty") \
 X(CIDRS, relay_clients, "", "optional", 0, \
 	"Networks whose hosts may send to any domain without authentication") \
+X(HELPER, auth, "/run/smtpd/auth", "optional", 0, \
+	"smtpd-auth or smtpd-auth-file, who know passwords; AUTH is not offered where it is not there") \
+X(CHOICE, auth_without_tls, "no", "no yes", 0, \
+	"Whether AUTH is offered without TLS too, with passwords in clear") \
+X(NUMBER, auth_concurrency, "4", 1, 1000, \
+	"Passwords that are checked at once") \
+X(PATH, passwords, SYSCONFDIR "/smtpd/passwords", "required", 0, \
+	"Where smtpd-auth-file and smtpd-passwd keep passwords") \
+X(PATH, senders, "", "optional", 0, \
+	"File that says which addresses users may send from, besides their own") \
+X(CHOICE, hide_client, "no", "no yes", 0, \
+	"Whether Received is silent about where an authenticated client is") \
+X(WORD, session_user, "smtpd", "required", 0, \
+	"User that sessions run as: smtpd-auth answers nobody else") \
 X(SIZE, max_size, "10485760", 65536, 2147483647, \
 	"Largest message that is accepted") \
 X(NUMBER, max_recipients, "100", 100, 1000, \
