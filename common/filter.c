@@ -3,6 +3,7 @@
 #include "filter.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 
 #include "confine.h"
@@ -28,10 +29,23 @@ static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_close,
 void
 filter_start(struct filter *f, int argc, char *argv[], struct conf *conf)
 {
-	int at = program_start(argc, argv, conf, PROGRAM_UNPRIVILEGED,
-	    "downstream ...");
-	int fd;
+	(void)filter_start_role(f, argc, argv, conf, "");
+}
 
+bool
+filter_start_role(struct filter *f, int argc, char *argv[], struct conf *conf,
+    const char *role)
+{
+	char usage[64] = "downstream ...";
+	bool has_role;
+	int at, fd;
+
+	if (*role != '\0')
+		(void)snprintf(usage, sizeof(usage), "[%s] downstream ...",
+		    role);
+	at = program_start(argc, argv, conf, PROGRAM_UNPRIVILEGED, usage);
+	has_role = at < argc && *role != '\0' && strcmp(argv[at], role) == 0;
+	at += has_role;
 	if (at == argc)
 		die(EXIT_PERM, "give the program or socket to pass mail on to");
 	serve(argv, SERVE_AT_FIRST_BYTE, (unsigned)conf->max_sessions + SPARE);
@@ -43,6 +57,7 @@ filter_start(struct filter *f, int argc, char *argv[], struct conf *conf)
 	chan_init(&down, fd, fd);
 	*f = (struct filter){ .conf = conf, .up = &up };
 	downstream_init(&f->down, &down, conf);
+	return has_role;
 }
 
 void

@@ -27,6 +27,13 @@ typedef enum io filter_take(void *context, const struct frame *,
  */
 void filter_start(struct filter *, int argc, char *argv[], struct conf *);
 
+/*
+ * The same for a program with another role, in which the first operand is
+ * that word and downstream comes behind it. Gives whether it is.
+ */
+bool filter_start_role(struct filter *, int argc, char *argv[], struct conf *,
+    const char *role);
+
 /* All that filter_run and what it calls need of the kernel. */
 void filter_confine(const struct conf *);
 

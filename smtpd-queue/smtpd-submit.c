@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* The filter for mail of our own users: says who it is from, completes it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "envelope.h"
 #include "log.h"
 #include "submission.h"
 
@@ -27,15 +29,56 @@ uid_of_peer(void)
 	return who.uid;
 }
 
+/*
+ * The first frame on a connection of smtpd-auth's says who the user is. It
+ * was there before anybody else had the connection, and is the only one that
+ * counts.
+ */
+static void
+meet_author(struct submission *submission, struct filter *filter, int senders)
+{
+	const struct conf *conf = filter->conf;
+	uint64_t patience = conf->helper_timeout * 1000;
+	static struct author author;
+	struct span name, value;
+	struct frame f;
+
+	if (chan_recv(filter->up, &f, clock_in(patience)) != IO_OK ||
+	    f.tag != 'C' || !envelope_fact(f.payload, &name, &value) ||
+	    !span_eq(name, SPAN("user")) || !author_init(&author, conf, value))
+		die(EXIT_PERM, "it was not said which user this is");
+	if (senders != -1 && !author_read(&author, senders))
+		die_sys(EXIT_TEMP, "cannot read '%s'", conf->senders);
+	submission_set_author(submission, &author);
+}
+
+static int
+open_senders(const struct conf *conf)
+{
+	int fd = -1;
+
+	if (conf->senders[0] != '\0') {
+		fd = open(conf->senders, O_RDONLY | O_CLOEXEC);
+		if (fd == -1)
+			die_sys(EXIT_TEMP, "cannot open '%s'", conf->senders);
+	}
+	return fd;
+}
+
 int
 main(int argc, char *argv[])
 {
 	static struct submission submission;
 	static struct conf conf;
 	struct filter filter;
+	int senders = -1;
+	bool auth = filter_start_role(&filter, argc, argv, &conf, "auth");
 
-	filter_start(&filter, argc, argv, &conf);
+	if (auth)
+		senders = open_senders(&conf);
 	submission_init(&submission, &filter, uid_of_peer());
 	filter_confine(&conf);
+	if (auth)
+		meet_author(&submission, &filter, senders);
 	return filter_run(&filter, submission_take, &submission);
 }

@@ -11,7 +11,7 @@ forget(struct submission *s)
 	filter_forget(s->filter);
 	s->stage = SUBMISSION_HEADER;
 	s->body_began = false;
-	s->has_date = s->has_message_id = s->has_from = false;
+	s->has_date = s->has_message_id = s->has_from = s->foreign = false;
 	sbuf_reset(&s->sender);
 	sbuf_reset(&s->name);
 	sbuf_reset(&s->held);
@@ -31,6 +31,12 @@ submission_init(struct submission *s, struct filter *f, uid_t uid)
 	forget(s);
 }
 
+void
+submission_set_author(struct submission *s, const struct author *author)
+{
+	s->author = author;
+}
+
 static void
 pass(struct submission *s, char tag, struct span payload)
 {
@@ -43,19 +49,23 @@ refuse(struct submission *s, char tag, struct span reply)
 	downstream_refuse(&s->filter->down, tag, reply);
 }
 
-/* A user does not say who he is, nor from where: the kernel told us. */
+/*
+ * A user does not say who he is, nor from where: the kernel told us. Of an
+ * authenticated one a session says from where.
+ */
 static void
 take_fact(struct submission *s, const struct frame *f)
 {
-	static const char *const ours[] = { "ip", "peer", "tls", "uid",
-		"user" };
+	static const char *const ours[] = { "uid", "user", "peer", "ip",
+		"tls" };
+	size_t n = s->author == NULL ? nitems(ours) : 3;
 	struct span name, value;
 
 	if (!envelope_fact(f->payload, &name, &value)) {
 		pass(s, f->tag, f->payload);
 		return;
 	}
-	for (size_t i = 0; i < nitems(ours); i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (span_eq(name, span_str(ours[i])))
 			return;
 	}
@@ -67,19 +77,36 @@ take_fact(struct submission *s, const struct frame *f)
 	sbuf_addspan(&s->name, value);
 }
 
+/* The null reverse-path is everybody's: for receipts and the like. */
+static bool
+is_authors(const struct submission *s)
+{
+	struct envelope_path from;
+
+	return s->author == NULL ||
+	    !envelope_sender(sbuf_span(&s->sender), &from) ||
+	    from.address.whole.n == 0 ||
+	    author_may_send(s->author, &from.address);
+}
+
 static enum io
 take_sender(struct submission *s, const struct frame *f, instant deadline)
 {
-	struct sbuf uid;
+	struct sbuf who;
 
-	sbuf_init(&uid, 64);
-	sbuf_addf(&uid, "uid=%lu", (unsigned long)s->uid);
+	sbuf_init(&who, sizeof("user=") + AUTHOR_NAME_MAX);
+	if (s->author != NULL)
+		sbuf_addf(&who, "user=%s", s->author->name);
+	else
+		sbuf_addf(&who, "uid=%lu", (unsigned long)s->uid);
 	sbuf_reset(&s->sender);
 	sbuf_addspan(&s->sender, f->payload);
-	if (uid.bad || s->sender.bad)
+	if (who.bad || s->sender.bad)
 		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	pass(s, 'C', sbuf_span(&uid));
-	sbuf_free(&uid);
+	else if (!is_authors(s))
+		refuse(s, 'X', SPAN("550 5.7.1 Sender is no address of yours"));
+	pass(s, 'C', sbuf_span(&who));
+	sbuf_free(&who);
 	return filter_sender(s->filter, f, deadline);
 }
 
@@ -110,7 +137,7 @@ take_recipient(struct submission *s, const struct frame *f)
 }
 
 static void
-note_field(struct submission *s, const struct header *h)
+note_field(struct submission *s, struct header *h)
 {
 	struct span name = header_name(h);
 
@@ -118,6 +145,10 @@ note_field(struct submission *s, const struct header *h)
 	s->has_from = s->has_from || span_ieq(name, SPAN("From"));
 	s->has_message_id = s->has_message_id ||
 	    span_ieq(name, SPAN("Message-ID"));
+	if (s->author != NULL &&
+	    (span_ieq(name, SPAN("From")) || span_ieq(name, SPAN("Sender"))))
+		s->foreign = s->foreign || h->cut ||
+		    !author_may_write(s->author, header_value(h));
 }
 
 /* A filter before us may have added what we would add. */
@@ -151,6 +182,14 @@ pass_field(struct submission *s, struct sbuf *field)
 	sbuf_free(field);
 }
 
+static void
+compose_from_author(struct sbuf *b, const struct author *author)
+{
+	sbuf_adds(b, "From: <");
+	author_address(author, b);
+	sbuf_adds(b, ">\r\n");
+}
+
 /* The last stands on top: Date, Message-ID, From. */
 static void
 pass_missing_fields(struct submission *s)
@@ -161,7 +200,11 @@ pass_missing_fields(struct submission *s)
 
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
 	if (!s->has_from && envelope_sender(sbuf_span(&s->sender), &from)) {
-		compose_from(&b, sbuf_span(&s->name), &from.address, host);
+		if (from.address.whole.n == 0 && s->author != NULL)
+			compose_from_author(&b, s->author);
+		else
+			compose_from(&b, sbuf_span(&s->name), &from.address,
+			    host);
 		pass_field(s, &b);
 	}
 	if (!s->has_message_id) {
@@ -199,6 +242,9 @@ end_header(struct submission *s, bool text_follows, size_t text)
 	struct span held = sbuf_span(&s->held);
 
 	s->stage = SUBMISSION_BODY;
+	if (s->foreign)
+		refuse(s, 'X',
+		    SPAN("550 5.7.1 From or Sender is no address of yours"));
 	pass_missing_fields(s);
 	pass_body(s, span_of(held.p, held.n - text));
 	if (text_follows && !s->header.ended)
@@ -262,6 +308,10 @@ end_message(struct submission *s)
 			note_field(s, &s->header);
 		text = s->header.field.len;
 		end_header(s, text > 0, text);
+	}
+	if (s->author != NULL) {
+		pass(s, 'E', SPAN("")); /* the session has made Received */
+		return;
 	}
 	sbuf_init(&received, FRAME_PAYLOAD_MAX);
 	compose_received(&received, s->uid, s->filter->id, s->conf->hostname,

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "author.h"
 #include "filter.h"
 #include "header.h"
 
@@ -19,16 +20,21 @@ struct submission {
 	struct filter *filter;
 	const struct conf *conf;
 	uid_t uid; /* of the user, as the kernel says */
+	const struct author *author; /* as smtpd-auth says; NULL: by uid */
 	enum submission_stage stage;
 	struct sbuf sender; /* the payload of S */
 	struct sbuf name;   /* the user's full name, as he writes it */
 	bool body_began, has_date, has_message_id, has_from;
 	struct forged forged;
+	bool foreign; /* From or Sender is none of the author's */
 	struct header header;
 	struct sbuf held;
 };
 
 void submission_init(struct submission *, struct filter *, uid_t);
+
+/* From here on all is the mail of an authenticated user. */
+void submission_set_author(struct submission *, const struct author *);
 
 /* For filter_run: one frame of the user's. */
 filter_take submission_take;

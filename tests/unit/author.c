@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/* Whose addresses are whose. */
+#include "../../smtpd-queue/addrlist.c"
+#include "../../smtpd-queue/author.c"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+static struct conf conf = { .local_domains = "example.com Example.org" };
+
+static void
+map(struct author *a, const char *name, const char *senders)
+{
+	int p[2];
+
+	if (!author_init(a, &conf, span_str(name)) || pipe(p) != 0 ||
+	    write(p[1], senders, strlen(senders)) != (ssize_t)strlen(senders))
+		abort();
+	(void)close(p[1]);
+	ok(author_read(a, p[0]), "the map is read");
+	(void)close(p[0]);
+}
+
+static void
+sends(const struct author *a, const char *address, bool want)
+{
+	struct address x;
+
+	if (address_mailbox(span_str(address), &x) != ADDRESS_OK)
+		abort();
+	ok(author_may_send(a, &x) == want, "%s %s %s", a->name,
+	    want ? "is" : "is not", address);
+}
+
+static void
+writes(const struct author *a, const char *list, bool want)
+{
+	ok(author_may_write(a, span_str(list)) == want, "%s %s: %s", a->name,
+	    want ? "writes" : "does not write", list);
+}
+
+int
+main(void)
+{
+	struct sbuf b;
+	struct author a;
+
+	map(&a, "joe", "");
+	sends(&a, "joe@example.com", true);
+	sends(&a, "JOE@EXAMPLE.ORG", true);
+	sends(&a, "joe+list@example.com", true);
+	sends(&a, "joe@sub.example.com", false);
+	sends(&a, "joe@example.net", false);
+	sends(&a, "joey@example.com", false);
+	sends(&a, "+joe@example.com", false);
+	sends(&a, "ann@example.com", false);
+	writes(&a, "joe@example.com", true);
+	writes(&a, "Joe \"the, user\" <joe@example.com>", true);
+	writes(&a, "J\xc3\xb6 <joe@example.com>", true);
+	writes(&a, "Joe <joe@example.com>, joe+x@example.org", true);
+	writes(&a, "Ann <ann@example.com>", false);
+	writes(&a, "joe@example.com, ann@example.com", false);
+	writes(&a, "joe@example.com (ann@example.com)", true);
+	writes(&a, "\"joe@example.com\" <ann@example.com>", false);
+	writes(&a, "", false);
+	writes(&a, "nobody:;", false);
+	writes(&a, "joe", false);
+	writes(&a, "<joe@example.com", false);
+
+	map(&a, "ann@example.net", "");
+	sends(&a, "ann@example.net", true);
+	sends(&a, "ann+x@Example.NET", true);
+	sends(&a, "ann@example.com", false);
+	sbuf_init(&b, 100);
+	author_address(&a, &b);
+	is_str(b.s, "ann@example.net", "her own address");
+
+	map(&a, "joe",
+	    "# all\nann ann2@example.com\n"
+	    "joe sales@example.com  @example.net\r\n"
+	    "joe\tx@y.example\nJoe never@example.com\n#joe *\nbob *");
+	sends(&a, "SALES@example.com", true);
+	sends(&a, "anybody@example.NET", true);
+	sends(&a, "x@y.example", true);
+	sends(&a, "joe@example.com", true);
+	sends(&a, "never@example.com", false);
+	sends(&a, "ann2@example.com", false);
+	sends(&a, "sales+x@example.com", false);
+	sends(&a, "x@sub.example.net", false);
+	map(&a, "bob", "bob *");
+	sends(&a, "anybody@anywhere.example", true);
+	sbuf_reset(&b);
+	author_address(&a, &b);
+	is_str(b.s, "bob@example.com", "his own address");
+	ok(!author_init(&a, &conf, SPAN("")), "nobody has no name");
+	sbuf_free(&b);
+	return done();
+}
