@@ -22,15 +22,16 @@ NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
         udns.h:libudns-dev bearssl.h:libbearssl-dev \
         spf2/spf_lib_version.h:libspf2-dev opendkim/dkim.h:libopendkim-dev \
         openssl/evp.h:libssl-dev bsd/bsd.h:libbsd-dev \
-        md5.h:libmd-dev db.h:libdb5.3-dev
+        md5.h:libmd-dev db.h:libdb5.3-dev \
+        security/pam_appl.h:libpam0g-dev crypt.h:libcrypt-dev
 BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev \
              libbearssl-dev libspf2-dev libopendkim-dev libssl-dev \
-             libbsd-dev libmd-dev libdb5.3-dev
+             libbsd-dev libmd-dev libdb5.3-dev libpam0g-dev libcrypt-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl openssl libnet-ssleay-perl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
              xfsprogs btrfs-progs gnutls-bin python3-dkim opendkim-tools \
-             ldnsutils nsd
+             ldnsutils nsd libpam-wrapper
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
 FUZZ_DEPS  = $(BUILD_DEPS) clang
@@ -74,7 +75,8 @@ COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
                    smtpd-local smtpd-bounce smtpd-listen smtpd-conf \
                    smtpd-tls
-DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail
+DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
+                   smtpd-auth-file smtpd-passwd
 # Static as well, with glibc, which Debian's libraries are built for.
 LIBRARY_PROGRAMS = smtpd-remote smtpd-sign smtpd-dkim-key smtpd-dns
 
@@ -82,10 +84,20 @@ smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 # BearSSL asks of libc what musl has too: see fortify.c.
 smtpd-tls_SRC     = $(wildcard smtpd-session/tls/*.c)
 $(B)/smtpd-tls: LDLIBS += $(shell $(CC) -print-file-name=libbearssl.a)
+AUTH_SRC          = smtpd-session/auth/answer.c smtpd-session/auth/slots.c
+smtpd-auth_SRC    = smtpd-session/auth/smtpd-auth.c $(AUTH_SRC)
+$(B)/smtpd-auth: LDLIBS += -lpam
+PWFILE_SRC        = smtpd-session/auth/pwfile.c
+smtpd-auth-file_SRC = smtpd-session/auth/smtpd-auth-file.c $(PWFILE_SRC) \
+                    $(AUTH_SRC)
+$(B)/smtpd-auth-file: LDLIBS += -lcrypt
+smtpd-passwd_SRC  = smtpd-session/auth/smtpd-passwd.c $(PWFILE_SRC)
+$(B)/smtpd-passwd: LDLIBS += -lcrypt
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
                     smtpd-queue/entrance.c smtpd-queue/commit.c
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
-                    smtpd-queue/compose.c
+                    smtpd-queue/compose.c smtpd-queue/author.c \
+                    smtpd-queue/addrlist.c
 sendmail_SRC      = smtpd-queue/sendmail.c smtpd-queue/options.c \
                     smtpd-queue/letter.c smtpd-queue/text.c \
                     smtpd-queue/addrlist.c smtpd-queue/recipients.c \
@@ -130,7 +142,7 @@ smtpd-dns_SRC     = smtpd-queue/sign/smtpd-dns.c smtpd-queue/sign/published.c \
 $(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
-smtpd-conf_SRC    = common/smtpd-conf.c smtpd-send/remote/policy.c
+smtpd-conf_SRC    = common/smtpd-conf.c
 
 PROGRAMS = $(STATIC_PROGRAMS) $(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS)
 
@@ -198,7 +210,7 @@ $(B)/smtpd.conf.5: common/smtpd.conf.5.in $(B)/smtpd-conf
 
 # Not -I: a sched.h of ours is no <sched.h>.
 INCLUDES = $(addprefix -iquote ,smtpd-session smtpd-queue smtpd-send \
-           smtpd-local tests/unit) \
+           smtpd-local smtpd-session/auth tests/unit) \
            -Ismtpd-session/judge
 
 # --- unit tests ----------------------------------------------------------------
@@ -222,9 +234,6 @@ $(B)/unit/remote-time: LDLIBS += -ludns -lbearssl
 NOTICE_SRC = smtpd-send/bounce/notice.c smtpd-send/bounce/original.c
 $(B)/unit/bounce-text: UNIT_SRC = $(NOTICE_SRC)
 $(B)/unit/bounce-text: $(NOTICE_SRC)
-CERTIFICATE_SRC = smtpd-session/tls/certificate.c
-$(B)/unit/tls-certificate: UNIT_SRC = $(CERTIFICATE_SRC)
-$(B)/unit/tls-certificate: $(CERTIFICATE_SRC)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
@@ -313,8 +322,6 @@ $(B)/fuzz/sign: $(SIGNER_SRC)
 $(B)/fuzz/sign: LDLIBS += $(SIGNER_LIBS)
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
-$(B)/fuzz/certificate: FUZZ_SRC = $(CERTIFICATE_SRC)
-$(B)/fuzz/certificate: $(CERTIFICATE_SRC)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
 	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \
@@ -345,7 +352,8 @@ tmpfilesdir = $(prefix)/lib/tmpfiles.d
 confdir     = $(sysconfdir)/smtpd
 datadir     = $(prefix)/share/smtpd
 
-SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen smtpd-dkim-key smtpd-dns
+SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen smtpd-dkim-key smtpd-dns \
+                smtpd-passwd
 LIB_PROGRAMS  = $(filter-out $(SBIN_PROGRAMS),$(PROGRAMS))
 UNITS         = $(notdir $(wildcard systemd/*.socket systemd/*.service \
                 systemd/*.target))

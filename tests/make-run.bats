@@ -64,9 +64,11 @@ line_with() {
 @test "make run: the swaks and the curl line work when pasted" {
 	checkout "$CO" "$( [ "$(id -u)" -ne 0 ] || echo daemon:daemon)"
 	make_run "$CO"
-	bash -c "$(line_with 'swaks --server')"
-	bash -c "$(line_with '| curl ')"
-	wait_for has_mail "$CO/run/mail/user/Maildir" 2
+	bash -ec "$(line_with 'swaks --server')"
+	bash -ec "$(line_with '| curl ')"
+	bash -ec "$(line_with 'swaks --tls')"
+	wait_for has_mail "$CO/run/mail/user/Maildir" 4
+	grep -rq 'with ESMTPSA' "$CO/run/mail/user/Maildir/new"
 	[ -s "$CO/run/log" ]
 	[[ $(line_with 'lands in') == *"$CO/run/mail/user/Maildir/new/" ]]
 	[[ $(line_with 'log is') == *"$CO/run/log" ]]

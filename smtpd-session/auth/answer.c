@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: ISC */
+/* What smtpd-auth and smtpd-auth-file share: the talk with one session. */
+#include "answer.h"
+
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "envelope.h"
+#include "frame.h"
+#include "helper.h"
+#include "program.h"
+#include "serve.h"
+#include "slots.h"
+
+#define SPARE 64 /* conversations beside those of sessions */
+#define PAUSE_MS 2000
+#define PAUSE_RANDOM_MS 500
+
+static const char refusal[] = "535 5.7.8 Wrong user or password";
+static const char later[] =
+    "454 4.7.0 Nobody can be authenticated now, try again later";
+
+static struct chan chan;
+static struct question question;
+
+/* Whoever gave us a pipe is who started us. */
+static void
+check_peer(const struct conf *conf)
+{
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(who);
+	const struct passwd *pw;
+
+	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &who, &n) == -1) {
+		if (errno == ENOTSOCK)
+			return;
+		die_sys(EXIT_TEMP, "cannot tell who the client is");
+	}
+	if (who.uid == getuid())
+		return;
+	pw = getpwnam(conf->session_user);
+	if (pw == NULL || pw->pw_uid != who.uid)
+		die(EXIT_PERM, "uid %ld is not '%s': nothing is said to it",
+		    (long)(int)who.uid, conf->session_user);
+}
+
+void
+answer_start(struct answer *a, int argc, char *argv[], struct conf *conf,
+    void (*prepare)(const struct conf *))
+{
+	int at = program_start(argc, argv, conf, PROGRAM_UNPRIVILEGED,
+	    "entrance ...");
+
+	if (at == argc)
+		die(EXIT_PERM,
+		    "give the socket or program where users' mail comes in");
+	if (prepare != NULL)
+		prepare(conf);
+	if (serve_listener() != -1)
+		slots_make();
+	serve(argv, SERVE_AT_FIRST_BYTE, (unsigned)conf->max_sessions + SPARE);
+	(void)slots_open();
+	check_peer(conf);
+	a->conf = conf;
+	a->entrance = helper_openv(argv + at, conf);
+	if (a->entrance == -1)
+		die_sys(EXIT_TEMP, "cannot reach '%s'", argv[at]);
+}
+
+/* A session says from where its client comes: for the log, and for PAM. */
+static void
+take_fact(struct span payload)
+{
+	struct span name, value;
+	struct ip ip;
+
+	if (envelope_fact(payload, &name, &value) &&
+	    span_eq(name, SPAN("ip")) && ip_parse(value, &ip))
+		ip_text(&ip, question.ip);
+}
+
+static bool
+is_odd(struct span user)
+{
+	for (size_t i = 0; i < user.n; i++)
+		if ((unsigned char)user.p[i] < ' ' || user.p[i] == '\177')
+			return true;
+	return false;
+}
+
+/* False: nobody has such a name or such a password. */
+static bool
+take_question(struct span payload)
+{
+	struct span user = span_cut(&payload, '\0'), word = payload;
+	bool fine = user.n > 0 && user.n <= ANSWER_USER_MAX && !is_odd(user) &&
+	    word.n > 0 && word.n <= ANSWER_PASSWORD_MAX &&
+	    span_find(word, '\0') == word.n;
+	size_t n = user.n < ANSWER_USER_MAX ? user.n : ANSWER_USER_MAX;
+
+	memcpy(question.user, user.p, n);
+	question.user[n] = '\0';
+	if (fine) {
+		memcpy(question.password, word.p, word.n);
+		question.password[word.n] = '\0';
+	}
+	question.why = fine ? "" : "malformed";
+	return fine;
+}
+
+/*
+ * The slot is for the work only, and free again before anybody sleeps. What
+ * hangs in there is ended by SIGALRM; its session hears the end of file.
+ */
+static enum answer_verdict
+judge(const struct answer *a, struct span payload)
+{
+	unsigned patience = (unsigned)a->conf->helper_timeout;
+	enum answer_verdict v;
+
+	if (!take_question(payload))
+		return ANSWER_NO;
+	if (!slots_take((unsigned)a->conf->auth_concurrency,
+		patience / 2 + 1)) {
+		question.why = "too many at once";
+		return ANSWER_LATER;
+	}
+	(void)alarm(patience);
+	v = a->check(&question, a->arg);
+	(void)alarm(0);
+	slots_release();
+	return v;
+}
+
+static void
+log_verdict(enum answer_verdict v)
+{
+	static const char *const events[] = {
+		[ANSWER_YES] = "authenticated",
+		[ANSWER_NO] = "auth-failed",
+		[ANSWER_LATER] = "auth-deferred",
+	};
+	struct logline l;
+
+	log_begin(&l, NULL, events[v]);
+	log_str(&l, "ip", question.ip[0] == '\0' ? "unknown" : question.ip);
+	log_str(&l, "user", question.user);
+	if (question.why != NULL && question.why[0] != '\0')
+		log_str(&l, "why", question.why);
+	log_end(&l);
+}
+
+/* Waits until 2 to 2.5 s have passed since start, or twice that, ... */
+static void
+pace(instant start)
+{
+	uint16_t r = 0;
+	instant until;
+
+	(void)!getrandom(&r, sizeof(r), 0);
+	until = start + PAUSE_MS + r % (PAUSE_RANDOM_MS + 1);
+	while (until < clock_now())
+		until += PAUSE_MS;
+	while (clock_left(until) > 0)
+		(void)poll(NULL, 0, clock_left(until));
+}
+
+/*
+ * The user is said on the connection before anybody else has it; smtpd-submit
+ * believes the first word on it and no later one.
+ */
+static enum io
+hand_over(struct answer *a, instant deadline)
+{
+	char mem[2 * ANSWER_USER_MAX], text[2 * ANSWER_USER_MAX];
+	struct sbuf fact = {
+		.s = text, .cap = sizeof(text), .max = sizeof(text) - 1
+	};
+	struct sbuf frame = {
+		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
+	};
+	enum io r;
+
+	sbuf_adds(&fact, "user=");
+	sbuf_adds(&fact, question.user);
+	frame_add(&frame, 'C', sbuf_span(&fact));
+	if (frame.bad || fact.bad)
+		return IO_ERROR;
+	r = io_write(a->entrance, frame.s, frame.len, deadline);
+	if (r == IO_OK)
+		r = chan_send_fd(&chan, 'K', span_str(question.user),
+		    a->entrance, deadline);
+	return r;
+}
+
+static enum io
+say(const char *text, char tag, instant deadline)
+{
+	enum io r = chan_send(&chan, tag, span_str(text), deadline);
+
+	return r == IO_OK ? chan_flush(&chan, deadline) : r;
+}
+
+static void
+wipe(void)
+{
+	explicit_bzero(question.password, sizeof(question.password));
+	explicit_bzero(chan.inmem, chan.in.pos);
+}
+
+/* True: the conversation is over, and *r says how. */
+static bool
+take_password(struct answer *a, struct span payload, unsigned *wrong,
+    enum io *r)
+{
+	instant start = clock_now();
+	enum answer_verdict v = judge(a, payload);
+
+	wipe();
+	log_verdict(v);
+	if (v != ANSWER_YES)
+		pace(start);
+	switch (v) {
+	case ANSWER_YES:
+		*r = hand_over(a, clock_in(a->conf->helper_timeout * 1000));
+		if (*r == IO_OK)
+			*r = IO_EOF;
+		return true;
+	case ANSWER_NO:
+		*r = say(refusal, 'X',
+		    clock_in(a->conf->helper_timeout * 1000));
+		if (++*wrong == ANSWER_TRIES && *r == IO_OK)
+			*r = IO_EOF;
+		break;
+	case ANSWER_LATER:
+		*r = say(later, 'Z', clock_in(a->conf->helper_timeout * 1000));
+		break;
+	}
+	return *r != IO_OK;
+}
+
+int
+answer_all(struct answer *a)
+{
+	unsigned wrong = 0;
+	struct frame f;
+	enum io r;
+
+	chan_init(&chan, 0, 1);
+	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK) {
+		if (f.tag == 'C')
+			take_fact(f.payload);
+		else if (f.tag == 'P' &&
+		    take_password(a, f.payload, &wrong, &r))
+			break;
+		else if (f.tag != 'P' && f.tag >= 'A' && f.tag <= 'Z')
+			die(EXIT_PERM, "'%c' is no question", f.tag);
+	}
+	if (r == IO_EOF)
+		return EXIT_OK;
+	warn_sys("conversation ended");
+	return EXIT_TEMP;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+/* The file of passwords: one "user:hash" a line. */
+#include "pwfile.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "bufio.h"
+
+int
+pwfile_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+		(void)close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return fd;
+}
+
+bool
+pwfile_user_valid(struct span user)
+{
+	if (user.n == 0 || user.n > 255 || user.p[0] == '#' ||
+	    ascii_isblank(user.p[0]) || ascii_isblank(user.p[user.n - 1]))
+		return false;
+	for (size_t i = 0; i < user.n; i++)
+		if ((unsigned char)user.p[i] < ' ' || user.p[i] == '\177' ||
+		    user.p[i] == ':')
+			return false;
+	return true;
+}
+
+bool
+pwfile_line(struct span line, struct span *user, struct span *hash)
+{
+	*user = *hash = SPAN("");
+	if (span_trim(line).n == 0 || line.p[0] == '#')
+		return true;
+	if (span_find(line, ':') == line.n)
+		return false;
+	*user = span_cut(&line, ':');
+	*hash = span_cut(&line, ':');
+	return pwfile_user_valid(*user) && hash->n > 0;
+}
+
+struct search {
+	struct span user;
+	struct sbuf *hash;
+	unsigned line, bad; /* bad: the first that is, or 0 */
+	bool found;
+};
+
+static void
+take_line(struct search *s, struct span line)
+{
+	struct span user, hash;
+	bool his;
+
+	s->line++;
+	if (!pwfile_line(line, &user, &hash)) {
+		if (s->bad == 0)
+			s->bad = s->line;
+		return;
+	}
+	his = span_eq(user, s->user);
+	if (user.n == 0 || s->found || (!his && s->hash->len > 0))
+		return;
+	sbuf_reset(s->hash);
+	sbuf_addspan(s->hash, hash);
+	s->found = his;
+}
+
+/* Takes what is whole; at the end of the file that is all. */
+static bool
+take_lines(struct search *s, struct inbuf *in, bool end)
+{
+	for (;;) {
+		struct span view = inbuf_view(in);
+		size_t n = span_find(view, '\n');
+
+		if (n == view.n && !(end && n > 0))
+			return n < in->cap;
+		take_line(s, span_of(view.p, n));
+		inbuf_take(in, n < view.n ? n + 1 : n);
+	}
+}
+
+enum pwfile_result
+pwfile_find(int fd, struct span user, struct sbuf *hash, unsigned *bad)
+{
+	char mem[PWFILE_LINE_MAX];
+	struct search s = { .user = user, .hash = hash };
+	struct inbuf in;
+	enum io r;
+
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return PWFILE_IOERR;
+	inbuf_init(&in, fd, mem, sizeof(mem));
+	while ((r = inbuf_fill(&in, NEVER)) == IO_OK)
+		if (!take_lines(&s, &in, false)) {
+			errno = EMSGSIZE;
+			r = IO_ERROR;
+			break;
+		}
+	if (r == IO_EOF)
+		(void)take_lines(&s, &in, true);
+	explicit_bzero(mem, sizeof(mem));
+	if (r != IO_EOF || hash->bad)
+		return PWFILE_IOERR;
+	*bad = s.bad;
+	return s.found ? PWFILE_FOUND : s.bad > 0 ? PWFILE_BAD : PWFILE_UNKNOWN;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: ISC */
+/* smtpd-auth-file: looks passwords up in a file of our own. */
+#include <sys/syscall.h>
+
+#include <crypt.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "confine.h"
+#include "log.h"
+#include "pwfile.h"
+
+/* What is worked at for users that are not there, when nobody is. */
+static const char nobody[] =
+    "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7";
+
+/* Files: the one that is open. No open, no socket, no connect, no exec. */
+static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_close,
+	SYS_write, SYS_read, SYS_lseek, SYS_fcntl, SYS_setitimer,
+#ifdef SYS_poll
+	SYS_poll, SYS_alarm,
+#endif
+	SYS_getpid, SYS_writev, SYS_getrandom, SYS_clock_gettime, SYS_brk,
+	SYS_mmap, SYS_mremap, SYS_munmap, SYS_mprotect, SYS_madvise,
+	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
+	SYS_restart_syscall, SYS_exit_group };
+
+static int file = -1;
+
+/* Where the listener starts it is not needed, but must be right. */
+static void
+open_file(const struct conf *conf)
+{
+	file = pwfile_open(conf->passwords);
+	if (file == -1 && errno == EPERM)
+		die(EXIT_PERM,
+		    "'%s' must be a file of ours that nobody else can read "
+		    "(mode 0400 or 0600)",
+		    conf->passwords);
+	if (file == -1)
+		die_sys(EXIT_TEMP, "cannot open '%s'", conf->passwords);
+}
+
+/* In a time that does not depend on where they differ. */
+static bool
+is_same(const char *a, const char *b)
+{
+	size_t n = strlen(a);
+	unsigned char differ = 0;
+
+	if (n != strlen(b))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		differ |= (unsigned char)(a[i] ^ b[i]);
+	return differ == 0;
+}
+
+/* Works, and says whether that is the password. */
+static bool
+matches(const char *password, const char *hash)
+{
+	static struct crypt_data data;
+	const char *got = crypt_r(password, hash, &data);
+	bool good = got != NULL && got[0] != '*' && is_same(got, hash);
+
+	explicit_bzero(&data, sizeof(data));
+	return good;
+}
+
+static enum answer_verdict
+check(struct question *q, void *arg)
+{
+	char mem[PWFILE_LINE_MAX];
+	struct sbuf hash = {
+		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
+	};
+	const struct conf *conf = arg;
+	unsigned bad = 0;
+	bool good;
+
+	switch (pwfile_find(file, span_str(q->user), &hash, &bad)) {
+	case PWFILE_FOUND:
+		good = matches(q->password, hash.s);
+		if (crypt_checksalt(hash.s) == CRYPT_SALT_INVALID)
+			(void)matches(q->password, nobody); /* "!", "*" */
+		explicit_bzero(mem, sizeof(mem));
+		q->why = good ? "" : "wrong password";
+		return good ? ANSWER_YES : ANSWER_NO;
+	case PWFILE_UNKNOWN:
+		(void)matches(q->password, hash.len > 0 ? hash.s : nobody);
+		explicit_bzero(mem, sizeof(mem));
+		q->why = "unknown user";
+		return ANSWER_NO;
+	case PWFILE_BAD:
+		warn("%s:%u: malformed: not user:hash", conf->passwords, bad);
+		q->why = "malformed file";
+		return ANSWER_LATER;
+	case PWFILE_IOERR:
+		break;
+	}
+	warn_sys("cannot read '%s'", conf->passwords);
+	q->why = "unreadable file";
+	return ANSWER_LATER;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static const struct confine keep = { .calls = calls,
+		.ncalls = nitems(calls) };
+	static struct conf conf;
+	struct answer a = { .check = check, .arg = &conf };
+
+	answer_start(&a, argc, argv, &conf, open_file);
+	if (!confine(&keep, &conf))
+		die_sys(EXIT_TEMP, "cannot confine itself");
+	return answer_all(&a);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+/* smtpd-auth: asks PAM whose password it is; no root, no setuid helper. */
+#include <sys/syscall.h>
+
+#include <security/pam_appl.h>
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "confine.h"
+#include "log.h"
+
+#define SERVICE "smtpd"
+
+/* Only what nobody sees typed is a password. */
+static int
+converse(int n, const struct pam_message **m, struct pam_response **out,
+    void *arg)
+{
+	const struct question *q = arg;
+	struct pam_response *r = calloc((size_t)n, sizeof(*r));
+
+	if (r == NULL)
+		return PAM_BUF_ERR;
+	for (int i = 0; i < n; i++) {
+		if (m[i]->msg_style == PAM_PROMPT_ECHO_OFF)
+			r[i].resp = strdup(q->password);
+		if ((m[i]->msg_style == PAM_PROMPT_ECHO_OFF &&
+			r[i].resp == NULL) ||
+		    m[i]->msg_style == PAM_PROMPT_ECHO_ON) {
+			while (i-- > 0)
+				if (r[i].resp != NULL) {
+					explicit_bzero(r[i].resp,
+					    strlen(r[i].resp));
+					free(r[i].resp);
+				}
+			free(r);
+			return PAM_CONV_ERR;
+		}
+	}
+	*out = r;
+	return PAM_SUCCESS;
+}
+
+/* Modules would sleep by reason of the failure; we sleep whatever it was. */
+static void
+no_delay(int status, unsigned usec, void *arg)
+{
+	(void)status;
+	(void)usec;
+	(void)arg;
+}
+
+static int
+set_items(pam_handle_t *pam, const struct question *q)
+{
+	union {
+		void (*function)(int, unsigned, void *);
+		const void *item;
+	} delay = { .function = no_delay };
+	int rc = pam_set_item(pam, PAM_FAIL_DELAY, delay.item);
+
+	if (rc == PAM_SUCCESS && q->ip[0] != '\0')
+		rc = pam_set_item(pam, PAM_RHOST, q->ip);
+	return rc;
+}
+
+/* The name that the account goes by, which a module may have found. */
+static int
+take_user_back(pam_handle_t *pam, struct question *q)
+{
+	const void *user = NULL;
+	int rc = pam_get_item(pam, PAM_USER, &user);
+
+	if (rc != PAM_SUCCESS)
+		return rc;
+	if (user == NULL || strlen(user) == 0 || strlen(user) > ANSWER_USER_MAX)
+		return PAM_SYSTEM_ERR;
+	memcpy(q->user, user, strlen(user) + 1);
+	return PAM_SUCCESS;
+}
+
+static int
+ask(struct question *q)
+{
+	static const int flags = PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK;
+	struct pam_conv conv = { .conv = converse, .appdata_ptr = q };
+	pam_handle_t *pam = NULL;
+	int rc = pam_start(SERVICE, q->user, &conv, &pam);
+
+	if (rc != PAM_SUCCESS)
+		return rc;
+	rc = set_items(pam, q);
+	if (rc == PAM_SUCCESS)
+		rc = pam_authenticate(pam, flags);
+	/* Whose account or password has expired is told from others here. */
+	if (rc == PAM_SUCCESS)
+		rc = pam_acct_mgmt(pam, flags);
+	if (rc == PAM_SUCCESS)
+		rc = take_user_back(pam, q);
+	if (rc != PAM_SUCCESS)
+		q->why = pam_strerror(pam, rc);
+	(void)pam_end(pam, rc);
+	return rc;
+}
+
+static enum answer_verdict
+verdict(int rc)
+{
+	switch (rc) {
+	case PAM_SUCCESS:
+		return ANSWER_YES;
+	case PAM_AUTH_ERR:
+	case PAM_USER_UNKNOWN:
+	case PAM_PERM_DENIED:
+	case PAM_CRED_INSUFFICIENT:
+	case PAM_MAXTRIES:
+	case PAM_NEW_AUTHTOK_REQD:
+	case PAM_ACCT_EXPIRED:
+	case PAM_AUTHTOK_EXPIRED:
+		return ANSWER_NO;
+	default:
+		return ANSWER_LATER;
+	}
+}
+
+static enum answer_verdict
+check(struct question *q, void *arg)
+{
+	const struct conf *conf = arg;
+	enum answer_verdict v = verdict(ask(q));
+	const struct passwd *pw;
+
+	switch (v) {
+	case ANSWER_YES:
+		/* Not root's, whatever the service file says. */
+		pw = getpwnam(q->user);
+		if (pw == NULL || pw->pw_uid >= conf->min_uid)
+			break;
+		q->why = "uid below min_uid";
+		return ANSWER_NO;
+	case ANSWER_NO:
+		/* Who cannot read the accounts calls everybody unknown. */
+		if (getpwnam(conf->nss_sentinel) != NULL)
+			break;
+		q->why = "nss_sentinel is not found";
+		return ANSWER_LATER;
+	case ANSWER_LATER:
+		break;
+	}
+	return v;
+}
+
+/*
+ * PAM and NSS load modules, read files anywhere and talk to daemons, as the
+ * system is set up; so what is forbidden is listed, not what is allowed. No
+ * file is written, nothing is run: a helper with the setgid bit, which
+ * pam_unix would fall back to, has none under no_new_privs.
+ */
+static void
+give_up_rights(const struct conf *conf)
+{
+	static const struct confine_path paths[] = { { "/", CONFINE_READ } };
+	const struct confine keep = { .calls = confine_modules,
+		.paths = paths,
+		.npaths = nitems(paths) };
+
+	if (!confine(&keep, conf))
+		die_sys(EXIT_TEMP, "cannot confine itself");
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct conf conf;
+	struct answer a = { .check = check, .arg = &conf };
+
+	answer_start(&a, argc, argv, &conf, NULL);
+	give_up_rights(&conf);
+	return answer_all(&a);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: ISC */
+/* smtpd-passwd: sets and removes entries in the file of passwords. */
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <crypt.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "bufio.h"
+#include "program.h"
+#include "pwfile.h"
+
+#define OWNER "smtpd-auth" /* of a file that root makes */
+#define FILE_MAX_ (64 * 1024 * 1024)
+
+static char password[ANSWER_PASSWORD_MAX + 2];
+static struct termios quiet_before;
+static bool quiet;
+
+static void
+loud(void)
+{
+	if (quiet)
+		(void)tcsetattr(0, TCSAFLUSH, &quiet_before);
+	quiet = false;
+}
+
+/* A terminal without echo is nothing to leave behind. */
+static void
+interrupted(int sig)
+{
+	loud();
+	(void)signal(sig, SIG_DFL);
+	(void)raise(sig);
+}
+
+static void
+be_quiet(void)
+{
+	struct termios t;
+
+	if (tcgetattr(0, &quiet_before) == -1)
+		return;
+	t = quiet_before;
+	t.c_lflag &= ~(tcflag_t)ECHO;
+	(void)signal(SIGINT, interrupted);
+	(void)signal(SIGTERM, interrupted);
+	quiet = tcsetattr(0, TCSAFLUSH, &t) == 0;
+}
+
+/* One line of the standard input, octet by octet: the rest is not ours. */
+static void
+read_line(const char *prompt)
+{
+	size_t n = 0;
+	ssize_t r;
+	char c;
+
+	if (isatty(0)) {
+		be_quiet();
+		(void)fprintf(stderr, "%s: ", prompt);
+	}
+	while ((r = read(0, &c, 1)) == 1 && c != '\n')
+		if (n < sizeof(password) - 1)
+			password[n++] = c;
+	password[n] = '\0';
+	if (quiet)
+		(void)fputc('\n', stderr);
+	loud();
+	if (r == -1)
+		die_sys(EXIT_TEMP, "cannot read the password");
+	if (n == 0 || n > ANSWER_PASSWORD_MAX || strlen(password) != n)
+		die(EXIT_PERM, "a password is 1 to %d octets without NUL",
+		    ANSWER_PASSWORD_MAX);
+}
+
+static void
+ask_password(void)
+{
+	char first[sizeof(password)];
+	bool same = true;
+
+	read_line("Password");
+	if (isatty(0)) {
+		memcpy(first, password, sizeof(first));
+		read_line("Again");
+		same = strcmp(first, password) == 0;
+		explicit_bzero(first, sizeof(first));
+	}
+	if (!same)
+		die(EXIT_PERM, "these were two passwords");
+}
+
+static void
+hash_password(struct sbuf *out)
+{
+	static struct crypt_data data;
+	char *setting = crypt_gensalt_ra("$y$", 0, NULL, 0);
+	const char *hash;
+
+	if (setting == NULL)
+		die_sys(EXIT_TEMP, "cannot make a salt");
+	hash = crypt_r(password, setting, &data);
+	if (hash == NULL || hash[0] == '*')
+		die_sys(EXIT_TEMP, "cannot hash the password");
+	sbuf_adds(out, hash);
+	explicit_bzero(password, sizeof(password));
+	explicit_bzero(&data, sizeof(data));
+	free(setting);
+}
+
+/* All of the file that there is, or nothing when there is none. */
+static void
+read_file(const char *path, struct sbuf *text, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[4096];
+	ssize_t n;
+
+	st->st_nlink = 0;
+	if (fd == -1 && errno == ENOENT)
+		return;
+	if (fd == -1 || fstat(fd, st) == -1)
+		die_sys(EXIT_TEMP, "cannot open '%s'", path);
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		sbuf_add(text, buf, (size_t)n);
+	if (n == -1 || text->bad)
+		die_sys(EXIT_TEMP, "cannot read '%s'", path);
+	(void)close(fd);
+	explicit_bzero(buf, sizeof(buf));
+}
+
+/* Gives the file's text with the user's entry (hash), or without any. */
+static bool
+edit(struct span text, struct span user, struct span hash, struct sbuf *out)
+{
+	bool had = false;
+
+	while (text.n > 0) {
+		struct span line = span_cut(&text, '\n'), who, its;
+
+		if (pwfile_line(line, &who, &its) && who.n > 0 &&
+		    span_eq(who, user)) {
+			had = true;
+			continue;
+		}
+		sbuf_addspan(out, line);
+		sbuf_putc(out, '\n');
+	}
+	if (hash.n > 0) {
+		sbuf_addspan(out, user);
+		sbuf_putc(out, ':');
+		sbuf_addspan(out, hash);
+		sbuf_putc(out, '\n');
+	}
+	return had;
+}
+
+/* The new file belongs to whom the old one did, or to who will read it. */
+static void
+give_to_owner(int fd, const struct stat *before)
+{
+	const struct passwd *pw;
+
+	if (geteuid() != 0)
+		return;
+	if (before->st_nlink > 0) {
+		if (fchown(fd, before->st_uid, before->st_gid) == -1)
+			die_sys(EXIT_TEMP, "cannot give the file away");
+		return;
+	}
+	pw = getpwnam(OWNER);
+	if (pw == NULL)
+		die(EXIT_PERM, "there is no user '%s' yet to give it to",
+		    OWNER);
+	if (fchown(fd, pw->pw_uid, pw->pw_gid) == -1)
+		die_sys(EXIT_TEMP, "cannot give the file away");
+}
+
+/* Whole or not at all: in the new file's place is never half of it. */
+static void
+write_file(const char *path, struct span text, const struct stat *before)
+{
+	char new[PATH_MAX];
+	int fd, n = snprintf(new, sizeof(new), "%s.XXXXXX", path);
+
+	if (n < 0 || (size_t)n >= sizeof(new))
+		die(EXIT_PERM, "'%s' is too long", path);
+	fd = mkostemp(new, O_CLOEXEC);
+	if (fd == -1)
+		die_sys(EXIT_TEMP, "cannot make '%s'", new);
+	give_to_owner(fd, before);
+	if (io_write(fd, text.p, text.n, NEVER) != IO_OK || fsync(fd) == -1 ||
+	    rename(new, path) == -1) {
+		int saved = errno;
+
+		(void)unlink(new);
+		errno = saved;
+		die_sys(EXIT_TEMP, "cannot write '%s'", path);
+	}
+	(void)close(fd);
+}
+
+/* Two at once would lose the entry of one of them. */
+static void
+lock(const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+	int fd;
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	slash[slash == dir ? 1 : 0] = '\0';
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || flock(fd, LOCK_EX) == -1)
+		die_sys(EXIT_TEMP, "cannot lock '%s'", dir);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct conf conf;
+	int at = program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT,
+	    "[remove] user");
+	bool removes = argc - at == 2 && strcmp(argv[at], "remove") == 0, had;
+	struct sbuf hash, old, new;
+	struct span user;
+	struct stat before;
+
+	if (argc - at != (removes ? 2 : 1))
+		die(EXIT_PERM, "give the name of one user");
+	user = span_str(argv[argc - 1]);
+	if (!pwfile_user_valid(user))
+		die(EXIT_PERM,
+		    "a user has 1 to 255 octets, without ':' or controls");
+	sbuf_init(&hash, CRYPT_OUTPUT_SIZE);
+	sbuf_init(&old, FILE_MAX_);
+	sbuf_init(&new, FILE_MAX_);
+	if (!removes) {
+		ask_password();
+		hash_password(&hash);
+	}
+	lock(conf.passwords);
+	read_file(conf.passwords, &old, &before);
+	had = edit(sbuf_span(&old), user, sbuf_span(&hash), &new);
+	if (removes && !had)
+		die(EXIT_PERM, "'%s' has no entry", argv[argc - 1]);
+	if (new.bad)
+		die(EXIT_TEMP, "no memory for '%s'", conf.passwords);
+	write_file(conf.passwords, sbuf_span(&new), &before);
+	return EXIT_OK;
+}
