@@ -180,5 +180,4 @@ doubt(const struct conf *conf)
 {
 	doubt_resolver(conf);
 	doubt_dkim(conf);
-	doubt_remote(conf);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The commands that touch no mail. */
 #include "action.h"
+#include "auth.h"
 #include "session.h"
 
 /*
@@ -40,6 +41,8 @@ action_ehlo(struct session *s, struct span name)
 	reply(&s->reply, "250-8BITMIME");
 	if (!session_is_secure(s) && starttls_is_ready(&s->tls))
 		reply(&s->reply, "250-STARTTLS");
+	if (auth_is_offered(s))
+		reply(&s->reply, "250-AUTH PLAIN LOGIN");
 	reply(&s->reply, "250 ENHANCEDSTATUSCODES");
 }
 

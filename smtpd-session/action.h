@@ -15,6 +15,9 @@ action action_starttls;
 /* transaction.c */
 action action_mail, action_rcpt, action_data_for_nobody;
 
+/* auth.c; also reads the responses. */
+action action_auth;
+
 /* data.c; also reads the text and replies to its end. */
 action action_data;
 

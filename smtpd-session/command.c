@@ -14,10 +14,21 @@ judge(struct span line)
 	return COMMAND_LINE;
 }
 
+/* How long may the line be that begins like this? */
+static size_t
+limit(const struct command *c, struct span start)
+{
+	if (c->sasl || span_istarts(start, SPAN("AUTH ")))
+		return COMMAND_SASL_MAX;
+	return span_istarts(start, SPAN("MAIL ")) ? COMMAND_MAIL_MAX :
+						    COMMAND_MAX;
+}
+
 static enum command_event
 finish(struct command *c, struct span whole, struct span *line)
 {
-	bool lengthy = c->skipped + whole.n > COMMAND_MAX;
+	/* What is left of one that was cut may look like another command. */
+	bool lengthy = c->skipped > 0 || whole.n > limit(c, whole);
 
 	*c = (struct command){ 0 };
 	if (lengthy)
@@ -59,7 +70,7 @@ command_push(struct command *c, struct span in, size_t *used, struct span *line)
 			return finish(c, span_of(in.p, at + 1), line);
 		}
 	}
-	if (in.n == 0 || (c->skipped == 0 && in.n <= COMMAND_MAX))
+	if (in.n == 0 || (c->skipped == 0 && in.n <= limit(c, in)))
 		return COMMAND_MORE;
 	return skip(c, in, used);
 }

@@ -11,6 +11,10 @@
  */
 #define COMMAND_MAX (512 + 26 + 17)
 
+/* MAIL, to which AUTH adds more (RFC 4954 3); and the longest of all lines. */
+#define COMMAND_MAIL_MAX (COMMAND_MAX + 500)
+#define COMMAND_SASL_MAX (sizeof("AUTH SCRAM-SHA-256-PLUS \r\n") + 12288)
+
 /* Octets without a CRLF after which there is no point in waiting for one. */
 #define COMMAND_PATIENCE 65536
 
@@ -18,7 +22,7 @@
 enum command_event {
 	COMMAND_MORE,    /* no whole line yet */
 	COMMAND_LINE,    /* *line is one, without its CRLF */
-	COMMAND_LONG,    /* over COMMAND_MAX octets: left out */
+	COMMAND_LONG,    /* too long for what it is: left out */
 	COMMAND_BARE_CR, /* *line holds a CR, LF or NUL: it is never */
 	COMMAND_BARE_LF, /* executed, not in parts either */
 	COMMAND_NUL,
@@ -28,13 +32,14 @@ enum command_event {
 struct command {
 	size_t scanned; /* state: octets of in known to hold no CRLF */
 	size_t skipped; /* octets of this line that were let go */
+	bool sasl;      /* this line is a response (RFC 4954), no command */
 };
 
 /*
  * Looks for one line at the start of in, all that has been read and not been
  * taken; only CRLF ends it. The caller takes *used octets, whatever the event,
  * and after MORE comes again with more behind the rest. The rest stays below
- * COMMAND_MAX + 1 octets, so a buffer of that size never blocks.
+ * COMMAND_SASL_MAX + 1 octets, so a buffer of that size never blocks.
  */
 enum command_event command_push(struct command *, struct span in, size_t *used,
     struct span *line);

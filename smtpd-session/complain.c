@@ -51,5 +51,8 @@ complain_parameter(struct reply *r, enum parameter_result why)
 	case PARAMETER_BAD_BODY:
 		reply(r, "501 5.5.4 BODY is 7BIT or 8BITMIME");
 		break;
+	case PARAMETER_BAD_AUTH:
+		reply(r, "501 5.5.4 AUTH is <> or an xtext");
+		break;
 	}
 }

@@ -189,8 +189,10 @@ add_received(struct session *s)
 	struct received r = {
 		.helo = span_str(s->helo),
 		.ip = &s->ip,
+		.hidden = s->user[0] != '\0' &&
+		    strcmp(s->conf->hide_client, "yes") == 0,
 		.host = s->conf->hostname,
-		.protocol = s->protocol,
+		.protocol = session_protocol(s),
 		.tls = s->tls.what,
 		.id = s->inject.id,
 		.time = (time_t)(clock_wall_us() / 1000000),
@@ -263,7 +265,7 @@ send_envelope(struct session *s)
 		inject_fact(i, "ip", span_str(ip), -1);
 	inject_fact(i, "helo", span_str(s->helo), -1);
 	inject_fact(i, "protocol",
-	    s->local_user ? SPAN("local") : span_str(s->protocol), -1);
+	    s->local_user ? SPAN("local") : span_str(session_protocol(s)), -1);
 	if (session_is_secure(s))
 		inject_fact(i, "tls", span_str(s->tls.what), -1);
 	inject_add(i, 'S',

@@ -9,15 +9,24 @@
 static const char unread[] = "does not read";
 
 void
-link_open(struct link *l, struct chan *chan, const char *name, const char *spec,
+link_init(struct link *l, struct chan *chan, const char *name,
     const struct conf *conf)
 {
 	*l = (struct link){
-		.fd = helper_open(spec, conf),
+		.state = LINK_NEVER,
+		.fd = -1,
 		.name = name,
 		.chan = chan,
 		.patience = conf->helper_timeout * 1000,
 	};
+}
+
+void
+link_open(struct link *l, struct chan *chan, const char *name, const char *spec,
+    const struct conf *conf)
+{
+	link_init(l, chan, name, conf);
+	l->fd = helper_open(spec, conf);
 	l->state = l->fd == -1 ? LINK_NEVER : LINK_UP;
 	if (l->fd == -1)
 		warn_sys("cannot open %s '%s'", name, spec);
@@ -39,6 +48,15 @@ link_close(struct link *l)
 	else if (l->fd != -1)
 		(void)close(l->fd);
 	l->fd = -1;
+}
+
+void
+link_adopt(struct link *l, int fd)
+{
+	link_close(l);
+	l->fd = fd;
+	l->begun = false;
+	l->state = LINK_UP;
 }
 
 static bool
@@ -94,6 +112,25 @@ link_flush(struct link *l)
 {
 	if (is_up(l))
 		lose_by(l, chan_flush(l->chan, clock_in(l->patience)), unread);
+}
+
+void
+link_send_secret(struct link *l, char tag, struct span payload)
+{
+	size_t n = payload.n + FRAME_ROOM - FRAME_MAX;
+
+	link_flush(l);
+	link_send(l, tag, payload);
+	link_flush(l);
+	if (l->begun)
+		explicit_bzero(l->chan->outmem,
+		    n < sizeof(l->chan->outmem) ? n : sizeof(l->chan->outmem));
+}
+
+int
+link_take_fd(struct link *l)
+{
+	return l->begun ? chan_take_fd(l->chan) : -1;
 }
 
 /*

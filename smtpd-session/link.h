@@ -21,6 +21,10 @@ struct link {
 	struct chan *chan; /* the owner's; large, so untouched until used */
 };
 
+/* One that nobody has dialled: LINK_NEVER. */
+void link_init(struct link *, struct chan *, const char *name,
+    const struct conf *);
+
 /* Dials spec; what fails is logged. Before the program confines itself. */
 void link_open(struct link *, struct chan *, const char *name, const char *spec,
     const struct conf *);
@@ -32,11 +36,23 @@ void link_send(struct link *, char tag, struct span payload);
 void link_send_fd(struct link *, char tag, struct span payload, int fd);
 void link_flush(struct link *);
 
+/* The same at once, and without a trace of it in our memory. */
+void link_send_secret(struct link *, char tag, struct span payload);
+
 /*
  * One frame in. Who could not write may still read what the helper has said
  * before: on a lost link what has come already counts, and nothing more.
  */
 bool link_receive(struct link *, struct frame *) MUST_CHECK;
+
+/* The descriptor that came with the last frame, now the caller's, or -1. */
+int link_take_fd(struct link *);
+
+/*
+ * Goes on with fd, a connection to another helper of the kind: what was under
+ * way is forgotten, the old one closed.
+ */
+void link_adopt(struct link *, int fd);
 
 /* The helper makes no sense, or none any more. Logged the first time. */
 void link_lose(struct link *, const char *why);

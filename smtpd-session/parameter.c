@@ -52,6 +52,21 @@ size(struct span value, uint64_t *out)
 	return true;
 }
 
+/* <> or an xtext: RFC 3461 section 4. What it says is believed of nobody. */
+static bool
+is_auth(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		uint64_t octet;
+
+		if (s.p[i] == '+' &&
+		    (s.n - i < 3 ||
+			!span_hex(span_of(s.p + i + 1, 2), 255, &octet)))
+			return false;
+	}
+	return s.n > 0;
+}
+
 static enum parameter_result
 mail_one(struct span keyword, struct span value, struct parameters *p)
 {
@@ -70,6 +85,12 @@ mail_one(struct span keyword, struct span value, struct parameters *p)
 			span_ieq(value, SPAN("8BITMIME")) ?
 		    PARAMETER_OK :
 		    PARAMETER_BAD_BODY;
+	}
+	if (span_ieq(keyword, SPAN("AUTH"))) {
+		if (p->has_auth)
+			return PARAMETER_TWICE;
+		p->has_auth = true;
+		return is_auth(value) ? PARAMETER_OK : PARAMETER_BAD_AUTH;
 	}
 	return PARAMETER_UNKNOWN;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The parameters of MAIL and RCPT: RFC 5321 4.1.2, RFC 1870, RFC 6152. */
+/* The parameters of MAIL and RCPT: RFC 5321, 1870, 6152, 4954. */
 #ifndef PARAMETER_H
 #define PARAMETER_H
 
@@ -12,11 +12,12 @@ enum parameter_result {
 	PARAMETER_TWICE,
 	PARAMETER_BAD_SIZE,
 	PARAMETER_BAD_BODY,
+	PARAMETER_BAD_AUTH,
 };
 
 struct parameters {
 	uint64_t size; /* as declared; 0: not said */
-	bool has_size, has_body;
+	bool has_size, has_body, has_auth;
 };
 
 /* All parameters of a MAIL command, blank-separated. */

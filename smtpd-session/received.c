@@ -92,8 +92,10 @@ received_field(struct sbuf *b, const struct received *r)
 	};
 
 	sbuf_adds(b, "Received:");
-	from(&f, r);
-	new_line(&f);
+	if (!r->hidden) {
+		from(&f, r);
+		new_line(&f);
+	}
 	word(&f, SPAN("by"));
 	word(&f, span_str(r->host));
 	word(&f, SPAN("(smtpd)"));

@@ -14,6 +14,7 @@
 struct received {
 	struct span helo;    /* as the client gave it: any octets */
 	const struct ip *ip; /* size 0: unknown */
+	bool hidden;         /* nothing is said of the client */
 	const char *host;
 	const char *protocol; /* RFC 3848: SMTP, ESMTP, ESMTPS ... */
 	const char *tls;      /* words of letters, digits, "-._"; "": none */

@@ -74,6 +74,11 @@ action_starttls(struct session *s, struct span argument)
 		reply(&s->reply, "503 5.5.1 TLS is active already");
 		return;
 	}
+	if (s->user[0] != '\0') {
+		/* RFC 3207 4.2 would have us forget who it is. */
+		reply(&s->reply, "503 5.5.1 STARTTLS comes before AUTH");
+		return;
+	}
 	if (inbuf_view(&s->in).n > 0) {
 		/* Who said that, the client or somebody between us? */
 		reply(&s->reply, "554 5.5.1 Nothing may follow STARTTLS");

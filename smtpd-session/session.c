@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "auth.h"
 #include "log.h"
 #include "session.h"
 
@@ -39,6 +40,14 @@ session_errors(const struct session *s)
 }
 
 const char *
+session_protocol(const struct session *s)
+{
+	if (s->user[0] == '\0')
+		return s->protocol;
+	return session_is_secure(s) ? "ESMTPSA" : "ESMTPA";
+}
+
+const char *
 session_too_big(struct session *s)
 {
 	(void)snprintf(s->too_big, sizeof(s->too_big),
@@ -55,6 +64,8 @@ session_log_client(struct logline *l, const struct session *s)
 	ip_text(&s->ip, ip);
 	log_str(l, "ip", s->ip.size == 0 ? "unknown" : ip);
 	log_str(l, "helo", s->helo);
+	if (s->user[0] != '\0')
+		log_str(l, "user", s->user);
 }
 
 void
@@ -154,6 +165,11 @@ is_bearable(struct session *s)
 		reply(&s->reply, "421 4.7.0 %s has seen too many errors",
 		    s->conf->hostname);
 		session_hang_up(s, "errors");
+	} else if (s->auth_failures >= AUTH_FAILURES_MAX) {
+		reply(&s->reply,
+		    "421 4.7.0 %s has seen too many failed authentications",
+		    s->conf->hostname);
+		session_hang_up(s, "authentication");
 	} else if (s->idle > SESSION_IDLE_MAX) {
 		reply(&s->reply,
 		    "421 4.7.0 %s has seen too many commands "
@@ -184,21 +200,30 @@ fault(enum command_event why)
 	return "500 5.5.2 Bad line";
 }
 
+enum command_event
+session_line(struct session *s, struct span *line)
+{
+	enum command_event e = COMMAND_MORE;
+	size_t used;
+
+	while (s->end == NULL && !s->stopping) {
+		e = command_push(&s->command, inbuf_view(&s->in), &used, line);
+		inbuf_take(&s->in, used); /* line stays where it is */
+		if (e != COMMAND_MORE)
+			break;
+		await_command(s);
+	}
+	s->deadline = 0;
+	return e;
+}
+
 static void
 step(struct session *s)
 {
 	struct span line = SPAN("");
-	enum command_event e;
-	size_t used;
+	enum command_event e = session_line(s, &line);
 
-	e = command_push(&s->command, inbuf_view(&s->in), &used, &line);
-	inbuf_take(&s->in, used); /* line stays where it is */
-	if (e == COMMAND_MORE) {
-		await_command(s);
-		return;
-	}
-	s->deadline = 0;
-	if (!is_bearable(s))
+	if (e == COMMAND_MORE || !is_bearable(s))
 		return;
 	if (e == COMMAND_LINE) {
 		state_obey(s, line);

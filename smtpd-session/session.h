@@ -22,6 +22,8 @@
  */
 #define SESSION_IDLE_MAX 1000
 
+#define SESSION_USER_MAX 255
+
 /*
  * About 710 KiB, of which an idle session touches the first page only: what
  * is large stands at the end and is used from its front.
@@ -35,8 +37,11 @@ struct session {
 
 	struct ip ip;         /* the client, as far as we are told */
 	struct ip proven;     /* the same from the socket itself, or unknown */
-	const char *protocol; /* RFC 3848 */
+	const char *protocol; /* SMTP or ESMTP, as the client greeted */
 	char helo[ADDRESS_DOMAIN_MAX + 1];
+	char user[SESSION_USER_MAX + 1]; /* authenticated; empty: nobody */
+	bool auth_wanted; /* somebody is meant to know passwords */
+	unsigned auth_failures;
 
 	unsigned idle;     /* see SESSION_IDLE_MAX */
 	unsigned messages; /* that were accepted */
@@ -53,6 +58,7 @@ struct session {
 	instant deadline; /* of the command that we wait for; 0: not set */
 	struct command command;
 	struct link lookup; /* to smtpd-rcpt */
+	struct link auth;   /* to smtpd-auth */
 	struct inject inject;
 	struct starttls tls;
 	struct transaction transaction;
@@ -60,7 +66,7 @@ struct session {
 	struct inbuf in;
 	char inmem[32768];
 	char rcpts[TRANSACTION_ROOM];
-	struct chan lookup_chan, inject_chan, tls_chan;
+	struct chan lookup_chan, inject_chan, tls_chan, auth_chan;
 };
 
 /*
@@ -94,6 +100,15 @@ bool session_lacks_tls(const struct session *);
  * the session is over.
  */
 bool session_secure(struct session *);
+
+/*
+ * The next line, which no deadline has yet. COMMAND_MORE: there is none, the
+ * session is over or is to stop. *line lives until the next of these calls.
+ */
+enum command_event session_line(struct session *, struct span *line);
+
+/* How the mail comes, in the words of RFC 3848. */
+const char *session_protocol(const struct session *);
 
 /* Refused commands since the last message that was accepted. */
 unsigned session_errors(const struct session *);

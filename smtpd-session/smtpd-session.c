@@ -7,9 +7,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "auth.h"
 #include "confine.h"
 #include "program.h"
 #include "serve.h"
@@ -112,21 +114,6 @@ look_at_peer(struct session *s)
 	(void)setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-/* Before confinement. A local user comes in where sendmail does. */
-static void
-dial_helpers(struct session *s, const struct conf *conf)
-{
-	if (s->local_user) {
-		link_open(&s->inject.link, &s->inject_chan, "submitter",
-		    conf->submitter, conf);
-		return;
-	}
-	link_open(&s->inject.link, &s->inject_chan, "injector", conf->injector,
-	    conf);
-	link_open(&s->lookup, &s->lookup_chan, "rcpt", conf->rcpt, conf);
-	starttls_open(&s->tls, &s->tls_chan, conf);
-}
-
 /* The operand "local", of sendmail -bs. */
 static bool
 take_role(char *const operands[])
@@ -138,6 +125,50 @@ take_role(char *const operands[])
 	if (is_socket(0) && ip_of_peer(0).size != 0)
 		die(EXIT_PERM, "a client on the network is no local user");
 	return true;
+}
+
+/*
+ * On port 25 nobody need be there who knows passwords. It costs less to look
+ * than to be told so by an exec that fails.
+ */
+static bool
+is_auth_wanted(const struct conf *conf)
+{
+	struct span rest = span_str(conf->auth), word = span_word(&rest);
+	char path[PATH_MAX];
+
+	if (word.n == 0 || word.n >= sizeof(path) || !auth_is_possible(conf))
+		return false;
+	memcpy(path, word.p, word.n);
+	path[word.n] = '\0';
+	return conf_is_submission(conf) || access(path, F_OK) == 0;
+}
+
+/*
+ * Before confinement. A local user comes in where sendmail does. Where only
+ * users may send there is no way in for strangers: then even a session that
+ * is taken over can inject nothing.
+ */
+static void
+dial_helpers(struct session *s)
+{
+	const struct conf *conf = s->conf;
+
+	link_init(&s->auth, &s->auth_chan, "auth", conf);
+	if (s->local_user) {
+		link_open(&s->inject.link, &s->inject_chan, "submitter",
+		    conf->submitter, conf);
+		return;
+	}
+	link_init(&s->inject.link, &s->inject_chan, "injector", conf);
+	if (!conf_is_submission(conf))
+		link_open(&s->inject.link, &s->inject_chan, "injector",
+		    conf->injector, conf);
+	link_open(&s->lookup, &s->lookup_chan, "rcpt", conf->rcpt, conf);
+	starttls_open(&s->tls, &s->tls_chan, conf);
+	s->auth_wanted = is_auth_wanted(conf);
+	if (s->auth_wanted)
+		link_open(&s->auth, &s->auth_chan, "auth", conf->auth, conf);
 }
 
 int
@@ -160,7 +191,7 @@ main(int argc, char *argv[])
 	look_at_peer(&session);
 	if (sigaction(SIGTERM, &term, NULL) == -1)
 		die_sys(EXIT_TEMP, "cannot catch SIGTERM");
-	dial_helpers(&session, &conf);
+	dial_helpers(&session);
 	if (!confine(&confinement, &conf))
 		die_sys(EXIT_TEMP, "cannot confine itself");
 	session_run(&session);

@@ -15,6 +15,8 @@ static const struct verb verbs[] = {
 	{ "HELO", ARGUMENT_SOME, true, true, false, ALWAYS(action_helo) },
 	{ "STARTTLS", ARGUMENT_NONE, true, true, true,
 	    { NULL, action_starttls, action_starttls, action_starttls } },
+	{ "AUTH", ARGUMENT_SOME, true, true, false,
+	    { NULL, action_auth, NULL, NULL } },
 	{ "MAIL", ARGUMENT_SOME, false, false, false,
 	    { NULL, action_mail, NULL, NULL } },
 	{ "RCPT", ARGUMENT_SOME, false, false, false,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* MAIL and RCPT: who sends, and whom may it go to. */
 #include "action.h"
+#include "auth.h"
 #include "complain.h"
 #include "relay.h"
 #include "session.h"
@@ -98,6 +99,16 @@ can_take(struct session *s)
 	return true;
 }
 
+/* AUTH says who wrote it, and nobody is believed that: RFC 4954 section 5. */
+static void
+keep_parameter(struct sbuf *sender, struct span parameter)
+{
+	if (span_istarts(parameter, SPAN("AUTH=")))
+		return;
+	sbuf_putc(sender, ' ');
+	sbuf_addspan(sender, parameter);
+}
+
 void
 action_mail(struct session *s, struct span argument)
 {
@@ -109,7 +120,8 @@ action_mail(struct session *s, struct span argument)
 	struct parameters p;
 	struct address a;
 
-	if (!can_take(s) || !take_path(&s->reply, &argument, false, &a))
+	if (auth_is_missing(s) || !can_take(s) ||
+	    !take_path(&s->reply, &argument, false, &a))
 		return;
 	why = parameter_mail(argument, &p);
 	if (why != PARAMETER_OK) {
@@ -123,10 +135,8 @@ action_mail(struct session *s, struct span argument)
 	sbuf_putc(&sender, '<');
 	sbuf_addspan(&sender, a.whole);
 	sbuf_putc(&sender, '>');
-	while ((argument = span_trim(argument)).n > 0) {
-		sbuf_putc(&sender, ' ');
-		sbuf_addspan(&sender, span_word(&argument));
-	}
+	while ((argument = span_trim(argument)).n > 0)
+		keep_parameter(&sender, span_word(&argument));
 	t->sender_len = sender.len;
 	s->state = STATE_MAIL;
 	reply(&s->reply, "250 2.1.0 Sender ok");
@@ -190,9 +200,9 @@ static bool
 may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 {
 	struct transaction *t = &s->transaction;
-	enum relay_verdict v = s->local_user ?
-	    relay_for_user(s->conf, a) :
-	    relay_decide(s->conf, &s->proven, a);
+	bool known = s->local_user || s->user[0] != '\0';
+	enum relay_verdict v = known ? relay_for_user(s->conf, a) :
+				       relay_decide(s->conf, &s->proven, a);
 
 	if (v == RELAY_DENIED) {
 		reply(&s->reply, "550 5.7.1 Relay access denied");
@@ -213,7 +223,7 @@ may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 	if (v == RELAY_LOCAL && !is_known(t, sbuf_span(rcpt)) &&
 	    !is_wanted(s, sbuf_span(rcpt)))
 		return false;
-	t->relayed |= v == RELAY_REMOTE && !s->local_user;
+	t->relayed |= v == RELAY_REMOTE && !known;
 	return true;
 }
 

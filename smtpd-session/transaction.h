@@ -23,7 +23,7 @@ struct transaction {
 	bool tried;        /* RCPT was said, whatever came of it */
 	size_t sender_len, rcpts_len;
 	char *rcpts; /* payloads of R, TRANSACTION_ROOM octets */
-	char sender[COMMAND_MAX + 1]; /* payload of S */
+	char sender[COMMAND_MAIL_MAX + 1]; /* payload of S */
 };
 
 void transaction_reset(struct transaction *);

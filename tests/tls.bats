@@ -62,15 +62,17 @@ send() {
 @test "tls: swaks, STARTTLS and from the first octet" {
 	send 'swaks starttls' "$PORT" --tls
 	arrives 'swaks starttls'
-	send 'swaks at once' $((PORT + 1)) --tls-on-connect
+	send 'swaks at once' $((PORT + 1)) --tls-on-connect --auth-user user \
+		--auth-password secret --from user@example.com
 	arrives 'swaks at once'
 }
 
 @test "tls: curl, STARTTLS and from the first octet" {
 	for url in "smtp://127.0.0.1:$PORT" "smtps://127.0.0.1:$((PORT + 1))"; do
 		printf 'Subject: curl %s\r\n\r\nx\r\n' "${url%%:*}" |
-			curl -sS --ssl-reqd -k "$url" --mail-from a@example.org \
-			--mail-rcpt user@example.com -T -
+			curl -sS --ssl-reqd -k "$url" --user user:secret \
+			--mail-from user@example.com --mail-rcpt \
+			user@example.com -T -
 		arrives "curl ${url%%:*}"
 	done
 }
@@ -91,7 +93,8 @@ send() {
 	    s.sendmail("a@example.org", ["user@example.com"], text % b"starttls")
 	c.check_hostname = False
 	with smtplib.SMTP_SSL("127.0.0.1", port + 1, context=c) as s:
-	    s.sendmail("a@example.org", ["user@example.com"], text % b"at once")
+	    s.login("user", "secret")
+	    s.sendmail("user@example.com", ["user@example.com"], text % b"at once")
 	PY
 	arrives 'python starttls'
 	arrives 'python at once'

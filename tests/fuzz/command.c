@@ -82,7 +82,7 @@ run(struct span text, size_t piece, struct sbuf *out)
 				use(line);
 			continue;
 		}
-		must(to - from <= COMMAND_MAX);
+		must(to - from <= COMMAND_SASL_MAX);
 		if (to == text.n)
 			return true;
 		to = piece == 0 || text.n - to < piece ? text.n : to + piece;

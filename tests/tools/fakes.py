@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Fakes of smtpd-queue, smtpd-rcpt and smtpd-tls, for what the real ones do seldom.
+"""Fakes of smtpd-queue, -rcpt, -tls and -auth: what those do seldom.
 
   fakes.py DIR
 
@@ -36,6 +36,15 @@ and as smtpd-tls:
   tls-mute       says nothing
   tls-plain      says K, and gives the client's socket back for clear text,
                  with facts that are none
+
+and as smtpd-auth:
+
+  auth           knows user with the password secret, hands out DIR/queue
+  auth-z         answers Z 454 4.7.0
+  auth-die       closes when it is asked
+  auth-mute      answers nothing
+  auth-odd       answers X with a 4xx text
+  auth-bare      answers K without a descriptor
 
 Whatever an injector was told goes to DIR/log as one line a frame: serial of
 the connection, tag, payload (escaped as Python does). A frame with
@@ -189,6 +198,37 @@ class Tls:
             os.close(fd)
 
 
+class Auth:
+    def __init__(self, directory, behaviour):
+        self.directory = directory
+        self.behaviour = behaviour
+
+    def entrance(self, conn, user):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(self.directory + '/queue')
+        s.sendall(frame('C', b'user=' + user))
+        conn.sendmsg([frame('K', user)], [(
+            socket.SOL_SOCKET, socket.SCM_RIGHTS,
+            array.array('i', [s.fileno()]))])
+        s.close()
+
+    def serve(self, conn):
+        for tag, payload in frames(conn, os.close):
+            if tag != 'P' or self.behaviour == 'mute':
+                continue
+            if self.behaviour == 'die':
+                return
+            if self.behaviour:
+                say(conn, {'z': frame('Z', b'454 4.7.0 Not now, it says'),
+                           'odd': frame('X', b'450 4.1.1 Odd'),
+                           'bare': frame('K', b'user')}[self.behaviour])
+            elif payload == b'user\0secret':
+                self.entrance(conn, b'user')
+                return
+            else:
+                say(conn, frame('X', b'535 5.7.8 Wrong, it says'))
+
+
 def handle(service, conn):
     with conn:
         service.serve(conn)
@@ -207,11 +247,14 @@ def main():
              'queue-late', 'queue-mute', 'queue-junk', 'queue-x-die',
              'rcpt', 'rcpt-z', 'rcpt-die', 'rcpt-mute', 'rcpt-odd',
              'tls-go', 'tls-die', 'tls-z', 'tls-nothing', 'tls-odd',
-             'tls-mute', 'tls-plain']
+             'tls-mute', 'tls-plain',
+             'auth', 'auth-z', 'auth-die', 'auth-mute', 'auth-odd',
+             'auth-bare']
     names += ['queue-die-' + tag for tag in 'CSRBHE']
+    kinds = {'queue': Queue, 'rcpt': Rcpt, 'tls': Tls, 'auth': Auth}
     for name in names:
         kind, _, behaviour = name.partition('-')
-        service = {'queue': Queue, 'rcpt': Rcpt, 'tls': Tls}[kind](directory, behaviour)
+        service = kinds[kind](directory, behaviour)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(directory + '/' + name)
         listener.listen(100)

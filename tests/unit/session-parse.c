@@ -46,17 +46,24 @@ cuts_lines(void)
 
 /* n octets with the CRLF, all at once: is that a line? */
 static enum command_event
-of_length(size_t n)
+of_kind(const char *start, size_t n)
 {
-	static char text[COMMAND_MAX + 2];
+	static char text[COMMAND_SASL_MAX + 2];
 	struct command c = { 0 };
 	struct span line;
 	size_t used;
 
 	memset(text, 'x', n);
+	memcpy(text, start, strlen(start));
 	text[n - 2] = '\r';
 	text[n - 1] = '\n';
 	return command_push(&c, span_of(text, n), &used, &line);
+}
+
+static enum command_event
+of_length(size_t n)
+{
+	return of_kind("NOOP ", n);
 }
 
 static void
@@ -69,6 +76,10 @@ lets_go(void)
 
 	ok(of_length(COMMAND_MAX) == COMMAND_LINE, "the longest line");
 	ok(of_length(COMMAND_MAX + 1) == COMMAND_LONG, "a longer line");
+	ok(of_kind("MAIL ", COMMAND_MAIL_MAX) == COMMAND_LINE, "MAIL");
+	ok(of_kind("MAIL ", COMMAND_MAIL_MAX + 1) == COMMAND_LONG, "too long");
+	ok(of_kind("AUTH ", COMMAND_SASL_MAX) == COMMAND_LINE, "AUTH");
+	ok(of_kind("AUTH ", COMMAND_SASL_MAX + 1) == COMMAND_LONG, "too long");
 	memset(text, 'x', sizeof(text));
 	text[COMMAND_MAX] = '\r';
 	ok(command_push(&c, span_of(text, COMMAND_MAX + 1), &used, &line) ==
@@ -78,6 +89,18 @@ lets_go(void)
 	ok(command_push(&c, SPAN("\r\n"), &used, &line) == COMMAND_LONG,
 	    "its end is found");
 	is_num((long long)used, 2, "behind the CR");
+	/* The tail of one that was cut is no AUTH with more room. */
+	ok(command_push(&c, span_of(text + COMMAND_MAX + 1, COMMAND_MAX + 1),
+	       &used, &line) == COMMAND_MORE,
+	    "a second time");
+	ok(command_push(&c, SPAN("AUTH x\r\n"), &used, &line) == COMMAND_LONG,
+	    "with a tail that looks like a command");
+	c.sasl = true;
+	ok(command_push(&c, span_of(text + COMMAND_MAX + 1, COMMAND_SASL_MAX),
+	       &used, &line) == COMMAND_MORE,
+	    "a response is long");
+	ok(used == 0, "and kept");
+	c = (struct command){ 0 };
 	ok(command_push(&c, span_of(text, sizeof(text)), &used, &line) ==
 		COMMAND_ENDLESS,
 	    "patience ends");
