@@ -31,7 +31,7 @@ RUN_DEPS   = $(BUILD_DEPS) swaks curl openssl libnet-ssleay-perl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
              xfsprogs btrfs-progs gnutls-bin python3-dkim opendkim-tools \
-             ldnsutils nsd libpam-wrapper
+             ldnsutils nsd unbound libpam-wrapper
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
 FUZZ_DEPS  = $(BUILD_DEPS) clang
@@ -142,7 +142,7 @@ smtpd-dns_SRC     = smtpd-queue/sign/smtpd-dns.c smtpd-queue/sign/published.c \
 $(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
-smtpd-conf_SRC    = common/smtpd-conf.c
+smtpd-conf_SRC    = common/smtpd-conf.c smtpd-send/remote/policy.c
 
 PROGRAMS = $(STATIC_PROGRAMS) $(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS)
 
@@ -234,6 +234,9 @@ $(B)/unit/remote-time: LDLIBS += -ludns -lbearssl
 NOTICE_SRC = smtpd-send/bounce/notice.c smtpd-send/bounce/original.c
 $(B)/unit/bounce-text: UNIT_SRC = $(NOTICE_SRC)
 $(B)/unit/bounce-text: $(NOTICE_SRC)
+CERTIFICATE_SRC = smtpd-session/tls/certificate.c
+$(B)/unit/tls-certificate: UNIT_SRC = $(CERTIFICATE_SRC)
+$(B)/unit/tls-certificate: $(CERTIFICATE_SRC)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
@@ -320,8 +323,16 @@ $(B)/fuzz/sign-compare: LDLIBS += -lcrypto
 $(B)/fuzz/sign: FUZZ_SRC = $(SIGNER_SRC)
 $(B)/fuzz/sign: $(SIGNER_SRC)
 $(B)/fuzz/sign: LDLIBS += $(SIGNER_LIBS)
+REMOTE_FUZZ = $(addprefix $(B)/fuzz/remote-,answer stuff chain)
+REMOTE_PARSERS = $(addprefix smtpd-send/remote/,answer.c stuff.c chain.c \
+                 anchors.c der.c)
+$(REMOTE_FUZZ): FUZZ_SRC = $(REMOTE_PARSERS)
+$(REMOTE_FUZZ): $(REMOTE_PARSERS)
+$(REMOTE_FUZZ): LDLIBS += -lbearssl
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
+$(B)/fuzz/certificate: FUZZ_SRC = $(CERTIFICATE_SRC)
+$(B)/fuzz/certificate: $(CERTIFICATE_SRC)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
 	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \

@@ -6,6 +6,7 @@
 #include "cidr.h"
 #include "conf-type.h"
 #include "endpoint.h"
+#include "route.h"
 
 #define TEXT(rule, max) rule, 0, max
 #define NUMBER(min, max) NULL, min, max
@@ -18,6 +19,8 @@
 #define LIMITS_PATHS TEXT
 #define LIMITS_HELPER TEXT
 #define LIMITS_CHOICE TEXT
+#define LIMITS_ROUTES TEXT
+#define LIMITS_ROUTE TEXT
 #define LIMITS_NUMBER NUMBER
 #define LIMITS_SIZE NUMBER
 #define LIMITS_TIME NUMBER
@@ -167,6 +170,10 @@ conf_text_valid(const struct conf_setting *s, struct span value,
 		return each_word(value, is_path, wrong);
 	case CONF_CHOICE:
 		return is_choice(span_str(s->rule), value);
+	case CONF_ROUTES:
+		return each_word(value, route_valid, wrong);
+	case CONF_ROUTE:
+		return !span_eq(value, SPAN("-")) && route_target_valid(value);
 	case CONF_NUMBER:
 	case CONF_SIZE:
 	case CONF_TIME:
@@ -195,6 +202,11 @@ noun(enum conf_type type)
 		return "the absolute path of a socket or a command";
 	case CONF_CHOICE:
 		return "one of: ";
+	case CONF_ROUTES:
+		return "a route (DOMAIN=HOST[:PORT], the host in brackets "
+		       "when it is no MX)";
+	case CONF_ROUTE:
+		return "a host (HOST[:PORT], in brackets when it is no MX)";
 	case CONF_NUMBER:
 		return "a number";
 	case CONF_SIZE:

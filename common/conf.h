@@ -19,6 +19,8 @@
 #define CONF_T_PATHS const char *
 #define CONF_T_HELPER const char *
 #define CONF_T_CHOICE const char *
+#define CONF_T_ROUTES const char *
+#define CONF_T_ROUTE const char *
 #define CONF_T_NUMBER uint64_t
 #define CONF_T_SIZE uint64_t
 #define CONF_T_TIME uint64_t

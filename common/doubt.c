@@ -180,4 +180,5 @@ doubt(const struct conf *conf)
 {
 	doubt_resolver(conf);
 	doubt_dkim(conf);
+	doubt_remote(conf);
 }

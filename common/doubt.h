@@ -8,4 +8,7 @@
 /* A warning for each on stderr. No key is read, only looked for. */
 void doubt(const struct conf *);
 
+/* Of it, what concerns mail to other hosts. */
+void doubt_remote(const struct conf *);
+
 #endif

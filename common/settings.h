@@ -13,6 +13,7 @@
  * DOMAIN	a domain name			DOMAINS	blank-separated
  * WORD		no blanks			CIDRS	ADDRESS[/BITS] ...
  * ENDPOINTS	ADDRESS[:PORT] ...
+ * ROUTE		HOST[:PORT]			ROUTES	DOMAIN=HOST[:PORT] ...
  * PATH		absolute			PATHS	blank-separated
  * HELPER	socket path or command
  * NUMBER	decimal, min to max		CHOICE	one of the words in min
@@ -90,6 +91,16 @@ X(NUMBER, user_concurrency, "2", 1, 100, \
 	"Deliveries to one user at once") \
 X(TIME, local_timeout, "5m", 1, 86400, \
 	"How long one local delivery may take") \
+X(TIME, delay_notice, "4h", 0, 31536000, \
+	"After how long a sender is told that his mail still waits; 0: never") \
+X(NUMBER, remote_concurrency, "100", 1, 10000, \
+	"Deliveries to other hosts at once") \
+X(NUMBER, destination_concurrency, "20", 1, 1000, \
+	"Deliveries to one destination at once") \
+X(ROUTES, routes, "", "optional", 0, \
+	"Where the mail of a domain, or of all below .DOMAIN, goes instead of to its MX (in brackets: no MX look-up; -: to its own MX)") \
+X(ROUTE, smarthost, "", "optional", 0, \
+	"Where all other mail for other hosts goes; to the MX of its domain when empty") \
 X(HELPER, injector, "/run/smtpd/queue-in", "required", 0, \
 	"Where a session injects mail from strangers") \
 X(HELPER, submitter, "/run/smtpd/submit", "required", 0, \

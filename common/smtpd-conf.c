@@ -6,6 +6,8 @@
 #include "helper.h"
 #include "program.h"
 
+#include "../smtpd-send/remote/policy.h"
+
 #define USAGE "[check | show [name] | sample | mdoc]"
 #define TLS_MS 5000 /* that smtpd-tls may take to answer */
 #define TLS_CODE (sizeof("454 4.7.0 ") - 1)
@@ -81,6 +83,20 @@ ask_tls(const struct conf *conf)
 	chan_close(&chan);
 }
 
+/* Where all mail must wait, that is no doubt. */
+static void
+check_policy(const struct conf *conf)
+{
+	static struct policy p;
+
+	if (conf->tls_policy[0] == '\0')
+		return;
+	policy_load(&p, conf, SPAN("*"), false);
+	if (p.trouble[0] != '\0')
+		die(EXIT_PERM, "no mail leaves: tls_policy %s", p.trouble);
+	policy_free(&p);
+}
+
 static bool
 is(const char *operand, const char *word)
 {
@@ -124,6 +140,7 @@ main(int argc, char *argv[])
 		die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s",
 		    progname, USAGE);
 	doubt(&conf);
+	check_policy(&conf);
 	ask_tls(&conf);
 	return EXIT_OK;
 }

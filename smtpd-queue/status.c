@@ -91,6 +91,15 @@ take_refused(struct status *s, const struct progress_record *r)
 	set_reply(s, c, r->text);
 }
 
+/* Of a rcpt, or of an origin that never was one. */
+static void
+set_bounced(struct status *s, uint32_t number)
+{
+	struct status_child *c = find(s, number, 0);
+
+	set_done(c != NULL ? c : find(s, NO_INDEX, number));
+}
+
 static void
 take_record(void *arg, const struct progress_record *r)
 {
@@ -104,6 +113,9 @@ take_record(void *arg, const struct progress_record *r)
 		break;
 	case PROGRESS_DONE:
 		set_done(find(s, r->number, 0));
+		break;
+	case PROGRESS_BOUNCED:
+		set_bounced(s, r->number);
 		break;
 	case PROGRESS_FAILED:
 	case PROGRESS_DEFERRED:
@@ -119,6 +131,7 @@ take_record(void *arg, const struct progress_record *r)
 		s->held = false;
 		break;
 	case PROGRESS_LOG:
+	case PROGRESS_TOLD:
 	case PROGRESS_CRASH:
 		break;
 	}

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: ISC */
-/* The users with mail to deliver, and the line of it that each has. */
+/* Where mail goes to, users or other hosts, and the lines of it that wait. */
 #include <stdlib.h>
 
 #include "dest.h"
 #include "job.h"
 
+static uint32_t
+hash_of(struct span name)
+{
+	return crc32c(0, name.p, name.n);
+}
+
 static size_t
 bucket_of(struct span name)
 {
-	return crc32c(0, name.p, name.n) % DEST_BUCKETS;
+	return hash_of(name) % DEST_BUCKETS;
 }
 
 struct dest *
@@ -34,50 +40,127 @@ dest_get(struct dests *t, struct span name)
 	if (d == NULL)
 		return NULL;
 	memcpy(d->name, name.p, name.n);
+	d->hash = hash_of(name);
+	if (d->hash == 0)
+		d->hash = 1;
 	d->chain = *b;
 	*b = d;
 	return d;
 }
 
-/* Frees it when nothing is left of it. */
+static bool
+is_used(const struct dest *d)
+{
+	return d->waiting > 0 || d->running > 0 || d->ready[LINE_NEW] ||
+	    d->ready[LINE_OLD] || d->kept;
+}
+
+static void
+unchain(struct dest **p)
+{
+	struct dest *d = *p;
+
+	*p = d->chain;
+	free(d->why);
+	free(d);
+}
+
 void
 dest_drop(struct dests *t, struct dest *d)
 {
 	struct dest **p = &t->bucket[bucket_of(span_str(d->name))];
 
-	if (d->head != NULL || d->running > 0 || d->ready || d->kept)
+	if (is_used(d) || pace_is_dead(&d->pace))
 		return;
 	while (*p != d)
 		p = &(*p)->chain;
-	*p = d->chain;
-	free(d);
+	unchain(p);
 }
 
 void
-dest_push(struct dest *d, struct rcpt *r)
+dest_sweep(struct dests *t, instant before)
 {
-	r->next = NULL;
-	if (d->head == NULL)
-		d->head = r;
+	for (size_t i = 0; i < DEST_BUCKETS; i++)
+		for (struct dest **p = &t->bucket[i]; *p != NULL;) {
+			struct dest *d = *p;
+
+			if (is_used(d) || d->pace.again >= before)
+				p = &d->chain;
+			else
+				unchain(p);
+		}
+}
+
+void
+dest_push(struct dest *d, enum line line, struct rcpt *r)
+{
+	r->next = r->also = NULL;
+	if (d->head[line] == NULL)
+		d->head[line] = r;
 	else
-		d->tail->next = r;
-	d->tail = r;
+		d->tail[line]->next = r;
+	d->tail[line] = d->last = r;
+	d->joined = 1;
+	d->waiting++;
+}
+
+bool
+dest_join(struct dest *d, enum line line, struct rcpt *r, unsigned max)
+{
+	if (d->head[line] == NULL || d->tail[line]->job != r->job ||
+	    d->joined >= max)
+		return false;
+	r->next = r->also = NULL;
+	d->last->also = r;
+	d->last = r;
+	d->joined++;
+	return true;
+}
+
+bool
+dest_has(const struct dest *d, const struct job *job)
+{
+	for (unsigned i = 0; i < LINES; i++)
+		if (d->head[i] != NULL && d->tail[i]->job == job)
+			return true;
+	return false;
+}
+
+static enum line
+whose_turn(const struct dest *d)
+{
+	if (d->head[LINE_NEW] == NULL)
+		return LINE_OLD;
+	if (d->head[LINE_OLD] == NULL)
+		return LINE_NEW;
+	return d->turn % LINE_TURNS == LINE_TURNS - 1 ? LINE_OLD : LINE_NEW;
+}
+
+struct rcpt *
+dest_next(const struct dest *d)
+{
+	return d->head[whose_turn(d)];
 }
 
 struct rcpt *
 dest_pop(struct dest *d)
 {
-	struct rcpt *r = d->head;
+	enum line line = whose_turn(d);
+	struct rcpt *r = d->head[line];
 
-	d->head = r->next;
+	d->head[line] = r->next;
+	d->waiting--;
+	d->turn++;
 	return r;
 }
 
 void
-dest_push_back(struct dest *d, struct rcpt *r)
+dest_push_back(struct dest *d, enum line line, struct rcpt *r)
 {
-	r->next = d->head;
-	if (d->head == NULL)
-		d->tail = r;
-	d->head = r;
+	r->next = d->head[line];
+	if (d->head[line] == NULL)
+		d->tail[line] = r;
+	d->head[line] = r;
+	d->waiting++;
+	d->turn--;
 }

@@ -140,6 +140,7 @@ find_due_now(struct sched *s)
 {
 	struct message *m;
 
+	remote_hurry(s);
 	for (m = table_first(&s->table); m != NULL;
 	     m = table_after(&s->table, m)) {
 		if (m->job != NULL && m->place == 0)

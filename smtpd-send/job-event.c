@@ -72,6 +72,35 @@ job_event_origin(struct sched *s, const struct job *job, unsigned origin,
 }
 
 void
+job_event_end(struct sched *s, const struct job *job, struct span address,
+    const char *event, const char *reply, struct span notice)
+{
+	struct logline l;
+
+	log_begin(&l, job->message->id, event);
+	log_span(&l, "rcpt", address);
+	log_num(&l, "attempts",
+	    job->message->attempts + (unsigned)(job->tried && !job->concluded));
+	log_num(&l, "age_ms", age_ms(s, job->message));
+	log_num(&l, "left", job_left(job));
+	log_span(&l, "notice", notice);
+	if (reply != NULL)
+		log_span(&l, "reply", job_reply_text(reply));
+	log_end(&l);
+}
+
+void
+job_event_unreported(const struct job *job, struct span reply)
+{
+	struct logline l;
+
+	log_begin(&l, job->message->id, "unreported");
+	log_str(&l, "reason", "its sender cannot be told now");
+	log_span(&l, "reply", reply);
+	log_end(&l);
+}
+
+void
 job_event_held(struct sched *s, const struct message *m, const char *event,
     const char *reason)
 {

@@ -11,10 +11,34 @@
 #define UNSAVED_MAX (16 * 1024 * 1024)
 
 void
-job_keep_reply(char **reply, struct span text)
+job_keep_reply(char **reply, struct span host, struct span text)
 {
+	struct sbuf b;
+
+	sbuf_init(&b, SLOT_ROOM);
+	sbuf_addspan(&b, host.n > 0 ? host : SPAN("-"));
+	sbuf_putc(&b, ' ');
+	sbuf_addspan(&b, text);
 	free(*reply);
-	*reply = strndup(text.p, text.n);
+	*reply = b.bad ? NULL : strndup(b.s, b.len);
+	sbuf_free(&b);
+}
+
+struct span
+job_reply_host(const char *reply)
+{
+	struct span rest = span_str(reply != NULL ? reply : "-");
+
+	return span_cut(&rest, ' ');
+}
+
+struct span
+job_reply_text(const char *reply)
+{
+	struct span rest = span_str(reply != NULL ? reply : "");
+
+	(void)span_cut(&rest, ' ');
+	return rest;
 }
 
 static uint32_t

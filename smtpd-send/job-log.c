@@ -38,11 +38,13 @@ void
 job_log_verdict(struct sched *s, struct job *job, enum progress_kind kind,
     uint32_t number, struct span reply)
 {
+	bool running = job->tried && !job->concluded;
+
 	job_log_rcpts(job);
 	progress_add(&job->unsaved,
 	    &(struct progress_record){ .kind = kind,
 		.number = number,
-		.other = job->message->attempts + 1U,
+		.other = job->message->attempts + (unsigned)running,
 		.time = s->wall / 1000000,
 		.text = reply });
 }

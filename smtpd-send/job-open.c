@@ -153,30 +153,60 @@ not_loaded(struct sched *s, struct job *job, enum load_result r)
 }
 
 /*
- * At the first sight of a message its log decides whether it is due. The log
- * counts in wall time: a clock that was set must not park it for years.
+ * What is held: given up, so that it is only to be told; crashing, so that
+ * postmaster is told, and at the end of its life the sender.
+ */
+static bool
+is_to_be_told(const struct sched *s, struct job *job)
+{
+	if (job->hold == HOLD_CRASH && job_is_old(s, job))
+		job_expire(job);
+	return job->hold == HOLD_EXPIRED ||
+	    (job->hold == HOLD_CRASH && !job->told_hold);
+}
+
+static void
+put_back(struct sched *s, struct job *job)
+{
+	struct message *m = job->message;
+	uint64_t ms = job->hold == HOLD_CRASH ? job_hold_ms(s, job) :
+						job_wait_ms(s, job->plan.at);
+
+	if (job->hold != HOLD_NONE)
+		m->flags |= MESSAGE_HELD;
+	if (job->hold != HOLD_OTHER)
+		job_wait(s, m, ms);
+	job_free(s, job);
+}
+
+/*
+ * At the first sight of a message its log decides whether it is due, and for
+ * what. True: it is not, and has been put back.
  */
 static bool
 must_wait(struct sched *s, struct job *job)
 {
 	struct message *m = job->message;
-	uint64_t now = s->wall / 1000000, at = job->plan.at;
-	bool first = (m->flags & MESSAGE_SEEN) == 0;
+	bool early = (m->flags & MESSAGE_SEEN) == 0 ||
+	    (m->flags & MESSAGE_REPORT) != 0;
 	bool forced = (m->flags & MESSAGE_FORCED) != 0;
 
 	m->looks = 0;
 	m->flags |= MESSAGE_SEEN;
-	m->flags &= (uint8_t) ~(MESSAGE_FORCED | MESSAGE_UNREADY);
-	if (forced || (!job->held && (!first || at <= now)))
+	m->flags &= (uint8_t) ~(MESSAGE_FORCED | MESSAGE_UNREADY |
+	    MESSAGE_REPORT | MESSAGE_HELD);
+	if (forced)
 		return false;
-	if (job->held)
-		m->flags |= MESSAGE_HELD;
-	job_free(s, job);
-	if ((m->flags & MESSAGE_HELD) == 0)
-		job_wait(s, m,
-		    (at - now < SCHEDULE_DELAY_MAX ? at - now :
-						     SCHEDULE_DELAY_MAX) *
-			1000);
+	if (job->hold == HOLD_NONE) {
+		if (!early || job->plan.at <= s->wall / 1000000)
+			return false;
+		job->report_only = job_has_failed(job);
+	} else {
+		job->report_only = is_to_be_told(s, job);
+	}
+	if (job->report_only)
+		return false;
+	put_back(s, job);
 	return true;
 }
 
@@ -226,7 +256,7 @@ is_plain(const struct job *job, const struct rcpt *r)
 static void
 advance(struct sched *s, struct job *job)
 {
-	if (is_asking(job)) {
+	if (!job->report_only && is_asking(job)) {
 		intake_ask(s, job);
 		return;
 	}
@@ -288,9 +318,11 @@ resume(struct sched *s, struct job *job)
 	}
 	m->looks = 0;
 	m->flags &= (uint8_t)~MESSAGE_FORCED;
-	job->planned = job->concluded = job->crashed = false;
+	job->planned = job->tried = job->concluded = job->crashed = false;
+	job->report_only = job->unreported = false;
+	job->wake = 0;
 	for (unsigned i = 0; i < job->norigins; i++)
-		if (job->origins[i].state != ORIGIN_EXPANDED)
+		if (job->origins[i].state == ORIGIN_DEFERRED)
 			job->origins[i].state = ORIGIN_UNASKED;
 	advance(s, job);
 }
@@ -302,6 +334,7 @@ job_open(struct sched *s, struct message *m)
 	struct job *job;
 	int fd;
 
+	m->parked_at = 0;
 	if (m->job != NULL) {
 		resume(s, m->job);
 		return;

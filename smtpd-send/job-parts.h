@@ -35,8 +35,32 @@ void job_close_file(struct sched *, struct job *);
 /* job.c: gives every rcpt that is left to its transport. */
 void job_start(struct sched *, struct job *);
 
-/* Sets a malloc'ed copy, or NULL when there is no memory. */
-void job_keep_reply(char **reply, struct span text);
+/* How many recipients have not come to an end. */
+unsigned job_left(const struct job *);
+
+/* job-end.c: one plan for the whole try, so that all its log lines agree. */
+void job_plan(struct sched *, struct job *);
+
+/* Nothing is busy any more: record, report, and wait or remove. */
+void job_settle(struct sched *, struct job *);
+
+/* It is given up: what is left is reported as expired. */
+void job_expire(struct job *);
+
+/* The wait for an instant of the log's wall time, which may be nonsense. */
+uint64_t job_wait_ms(const struct sched *, uint64_t at);
+
+/* How long one that is held waits until it expires. */
+uint64_t job_hold_ms(const struct sched *, const struct job *);
+
+/* When queue_lifetime is over, in seconds of the wall clock. */
+uint64_t job_end_of_life(const struct sched *, const struct job *);
+
+/* job-report.c: what is to be told now. */
+enum report_kind job_report_due(const struct sched *, const struct job *);
+
+/* Are there failures that nobody was told of? */
+bool job_has_failed(const struct job *);
 
 /* job-log.c: adds to job->unsaved. */
 void job_log_rcpts(struct job *);
@@ -53,6 +77,9 @@ void job_event_verdict(struct sched *, const struct rcpt *,
     const struct outcome *, unsigned left);
 void job_event_origin(struct sched *, const struct job *, unsigned origin,
     struct span reply);
+void job_event_end(struct sched *, const struct job *, struct span address,
+    const char *event, const char *reply, struct span notice);
+void job_event_unreported(const struct job *, struct span reply);
 void job_event_held(struct sched *, const struct message *, const char *event,
     const char *reason);
 void job_event_removed(struct sched *, const struct message *);

@@ -14,8 +14,8 @@ struct replay {
 };
 
 /* Verdicts come in about the order of the rcpts: look on from the last. */
-static void
-replay_verdict(struct replay *r, uint32_t index, enum rcpt_state state)
+static struct rcpt *
+find(struct replay *r, uint32_t index)
 {
 	struct job *job = r->job;
 
@@ -24,11 +24,66 @@ replay_verdict(struct replay *r, uint32_t index, enum rcpt_state state)
 
 		if (job->rcpts[at].index != index)
 			continue;
-		job->rcpts[at].state = (uint8_t)state;
-		job->rcpts[at].recorded = true;
 		r->at = at;
-		return;
+		return &job->rcpts[at];
 	}
+	return NULL;
+}
+
+/* What was deferred is open again; its reply is kept for who gives it up. */
+static void
+replay_verdict(struct replay *r, const struct progress_record *p,
+    enum rcpt_state state)
+{
+	struct rcpt *to = find(r, p->number);
+
+	if (to == NULL)
+		return;
+	to->state = (uint8_t)state;
+	to->recorded = state != RCPT_OPEN;
+	if (state == RCPT_OPEN || state == RCPT_FAILED)
+		job_keep_reply(&to->reply, SPAN(""), p->text);
+}
+
+static void
+replay_origin(struct job *job, const struct progress_record *p,
+    enum origin_state state)
+{
+	struct origin *o = &job->origins[p->number];
+
+	if (p->number >= job->norigins || o->state == ORIGIN_EXPANDED)
+		return;
+	o->state = (uint8_t)state;
+	if (state == ORIGIN_REFUSED)
+		job_keep_reply(&o->reply, SPAN(""), p->text);
+}
+
+static void
+replay_bounced(struct replay *r, const struct progress_record *p)
+{
+	if (find(r, p->number) != NULL)
+		replay_verdict(r, p, RCPT_BOUNCED);
+	else
+		replay_origin(r->job, p, ORIGIN_BOUNCED);
+}
+
+static void
+replay_told(struct job *job, struct span text)
+{
+	struct span what = span_cut(&text, ' ');
+
+	if (span_eq(what, SPAN("delayed")))
+		job->told_delay = true;
+	else if (span_eq(what, SPAN("held")))
+		job->told_hold = true;
+}
+
+static enum hold
+hold_of(struct span why)
+{
+	if (span_eq(why, SPAN("crash")))
+		return HOLD_CRASH;
+	return span_eq(why, SPAN("expired")) ? HOLD_EXPIRED : HOLD_OTHER;
 }
 
 static void
@@ -40,7 +95,7 @@ replay_tried(struct job *job, const struct progress_record *p)
 		m->attempts = p->number < UINT16_MAX ? (uint16_t)p->number :
 						       UINT16_MAX;
 	job->plan.at = p->time;
-	job->held = false;
+	job->hold = HOLD_NONE;
 }
 
 static void
@@ -56,10 +111,22 @@ replay(void *arg, const struct progress_record *p)
 			r->failed = true;
 		break;
 	case PROGRESS_DONE:
-		replay_verdict(r, p->number, RCPT_DELIVERED);
+		replay_verdict(r, p, RCPT_DELIVERED);
 		break;
 	case PROGRESS_FAILED:
-		replay_verdict(r, p->number, RCPT_FAILED);
+		replay_verdict(r, p, RCPT_FAILED);
+		break;
+	case PROGRESS_DEFERRED:
+		replay_verdict(r, p, RCPT_OPEN);
+		break;
+	case PROGRESS_REFUSED:
+		replay_origin(job, p, ORIGIN_REFUSED);
+		break;
+	case PROGRESS_BOUNCED:
+		replay_bounced(r, p);
+		break;
+	case PROGRESS_TOLD:
+		replay_told(job, p->text);
 		break;
 	case PROGRESS_TRIED:
 		replay_tried(job, p);
@@ -68,11 +135,9 @@ replay(void *arg, const struct progress_record *p)
 		job->crashes = p->number;
 		break;
 	case PROGRESS_HELD:
-		job->held = true;
+		job->hold = (uint8_t)hold_of(p->text);
 		break;
 	case PROGRESS_LOG:
-	case PROGRESS_DEFERRED:
-	case PROGRESS_REFUSED:
 		break;
 	}
 }

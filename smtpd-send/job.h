@@ -14,15 +14,17 @@ enum rcpt_state {
 	RCPT_OPEN,     /* to be tried */
 	RCPT_BUSY,     /* with its transport: waits there, or is tried */
 	RCPT_DEFERRED, /* tried; again at the next attempt */
-	RCPT_FAILED,   /* refused for good */
+	RCPT_FAILED,   /* refused for good; its sender is to be told */
 	RCPT_DELIVERED,
+	RCPT_BOUNCED, /* its sender was told */
 };
 
 /* One delivery: what one R frame is, or was expanded to. */
 struct rcpt {
 	struct rcpt *next; /* in its destination's line */
+	struct rcpt *also; /* in one transaction with it */
 	struct job *job;
-	char *reply;     /* malloc'ed, of RCPT_DEFERRED, or NULL */
+	char *reply;     /* malloc'ed "HOST REPLY" of the last try, or NULL */
 	uint32_t target; /* in job->text: the payload of a T frame */
 	uint32_t index;  /* its number within the message */
 	uint16_t origin; /* number of the R frame */
@@ -34,15 +36,32 @@ enum origin_state {
 	ORIGIN_UNASKED,
 	ORIGIN_EXPANDED, /* there are rcpts of it */
 	ORIGIN_DEFERRED, /* smtpd-rcpt cannot tell now */
-	ORIGIN_REFUSED,  /* smtpd-rcpt says nobody */
+	ORIGIN_REFUSED,  /* smtpd-rcpt says nobody; its sender is to be told */
+	ORIGIN_BOUNCED,  /* its sender was told */
 };
 
 /* One R frame. */
 struct origin {
-	char *reply;   /* malloc'ed, or NULL */
+	char *reply;   /* as a rcpt's */
 	uint32_t path; /* in job->text, with the angle brackets */
 	uint8_t state; /* enum origin_state */
 	bool local;
+};
+
+/* What smtpd-bounce is asked to say. */
+enum report_kind {
+	REPORT_NONE,
+	REPORT_FAILED,  /* to the sender: refused, or given up */
+	REPORT_DELAYED, /* to the sender: still being tried */
+	REPORT_HELD,    /* to postmaster: its delivery crashes */
+};
+
+/* Why a message is not tried: by its log. */
+enum hold {
+	HOLD_NONE,
+	HOLD_CRASH,   /* its delivery crashes: until it expires */
+	HOLD_EXPIRED, /* given up: its sender is to be told */
+	HOLD_OTHER,
 };
 
 #define JOB_RCPTS_MAX 20000 /* of one message, aliases expanded */
@@ -69,16 +88,24 @@ struct job {
 	bool log_fresh;          /* its name may not be on disk */
 	bool sync_first;         /* not to be started before that is on disk */
 	bool starting, settling; /* what goes on when it is */
+	bool tried;              /* in this try something was heard */
 	bool concluded;          /* this try is recorded */
 	bool crashed;            /* in this try */
-	bool held;               /* by its log */
+	bool told_delay, told_hold;
+	bool report_only;   /* it is not due, what became of it is */
+	bool unreported;    /* smtpd-bounce could not, in this try */
+	uint8_t hold;       /* enum hold */
+	uint8_t report;     /* enum report_kind: what is being told */
+	instant wake;       /* untried: when it may be, and */
+	uint32_t parked_at; /* for which destination it waits */
 
-	struct job *ask_next;  /* intake: in line */
-	unsigned ask_at;       /* intake: the next origin to look at */
-	unsigned unanswered;   /* intake: asked for, no answer yet */
-	struct job *sync_next; /* sync: in line */
-	uint8_t sync;          /* sync: enum sync_state */
-	bool sync_again;       /* sync: records were added since it was sent */
+	struct job *ask_next;    /* intake: in line */
+	unsigned ask_at;         /* intake: the next origin to look at */
+	unsigned unanswered;     /* intake: asked for, no answer yet */
+	struct job *report_next; /* report: in line */
+	struct job *sync_next;   /* sync: in line */
+	uint8_t sync;            /* sync: enum sync_state */
+	bool sync_again; /* sync: records were added since it was sent */
 };
 
 /* What a transport, or smtpd-rcpt, says. */
@@ -118,11 +145,29 @@ void job_release(struct sched *, struct job *, uint64_t ms);
 /* A transport is done with the rcpt, which may be gone afterwards. */
 void job_verdict(struct sched *, struct rcpt *, const struct outcome *);
 
+/*
+ * A transport cannot try the rcpt now, which counts as no try at all. The
+ * message is due again then, or when its destination (the hash) calls.
+ */
+void job_untried(struct sched *, struct rcpt *, instant wake, uint32_t hash);
+
+/* report: the frames of the request; the answer to it. */
+void job_report_frames(struct sched *, struct job *, struct sbuf *);
+void job_reported(struct sched *, struct job *, bool ok, struct span reply);
+
+/* Has the message come to the end of queue_lifetime? */
+bool job_is_old(const struct sched *, const struct job *);
+
 /* Opens and locks the message again if that was given up while it waited. */
 bool job_reopen(struct sched *, struct job *) MUST_CHECK;
 
 /* ATTEMPT of the delivery conversation: 0 when surely never tried. */
 unsigned job_attempt(const struct job *);
+
+/* Sets "HOST TEXT", or NULL without memory; and the parts of it. */
+void job_keep_reply(char **reply, struct span host, struct span text);
+struct span job_reply_host(const char *reply);
+struct span job_reply_text(const char *reply);
 
 struct span job_sender(const struct job *); /* its path */
 struct span origin_path(const struct job *, unsigned origin);

@@ -14,6 +14,7 @@ enum {
 	MESSAGE_UNREADY = 16, /* was locked or unfinished when last seen */
 	MESSAGE_HELD = 32,    /* stays, and is not tried */
 	MESSAGE_SEEN = 64,    /* was read once */
+	MESSAGE_REPORT = 128, /* is due before its time: to be reported */
 };
 
 /* 100,000 of these wait in memory: all else is read again when it is due. */
@@ -21,7 +22,8 @@ struct message {
 	struct message *chain; /* the table's */
 	struct job *job;       /* its details while it is worked on, or NULL */
 	instant due;
-	uint32_t place; /* in the heap, from 1; 0: not there */
+	uint32_t place;     /* in the heap, from 1; 0: not there */
+	uint32_t parked_at; /* hash of a destination that it waits for, or 0 */
 	uint16_t attempts;
 	uint16_t looks; /* at which it was locked, in a row */
 	uint8_t flags;

@@ -22,6 +22,8 @@ static const struct layout {
 	[PROGRESS_FAILED] = { "failed", true, true, true, true },
 	[PROGRESS_DEFERRED] = { "deferred", true, true, true, true },
 	[PROGRESS_REFUSED] = { "refused", true, true, true, true },
+	[PROGRESS_BOUNCED] = { "bounced", true, true, true, true },
+	[PROGRESS_TOLD] = { "told", true, false, true, true },
 	[PROGRESS_TRIED] = { "tried", true, false, true, false },
 	[PROGRESS_CRASH] = { "crash", true, false, false, true },
 	[PROGRESS_HELD] = { "held", false, false, false, true },

@@ -20,10 +20,16 @@
  *	failed <index> <attempt> <time> <reply>		refused for good
  *	deferred <index> <attempt> <time> <reply>	to be tried again
  *	refused <origin> <attempt> <time> <reply>	smtpd-rcpt knows nobody
+ *	bounced <index> <attempt> <time> <notice>	the sender was told, by
+ *				a notice of that id; of an origin that was
+ *				never expanded its number
+ *	told <attempt> <time> <what> <notice>	delayed: the sender was told
+ *				so; held: postmaster was
  *	tried <attempts> <next>	a try is over; when the next one is due
  *	crash <count> <how>	a delivery died by it
- *	held <why>		not tried any more (crash, expired) until
- *				a later tried record
+ *	held <why>		not tried any more until a later tried record:
+ *				crash (until it expires), expired (the sender
+ *				is to be told)
  *
  * Times are seconds since 1970; a reply is an SMTP reply line. The first line
  * that is not whole ends the log: it is what a crash left, and is cut off
@@ -40,6 +46,8 @@ enum progress_kind {
 	PROGRESS_FAILED,
 	PROGRESS_DEFERRED,
 	PROGRESS_REFUSED,
+	PROGRESS_BOUNCED,
+	PROGRESS_TOLD,
 	PROGRESS_TRIED,
 	PROGRESS_CRASH,
 	PROGRESS_HELD,
@@ -47,7 +55,7 @@ enum progress_kind {
 
 struct progress_record {
 	enum progress_kind kind;
-	uint32_t number;  /* index, origin, attempts or count */
+	uint32_t number;  /* index, origin, attempt, attempts or count */
 	uint32_t other;   /* rcpt: origin; verdicts: attempt */
 	uint64_t time;    /* verdicts: when; tried: next */
 	struct span text; /* rcpt: "user ..."; reply, how, why */

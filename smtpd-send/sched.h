@@ -8,6 +8,8 @@
 #include "intake.h"
 #include "job.h"
 #include "local.h"
+#include "remote.h"
+#include "report.h"
 #include "schedule.h"
 #include "sync.h"
 
@@ -28,19 +30,11 @@ struct sched {
 	size_t open_max; /* beyond, a waiting job gives its own up */
 	instant pause;   /* no message is opened before */
 	struct intake intake;
-	struct local local;
+	struct transport local, remote;
+	instant sweep; /* of remote destinations */
+	struct reports reports;
 	struct sync sync;
 	bool stopping;
 };
-
-/*
- * A way to deliver. submit takes a rcpt that is RCPT_BUSY and, now or later,
- * gives job_verdict for it.
- */
-struct transport {
-	void (*submit)(struct sched *, struct rcpt *);
-};
-
-extern const struct transport local_transport, remote_transport;
 
 #endif

@@ -13,12 +13,12 @@
 #include "find.h"
 #include "program.h"
 #include "spool.h"
+#include "watch.h"
 
 #define STOP_MS 5000    /* for running deliveries, after SIGTERM */
 #define OPEN_AT_ONCE 32 /* messages begun in one turn of the loop */
 #define OPEN_MAX 4000   /* descriptors of messages that wait */
 #define OPEN_MAX_LEAST 256
-#define POLL_FIXED 3 /* hints, smtpd-rcpt, the child that syncs */
 
 static volatile sig_atomic_t got_term, got_hup;
 
@@ -119,8 +119,7 @@ static const int calls[] = {
 };
 
 /*
- * smtpd-rcpt and smtpd-lspawn are dialled again and again, so socket() and
- * connect() stay; with helpers that are sockets nothing is ever exec'd. A
+ * The helpers are dialled again and again, so socket() and connect() stay; with helpers that are sockets nothing is ever exec'd. A
  * helper that is a command (as tests have it) would inherit the confinement,
  * down to smtpd-local that has to write a Maildir: then there is none.
  */
@@ -130,7 +129,8 @@ confine_self(const struct conf *conf)
 	const struct confine_path paths[] = { { conf->queue, CONFINE_WRITE } };
 	const struct confine c = { calls, nitems(calls), paths, nitems(paths) };
 
-	if (dial_is_command(conf->rcpt) || dial_is_command(conf->lspawn))
+	if (dial_is_command(conf->rcpt) || dial_is_command(conf->lspawn) ||
+	    dial_is_command(conf->remote) || dial_is_command(conf->bouncer))
 		return;
 	if (!confine(&c, conf))
 		die_sys(EXIT_TEMP, "cannot confine");
@@ -188,41 +188,43 @@ earlier(instant a, instant b)
 	return a < b ? a : b;
 }
 
-struct watch {
-	struct pollfd *fds;
-	struct slot **slots; /* of fds[POLL_FIXED + i] */
-	size_t cap;
-};
-
-static size_t
-fill_watch(struct sched *s, struct watch *w, int hints)
+static void
+hints_ready(struct sched *s, void *arg)
 {
-	const int fixed[POLL_FIXED] = { hints, intake_fd(&s->intake),
-		s->sync.fd };
-	size_t n = 0;
-
-	for (; n < POLL_FIXED; n++)
-		w->fds[n] = (struct pollfd){ fixed[n], POLLIN, 0 };
-	for (struct slot *p = s->local.oldest; p != NULL; p = p->next) {
-		w->slots[n - POLL_FIXED] = p;
-		w->fds[n++] = (struct pollfd){ p->fd, POLLIN, 0 };
-	}
-	return n;
+	find_hints(s, *(const int *)arg);
 }
 
 static void
-serve_watch(struct sched *s, struct watch *w, size_t n)
+rcpt_ready(struct sched *s, void *arg)
 {
-	if (w->fds[0].revents != 0)
-		find_hints(s, w->fds[0].fd);
-	if (w->fds[1].revents != 0)
-		intake_ready(s);
-	if (w->fds[2].revents != 0)
-		sync_ready(s);
-	/* A slot is ended by its own event or by the pump, never by another. */
-	for (size_t i = POLL_FIXED; i < n; i++)
-		if (w->fds[i].revents != 0)
-			local_ready(s, w->slots[i - POLL_FIXED]);
+	(void)arg;
+	intake_ready(s);
+}
+
+static void
+child_ready(struct sched *s, void *arg)
+{
+	(void)arg;
+	sync_ready(s);
+}
+
+static void
+watch_slots(struct watch *w, const struct transport *t)
+{
+	for (struct slot *p = t->oldest; p != NULL; p = p->next)
+		watch_add(w, p->fd, POLLIN, transport_ready, p);
+}
+
+static void
+fill_watch(struct sched *s, struct watch *w, int *hints)
+{
+	w->n = 0;
+	watch_add(w, *hints, POLLIN, hints_ready, hints);
+	watch_add(w, intake_fd(&s->intake), POLLIN, rcpt_ready, NULL);
+	watch_add(w, s->sync.fd, POLLIN, child_ready, NULL);
+	watch_slots(w, &s->local);
+	watch_slots(w, &s->remote);
+	report_watch(s, w);
 }
 
 /* All that can go on without waiting; when it can again at the latest. */
@@ -235,7 +237,9 @@ pump(struct sched *s, struct listing *listing)
 		next = earlier(next, find_more(s, listing));
 	open_due(s);
 	next = earlier(next, intake_pump(s));
-	next = earlier(next, local_pump(s));
+	next = earlier(next, transport_pump(s, &s->local));
+	next = earlier(next, remote_pump(s));
+	next = earlier(next, report_pump(s));
 	next = earlier(next, sync_pump(s));
 	return earlier(next, next_due(s));
 }
@@ -264,32 +268,37 @@ take_word(struct sched *s, instant *stop)
 	}
 }
 
+static bool
+is_at_work(const struct sched *s)
+{
+	return s->local.nslots > 0 || s->remote.nslots > 0 ||
+	    s->reports.nbusy > 0;
+}
+
 static void
 loop(struct sched *s, struct watch *w, int hints, const sigset_t *waiting)
 {
 	struct listing listing = { 0 };
 	instant stop = NEVER, next;
 	struct timespec t;
-	size_t n;
-	int left;
+	int left, n;
 
 	for (;;) {
 		take_word(s, &stop);
 		next = earlier(pump(s, &listing), stop);
 		if (s->stopping &&
-		    (got_term > 1 || s->now >= stop || s->local.nslots == 0))
+		    (got_term > 1 || s->now >= stop || !is_at_work(s)))
 			return;
-		n = fill_watch(s, w, hints);
+		fill_watch(s, w, &hints);
 		left = clock_left(next);
 		t = (struct timespec){ left / 1000, left % 1000 * 1000000L };
-		if (ppoll(w->fds, n, left == -1 ? NULL : &t, waiting) == -1) {
-			if (errno != EINTR)
-				die_sys(EXIT_TEMP, "cannot wait");
-			n = 0;
-		}
+		n = ppoll(w->fds, w->n, left == -1 ? NULL : &t, waiting);
+		if (n == -1 && errno != EINTR)
+			die_sys(EXIT_TEMP, "cannot wait");
 		see_clock(s);
-		if (n > 0)
-			serve_watch(s, w, n);
+		for (size_t i = 0; n > 0 && i < w->n; i++)
+			if (w->fds[i].revents != 0)
+				w->who[i].ready(s, w->who[i].arg);
 	}
 }
 
@@ -306,7 +315,9 @@ start(struct sched *s, const struct conf *conf)
 	s->wall = s->started = clock_wall_us();
 	clockwatch_init(&s->clock, s->now, s->wall / 1000000);
 	intake_init(&s->intake);
-	local_init(&s->local);
+	local_init(s);
+	remote_init(s);
+	report_init(&s->reports);
 }
 
 int
@@ -324,11 +335,6 @@ main(int argc, char *argv[])
 	take_signals(&waiting);
 	start(&s, &conf);
 	hints = find_hints_open(&conf);
-	w.cap = POLL_FIXED + conf.local_concurrency + LOCAL_SLOW_MAX;
-	w.fds = calloc(w.cap, sizeof(*w.fds));
-	w.slots = calloc(w.cap, sizeof(*w.slots));
-	if (w.fds == NULL || w.slots == NULL)
-		die_sys(EXIT_TEMP, "cannot start");
 	confine_self(&conf);
 	find_all(&s);
 	tell("started", &s);

@@ -15,7 +15,7 @@
  * on the rest, would be given it.
  */
 static bool
-send_user(const struct slot *slot, struct sbuf *out)
+send_name(const struct slot *slot, struct sbuf *out)
 {
 	sbuf_reset(out);
 	frame_add(out, 'U', span_str(slot->dest->name));
@@ -24,14 +24,14 @@ send_user(const struct slot *slot, struct sbuf *out)
 	    (ssize_t)out->len;
 }
 
-static bool
-send_with(int sock, const struct sbuf *out, int fd)
+ssize_t
+talk_send_fd(int sock, struct span out, int fd)
 {
 	union {
 		struct cmsghdr align;
 		char mem[CMSG_SPACE(sizeof(int))];
 	} u = { .mem = { 0 } };
-	struct iovec v = { .iov_base = out->s, .iov_len = out->len };
+	struct iovec v = { (void *)(uintptr_t)out.p, out.n };
 	struct msghdr m = { .msg_iov = &v,
 		.msg_iovlen = 1,
 		.msg_control = u.mem,
@@ -42,24 +42,31 @@ send_with(int sock, const struct sbuf *out, int fd)
 	h->cmsg_type = SCM_RIGHTS;
 	h->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-	    (ssize_t)out->len;
+	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+add_recipient(struct sbuf *out, const struct rcpt *r)
+{
+	struct span address = rcpt_address(r);
+	char text[600];
+	int n = snprintf(text, sizeof(text), "%u %.*s", (unsigned)r->index,
+	    (int)address.n, address.p);
+
+	frame_add(out, 'R', span_of(text, (size_t)n));
 }
 
 static void
 add_message(struct sbuf *out, const struct rcpt *r)
 {
-	struct span address = rcpt_address(r);
-	char text[QUEUE_ID_SIZE + 600];
-	int n;
-
-	n = snprintf(text, sizeof(text), "%s %u", r->job->message->id,
+	char text[QUEUE_ID_SIZE + 16];
+	int n = snprintf(text, sizeof(text), "%s %u", r->job->message->id,
 	    job_attempt(r->job));
+
 	frame_add(out, 'D', span_of(text, (size_t)n));
 	frame_add(out, 'S', job_sender(r->job));
-	n = snprintf(text, sizeof(text), "%u %.*s", (unsigned)r->index,
-	    (int)address.n, address.p);
-	frame_add(out, 'R', span_of(text, (size_t)n));
+	for (; r != NULL; r = r->also)
+		add_recipient(out, r);
 	frame_add(out, 'E', span_of("", 0));
 }
 
@@ -67,12 +74,14 @@ bool
 talk_give(struct slot *slot, const struct rcpt *r, struct sbuf *out)
 {
 	/* So few octets fit into a socket, or its reader is in trouble. */
-	if (!slot->named && !send_user(slot, out))
+	if (!slot->named && !send_name(slot, out))
 		return false;
 	slot->named = true;
 	sbuf_reset(out);
 	add_message(out, r);
-	return !out->bad && send_with(slot->fd, out, r->job->fd);
+	return !out->bad &&
+	    talk_send_fd(slot->fd, sbuf_span(out), r->job->fd) ==
+	    (ssize_t)out->len;
 }
 
 static bool
@@ -114,18 +123,25 @@ hear_death(struct span payload, struct heard *h)
  * one.
  */
 static bool
-split_verdict(struct span payload, uint32_t index, struct outcome *o)
+split_verdict(struct span payload, struct rcpt *parcel, struct heard *h)
 {
 	struct span rest = payload, number = span_cut(&rest, ' ');
 	struct span stage = span_cut(&rest, ' ');
+	struct outcome *o = &h->outcome;
 	uint32_t n;
+
+	h->rcpt = parcel;
 
 	if (stage.n > 0 && ascii_isdigit(stage.p[0])) {
 		o->stage = SPAN("lspawn");
 		o->reply = payload;
 		return o->verdict != VERDICT_DELIVERED;
 	}
-	if (!span_u32(number, UINT32_MAX, &n) || n != index || stage.n == 0)
+	if (!span_u32(number, UINT32_MAX, &n) || stage.n == 0)
+		return false;
+	while (h->rcpt != NULL && h->rcpt->index != n)
+		h->rcpt = h->rcpt->also;
+	if (h->rcpt == NULL)
 		return false;
 	o->stage = stage;
 	o->host = span_cut(&rest, ' ');
@@ -153,8 +169,7 @@ hear_frame(const struct slot *slot, const struct frame *f, struct heard *h)
 	default:
 		return HEARD_NONSENSE;
 	}
-	if (slot->ngiven == 0 ||
-	    !split_verdict(f->payload, slot->given[0]->index, &h->outcome))
+	if (slot->ngiven == 0 || !split_verdict(f->payload, slot->given[0], h))
 		return HEARD_NONSENSE;
 	return HEARD_VERDICT;
 }
@@ -170,8 +185,8 @@ talk_parse(const struct slot *slot, struct heard *h)
 	for (;;) {
 		switch (frame_parse(in, &f, &used)) {
 		case FRAME_MORE:
-			return slot->len < LOCAL_ROOM ? HEARD_NOTHING :
-							HEARD_NONSENSE;
+			return slot->len < SLOT_ROOM ? HEARD_NOTHING :
+						       HEARD_NONSENSE;
 		case FRAME_BAD:
 			return HEARD_NONSENSE;
 		case FRAME_READY:
@@ -188,7 +203,7 @@ talk_parse(const struct slot *slot, struct heard *h)
 enum heard_kind
 talk_hear(struct slot *slot, struct heard *h)
 {
-	ssize_t n = recv(slot->fd, slot->in + slot->len, LOCAL_ROOM - slot->len,
+	ssize_t n = recv(slot->fd, slot->in + slot->len, SLOT_ROOM - slot->len,
 	    MSG_DONTWAIT);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))

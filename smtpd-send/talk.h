@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: ISC */
-/* The delivery conversation: what is said to a user's process, and heard. */
+/* The delivery conversation: what is said to a process, and heard. */
 #ifndef TALK_H
 #define TALK_H
 
-#include "local.h"
+#include "transport.h"
 
 /*
- * Hands a message over; the first time it names the user before. False when
- * it could not be sent: the message was then not given to anybody. out: room
- * for the frames.
+ * Hands a parcel over; the first time it names the destination before. False
+ * when it could not be sent: it was then not given to anybody. out: room for
+ * the frames.
  */
 bool talk_give(struct slot *, const struct rcpt *, struct sbuf *out) MUST_CHECK;
+
+/* Sends what the socket takes now, and the descriptor with it; as sendmsg. */
+ssize_t talk_send_fd(int sock, struct span, int fd) MUST_CHECK;
 
 enum heard_kind {
 	HEARD_NOTHING, /* not all there yet */
@@ -22,6 +25,7 @@ enum heard_kind {
 
 struct heard {
 	struct outcome outcome; /* views into the slot's buffer */
+	struct rcpt *rcpt;      /* whose it is */
 	size_t used;            /* octets of it */
 	bool crash;
 	char how[32]; /* "signal=11" */

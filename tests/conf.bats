@@ -41,6 +41,26 @@ refused() {
 	[[ -z $output && -z $stderr ]]
 }
 
+@test "conf: check reads tls_policy, and looks at the passwords" {
+	printf '%s\n' '# for whom' 'example.org verify mx.example.org' '* may' \
+		>"$BATS_TEST_TMPDIR/policy"
+	settings "tls_policy = $BATS_TEST_TMPDIR/policy" \
+		"tls_authorities = $BATS_TEST_TMPDIR/policy"
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ -z $stderr ]]
+	echo 'example.com always' >>"$BATS_TEST_TMPDIR/policy"
+	run -100 --separate-stderr conf -c "$CONF" check
+	[[ $stderr == *"policy:4: not 'DESTINATION none|may|encrypt|verify"* ]]
+
+	echo 'mx.example.org joe secret' >"$BATS_TEST_TMPDIR/passwords"
+	chmod 440 "$BATS_TEST_TMPDIR/passwords"
+	settings "remote_passwords = $BATS_TEST_TMPDIR/passwords" \
+		'tls_authorities = /nonexistent'
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ $stderr == *"passwords' must be a file of smtpd-remote's user"* ]]
+	[[ $stderr == *"tls_authorities '/nonexistent'"* ]]
+}
+
 @test "conf: a resolver that is not on this host is a warning" {
 	settings 'resolver = 127.0.0.1 [::1]:5353'
 	run -0 --separate-stderr conf -c "$CONF" check

@@ -148,6 +148,15 @@ dns() {
 	[[ $output == *"note    ns.good.example. address: 192.0.2.1 is not named so (PTR): many take no mail from it"* ]]
 }
 
+@test "dns: a DMARC record of a domain above is a note" {
+	run -100 dns check a.b.good.example
+	[[ $output == *"note    _dmarc.a.b.good.example. TXT: v=DMARC1; p=quarantine; rua=mailto:postmaster@good.example (of good.example, above it)"* ]]
+	run -100 dns check sub.worse.example
+	[[ $output == *"note    _dmarc.sub.worse.example. TXT: p=none: "*"(of worse.example, above it)"* ]]
+	run -100 dns check sub.empty.example
+	[[ $output == *"wrong   _dmarc.sub.empty.example. TXT: there is none"* ]]
+}
+
 @test "dns: a DNS that does not answer is no verdict" {
 	run -111 --separate-stderr dns -o resolver=127.0.0.1:1 \
 		check good.example
@@ -155,6 +164,12 @@ dns() {
 	# nor one that refuses
 	run -111 --separate-stderr dns check elsewhere.example
 	[[ $output == "unknown elsewhere.example. MX: the DNS does not answer" ]]
+}
+
+@test "dns: with a smarthost SPF has to let that send" {
+	run -0 --separate-stderr dns -o smarthost=relay.example zone good.example
+	[[ ${lines[1]} == "; mail leaves through 'relay.example': add what lets that send (a:, include:)" ]]
+	[[ ${lines[2]} == *'"v=spf1 mx -all"' ]]
 }
 
 @test "dns: a policy, another id for another one, and what Caddy serves" {

@@ -7,7 +7,7 @@ setup() {
 	setup_dir
 	command -v strace >/dev/null || skip_loudly 'strace is not installed'
 	# Under torture all of them, else a few of each name.
-	MOST=$([ -n "${SMTPD_TORTURE-}" ] && echo 100000 || echo 5)
+	MOST=$([ -n "${SMTPD_TORTURE-}" ] && echo 100000 || echo 4)
 }
 
 strike() {

@@ -2,7 +2,10 @@
 /* Looks at what the DNS says of a domain. */
 #include "published.h"
 
+#include <stdio.h>
+
 #define HOSTS_MAX 32
+#define NONE SPAN("there is none")
 
 /* Of a look-up that found nothing. */
 static enum published
@@ -20,7 +23,7 @@ say_none(enum dns_result r, struct sbuf *why)
 	case DNS_NODATA:
 		break;
 	}
-	sbuf_adds(why, "there is none");
+	sbuf_addspan(why, NONE);
 	return PUBLISHED_WRONG;
 }
 
@@ -47,6 +50,40 @@ check_txt(struct dns_resolver *dns, const struct records *all,
 	case COMPARE_WRONG:
 		break;
 	}
+	return PUBLISHED_WRONG;
+}
+
+/*
+ * A domain without DMARC comes under a record above it (RFC 9989). Which, if
+ * there are several, is the receivers' to find: the nearest one is shown.
+ */
+static enum published
+check_dmarc(struct dns_resolver *dns, const struct records *all,
+    const struct record *record, instant deadline, struct sbuf *why)
+{
+	struct span above = span_str(all->domain);
+	enum published result = check_txt(dns, all, record, deadline, why);
+	struct record r = { .kind = record->kind };
+
+	if (result != PUBLISHED_WRONG || !span_eq(sbuf_span(why), NONE))
+		return result;
+	for (;;) {
+		(void)span_cut(&above, '.');
+		if (span_find(above, '.') == above.n)
+			break;
+		(void)snprintf(r.name, sizeof(r.name), "_dmarc.%.*s",
+		    (int)above.n, above.p);
+		sbuf_reset(why);
+		result = check_txt(dns, all, &r, deadline, why);
+		if (result == PUBLISHED_UNKNOWN)
+			return result;
+		if (result == PUBLISHED_WRONG)
+			continue;
+		sbuf_addf(why, " (of %.*s, above it)", (int)above.n, above.p);
+		return PUBLISHED_DOUBT;
+	}
+	sbuf_reset(why);
+	sbuf_addspan(why, NONE);
 	return PUBLISHED_WRONG;
 }
 
@@ -171,9 +208,10 @@ published_check(struct dns_resolver *dns, const struct records *all,
 	case RECORDS_NO_KEY:
 		sbuf_adds(why, "its mail leaves unsigned");
 		return PUBLISHED_WRONG;
+	case RECORDS_DMARC:
+		return check_dmarc(dns, all, record, deadline, why);
 	case RECORDS_SPF:
 	case RECORDS_DKIM:
-	case RECORDS_DMARC:
 	case RECORDS_STS:
 	case RECORDS_TLSRPT:
 	case RECORDS_HOST_SPF:

@@ -192,6 +192,12 @@ records_print(struct sbuf *b, const struct records *r)
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->list[i].kind == RECORDS_HOST)
 			sbuf_adds(b, "; of the host, whatever the domain:\n");
+		if (r->list[i].kind == RECORDS_SPF &&
+		    r->conf->smarthost[0] != '\0')
+			sbuf_addf(b,
+			    "; mail leaves through '%s': add what lets that "
+			    "send (a:, include:)\n",
+			    r->conf->smarthost);
 		records_print_one(b, &r->list[i]);
 	}
 }

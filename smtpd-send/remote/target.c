@@ -43,7 +43,7 @@ destination_parse(struct span s, uint16_t smtp_port, struct destination *d)
 	    (d->tls && !span_eq(tls, SPAN("tls"))) ||
 	    (d->literal && !ip_parse(d->name, &ip)) ||
 	    (port.n > 0 &&
-		(d->mx || !span_u32(port, 65535, &number) || number == 0)))
+		(!span_u32(port, 65535, &number) || number == 0)))
 		return false;
 	d->port = (uint16_t)number;
 	return true;

@@ -9,7 +9,9 @@
 #define TARGET_HOSTS 64     /* of an MX set; more are left out */
 #define TARGET_ADDRESSES 16 /* of one host */
 
-/* "mx DOMAIN", "mx [LITERAL]" or "host NAME-OR-ADDRESS [PORT [tls]]". */
+/*
+ * "mx DOMAIN [PORT]", "mx [LITERAL]" or "host NAME-OR-ADDRESS [PORT [tls]]".
+ */
 struct destination {
 	struct span name;
 	uint16_t port;

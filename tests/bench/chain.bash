@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 # The chain split over its users, as in production, below one directory.
 
-# chain_make DIR QUEUE PORT: its configuration, which changes no default but
-# names and places.
+# chain_make DIR QUEUE PORT SINK: its configuration, which changes no default
+# but names and places; mail for elsewhere goes to port SINK.
 chain_make() {
 	CHAIN_DIR=$1 CHAIN_QUEUE=$2 CHAIN_PORT=$3
 	mkdir -p "$1/sock" "$2"
@@ -16,7 +16,11 @@ chain_make() {
 	injector = $1/sock/queue-in
 	rcpt = $1/sock/rcpt
 	lspawn = $1/sock/lspawn
+	remote = $1/sock/remote
+	bouncer = $1/sock/bounce
 	wakeup = $1/sock/wakeup
+	relay_clients = 127.0.0.1
+	smarthost = [127.0.0.1]:$4
 	EOT
 	echo 'postmaster: bench' >"$1/aliases"
 	chmod 644 "$1/smtpd.conf" "$1/aliases"
@@ -37,6 +41,15 @@ chain_service() {
 	queue)
 		exec "${listen[@]}" -u smtpd-queue "$sock/queue-in" \
 			"$bin/smtpd-queue" "${conf[@]}" in ;;
+	queue-own)
+		exec "${listen[@]}" -u smtpd-queue "$sock/queue-own" \
+			"$bin/smtpd-queue" "${conf[@]}" own ;;
+	bounce)
+		exec "${listen[@]}" -u smtpd-queue "$sock/bounce" \
+			"$bin/smtpd-bounce" "${conf[@]}" "$sock/queue-own" ;;
+	remote)
+		exec "${listen[@]}" -u smtpd-remote "$sock/remote" \
+			"$bin/smtpd-remote" "${conf[@]}" ;;
 	lspawn)
 		exec "${listen[@]}" "$sock/lspawn" \
 			"$bin/smtpd-lspawn" "${conf[@]}" "$bin/smtpd-local" ;;

@@ -33,15 +33,17 @@ function cell(f, s) {
 		shown(v[f, s, 1]), shown(v[f, s, n[f, s]]))
 }
 
-# how: ">" the ratio shall be at least floor, "<" at most, "=" ours at most
+# how: ">" the ratio shall be at least floor, "<" at most, "=" ours at most,
+# "+" ours at least
 function row(title, f, how, floor, aim,    p, s, r, x, mark) {
 	p = cell(f, "postfix")
 	s = cell(f, "smtpd")
 	r = median(f, "postfix") > 0 ? median(f, "smtpd") / median(f, "postfix") : 0
-	x = how == "=" ? median(f, "smtpd") : r
+	x = how == "=" || how == "+" ? median(f, "smtpd") : r
 	mark = floor == "" ? "" : \
-		(how == ">" ? x >= aim : x <= aim) ? "aim" : \
-		(how == ">" ? x >= floor : x <= floor) ? "floor" : "MISSED"
+		(how == ">" || how == "+" ? x >= aim : x <= aim) ? "aim" : \
+		(how == ">" || how == "+" ? x >= floor : x <= floor) ? "floor" : \
+		"MISSED"
 	printf "%-34s %-22s %-22s %6s %6s %5s  %s\n", title, p, s,
 		(r ? sprintf("%.2fx", r) : "-"), floor, aim, mark
 }
@@ -64,6 +66,15 @@ END {
 	row("fsyncs a message", "fsyncs", "=", 3, 2)
 	row("execs a message", "execs", "=", 3, 3)
 	row("PSS of an idle session, KiB", "pss", "=", 40, 25)
+	row("relayed to a sink/s, 10", "relay-10", ">", 0.6, 1.2)
+	row("CPU s/1000 relayed messages", "cpu-relay", "<", "", "")
+	row("drain of 5,000 waiting/s", "drain", ">", 0.5, 1.2)
+	row("accepted/s beside 5,000 waiting", "accept-waiting", ">", "", "")
+	row("  against an empty queue", "accept-slower", "+", 0.85, 0.95)
+	row("fsyncs a relayed message", "fsyncs-relay", "=", 2, 1)
+	row("execs a relayed message", "execs-relay", "=", "", "")
+	row("smtpd-send, 50,000 waiting, MB", "hoard-pss", "=", 50, 20)
+	row("  its start, s", "scan", "=", 10, 2)
 	print "\nUnder tcpserver, 10 connections, one message each:"
 	printf "  accepted/s %s, to Maildir/s %s, CPU s/1000 %s\n",
 		cell("accept-10", "tcpserver"), cell("maildir-10", "tcpserver"),

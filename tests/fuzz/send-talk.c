@@ -50,7 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct heard h;
 	enum heard_kind kind = HEARD_NOTHING, whole;
 
-	if (size > LOCAL_ROOM)
+	if (size > SLOT_ROOM)
 		return 0;
 	slot.given[0] = &rcpt;
 	slot.ngiven = 1;

@@ -10,11 +10,13 @@ tool() {
 send_setup() {
 	D=$BATS_TEST_TMPDIR
 	SEND_PID='' RCPT_PID='' LSPAWN_PID='' FULL_PID='' SEND_STATUS=''
+	REMOTE_PID='' BOUNCE_PID=''
 	as_user mkdir -p "$D/out" "$D/queue"
 	as_user touch "$D/conf" "$D/helpers" "$D/send.log"
 	SEND=("$SMTPD_BIN/smtpd-send" -c "$D/conf" -o "confine=kill"
 		-o "queue=$D/queue" -o "rcpt=$D/rcpt" -o "lspawn=$D/lspawn"
-		-o "wakeup=$D/wakeup")
+		-o "wakeup=$D/wakeup" -o "remote=$D/remote"
+		-o "bouncer=$D/bounce")
 	if [[ -n ${SMTPD_ASAN-} ]]; then
 		SEND+=(-o confine=off)
 	fi
@@ -22,7 +24,8 @@ send_setup() {
 
 send_teardown() {
 	local pid
-	for pid in $SEND_PID $RCPT_PID $LSPAWN_PID $FULL_PID; do
+	for pid in $SEND_PID $RCPT_PID $LSPAWN_PID $FULL_PID $REMOTE_PID \
+		$BOUNCE_PID; do
 		kill -CONT "$pid" 2>/dev/null || true
 		kill -KILL "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
@@ -119,6 +122,22 @@ start_lspawn() {
 	wait_for can_connect "$D/lspawn"
 }
 
+start_remote() {
+	background "$D/helpers.err" "$PYTHON" \
+		"$SMTPD_TOP/tests/tools/send_parts.py" remote "$D/remote" \
+		"$D/helpers" "$D/out" &
+	REMOTE_PID=$!
+	wait_for can_connect "$D/remote"
+}
+
+start_bounce() {
+	background "$D/helpers.err" "$PYTHON" \
+		"$SMTPD_TOP/tests/tools/send_parts.py" bounce "$D/bounce" \
+		"$D/helpers" "$D/out" &
+	BOUNCE_PID=$!
+	wait_for can_connect "$D/bounce"
+}
+
 can_connect() {
 	[[ -S $1 ]] && "$PYTHON" -c 'import socket, sys
 socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1"
@@ -145,6 +164,12 @@ time.sleep(600)' "$D/lspawn" "$D/full" &
 start_helpers() {
 	start_rcpt
 	start_lspawn
+}
+
+start_all_helpers() {
+	start_helpers
+	start_remote
+	start_bounce
 }
 
 stop_helpers() {

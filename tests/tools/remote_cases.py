@@ -4,7 +4,8 @@
 
   remote_cases.py [-j N] DIR ZONE CASES[:NAME] -- PROGRAM [ARG ...]
 
-DIR is scratch, and has the certificates; ZONE is for dns_faults.py. CASES holds many cases:
+DIR is scratch, and has the certificates; ZONE is for dns_faults.py, or it is
+the port of a resolver. CASES holds many cases:
 
   == NAME             a case begins
   # text              a comment
@@ -270,6 +271,11 @@ class Run:
             self.wrong.append("said: " + said)
 
 
+class Resolver:
+    def __init__(self, port):
+        self.asked, self.port = set(), int(port)
+
+
 class Zone(dns_faults.Server):
     def __init__(self, path):
         super().__init__(path)
@@ -292,7 +298,7 @@ def main(args):
     directory, zone, *specs = args
     cases = [case for spec in specs for case in load(spec)]
     assert cases, "no such case"
-    zone = Zone(zone)
+    zone = Resolver(zone) if zone.isdigit() else Zone(zone)
     runs = [Run(case, directory, zone, program) for case in cases]
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(Run.check, runs))

@@ -4,11 +4,13 @@
 
   send_inject.py SMTPD-SEND DIR kill|ERRNO [PER-CALL]
 
-Three messages wait: to one user; to an alias of two users and a full one; to
-a full one and to another who is there. Below strace the scheduler is struck
+Four messages wait: to one user; to an alias of two users and a full one; to
+a full one and to another who is there; to another host, and to one who refuses
+it, of which the sender is told. Below strace the scheduler is struck
 at the n-th call of a name, for every n of every name (PER-CALL: so many n of
 each, spread evenly). Then one that is left in peace must bring the rest home:
-everybody has his copy once or more, who is full still has his in the queue.
+everybody has his copy or his notice once or more, who is full still has his in
+the queue.
 """
 import os
 import re
@@ -34,16 +36,17 @@ class Bench:
         os.makedirs(out, exist_ok=True)
         open(os.path.join(top, "conf"), "w").close()
         self.argv = [program, "-c", os.path.join(top, "conf")]
-        for name in ("queue", "rcpt", "lspawn", "wakeup"):
+        for name in ("queue", "rcpt", "lspawn", "wakeup", "remote"):
             self.argv += ["-o", "%s=%s" % (name, os.path.join(top, name))]
+        self.argv += ["-o", "bouncer=" + os.path.join(top, "bounce")]
         self.argv += ["-o", "confine=off"]      # SIGSYS is not the point
-        for target, args in ((send_parts.rcpt, [top + "/rcpt", self.log]),
-                             (send_parts.lspawn,
-                              [top + "/lspawn", self.log, out])):
-            threading.Thread(target=target, args=(args,), daemon=True).start()
-        while not (os.path.exists(top + "/rcpt") and
-                   os.path.exists(top + "/lspawn")):
-            time.sleep(0.01)
+        for name, more in (("rcpt", []), ("lspawn", [out]),
+                           ("remote", [out]), ("bounce", [out])):
+            threading.Thread(target=getattr(send_parts, name),
+                             args=([top + "/" + name, self.log] + more,),
+                             daemon=True).start()
+            while not os.path.exists(top + "/" + name):
+                time.sleep(0.01)
 
     def prepare(self):
         subprocess.run(["rm", "-rf", self.queue], check=True)
@@ -51,7 +54,8 @@ class Bench:
         self.ids = []
         for rcpts in (["local <joe@example.com>"],
                       ["local <alias+a.full.b@example.com>"],
-                      ["local <full@example.com>", "local <c@example.com>"]):
+                      ["local <full@example.com>", "local <c@example.com>"],
+                      ["remote <far@example.net>", "local <loop@example.com>"]):
             ident = send_parts.new_id()
             self.ids.append(ident)
             path = os.path.join(self.queue, "new", ident[-1])
@@ -64,18 +68,19 @@ class Bench:
 
     def done(self):
         with open(self.log, encoding="latin-1") as f:
-            got = set(line.strip() for line in f if line.startswith("done"))
-        joe, alias, full = self.ids
+            got = set(" ".join(line.split()[:3]) for line in f)
+        joe, alias, full, far = self.ids
         return {"done joe " + joe, "done a " + alias, "done b " + alias,
-                "done c " + full} <= got
+                "done c " + full, "taken %s <far@example.net>" % far,
+                "told %s failed" % far} <= got
 
     def where(self, ident):
         return [p for p in (os.path.join(self.queue, d, ident[-1], ident)
                             for d in ("new", "msg")) if os.path.exists(p)]
 
     def settled(self):
-        joe, alias, full = self.ids
-        if not self.done() or self.where(joe):
+        joe, alias, full, far = self.ids
+        if not self.done() or self.where(joe) or self.where(far):
             return False
         for ident in (alias, full):
             try:
@@ -142,7 +147,7 @@ class Bench:
                     break
             process.terminate()
             process.wait()
-        return self.settled() and all(self.where(i) for i in self.ids[1:])
+        return self.settled() and all(self.where(i) for i in self.ids[1:3])
 
 
 def counts(bench):

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""What smtpd-send stands between: queue files, a fake smtpd-rcpt and a fake
-smtpd-lspawn that misbehave on command.
+"""What smtpd-send stands between: queue files, and fakes of smtpd-rcpt,
+smtpd-lspawn, smtpd-remote and smtpd-bounce that misbehave on command.
 
   send_parts.py put QUEUE [-i ID] [-d new|msg] [-s PATH] [-b TEXT] RCPT...
       RCPT: "local <path>" or "remote <path>". Prints the id.
   send_parts.py crc TEXT         "<crc> TEXT", a line of an id.log
   send_parts.py rcpt SOCKET LOG  answers by local-part, see Rcpt
   send_parts.py lspawn SOCKET LOG DIR   answers by user name, see deliver
+  send_parts.py remote SOCKET LOG DIR   answers by local-part, see relay
+  send_parts.py bounce SOCKET LOG DIR   answers as files in DIR say, see tell
 """
 import array
 import fcntl
@@ -270,10 +272,8 @@ def deliver(conn, frames, user, log, where):
 
 def lspawn(argv):
     path, log, where = argv
-    sock = listen(path)
 
-    def talk(conn):
-        frames = Frames(conn)
+    def talk(conn, frames):
         tag, user = frames.next()
         if tag is None:
             return
@@ -283,18 +283,112 @@ def lspawn(argv):
         elif user.startswith("nss"):
             conn.sendall(frame("Z", "451 4.3.0 cannot look up"))
         else:
-            try:
-                while deliver(conn, frames, user, log, where):
-                    pass
-            except (BrokenPipeError, ConnectionResetError):
+            while deliver(conn, frames, user, log, where):
                 pass
+
+    serve(path, talk)
+
+
+def serve(path, talk):
+    """Each connection in a thread; a peer who goes away is no error."""
+    sock = listen(path)
+
+    def one(conn):
+        frames = Frames(conn)
+        try:
+            talk(conn, frames)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
         for fd in frames.fds:
             os.close(fd)
         conn.close()
 
     while True:
         conn, _ = sock.accept()
-        threading.Thread(target=talk, args=(conn,), daemon=True).start()
+        threading.Thread(target=one, args=(conn,), daemon=True).start()
+
+
+def relay(conn, frames, name, log, where):
+    """One transaction. A domain dead.* cannot be reached, unless DIR/alive is
+    there; else the first word of each local-part decides. False: the process
+    ends."""
+    tag, payload = frames.next()
+    if tag is None or tag == "Q":
+        return False
+    ident, attempt = payload.split(" ")
+    sender, rcpts = frames.next()[1], []
+    while (item := frames.next())[0] == "R":
+        rcpts.append(item[1].split(" ", 1))
+    assert item[0] == "E"
+    note(log, "relay", name, ident, "attempt=" + attempt, sender,
+         *(address for _, address in rcpts))
+    fd = frames.fds.pop(0)
+    try:
+        for index, address in rcpts:
+            kind = address[1:].split("@")[0].split("-")[0]
+            host = "mx." + name.split(" ")[1]
+            if ".dead." in "." + name.split(" ")[1] and \
+                    not os.path.exists(os.path.join(where, "alive")):
+                verdict = "Z", "connect - 451 4.4.1 Connection refused"
+            elif kind in ("wait", "go"):
+                while not os.path.exists(os.path.join(where, kind)):
+                    time.sleep(0.01)
+                verdict = "K", "data %s 250 2.0.0 Waited" % host
+            elif kind == "full":
+                verdict = "Z", "rcpt %s 452 4.2.2 Mailbox full" % host
+            elif kind == "refused":
+                verdict = "X", "rcpt %s 550 5.1.1 No such user" % host
+            elif kind == "die":
+                return False
+            elif kind == "segv":
+                conn.sendall(frame("D", "signal=11"))
+                return False
+            else:
+                verdict = "K", "data %s 250 2.0.0 Taken" % host
+            if verdict[0] == "K":
+                note(log, "taken", ident, address)
+            conn.sendall(frame(verdict[0], index + " " + verdict[1]))
+    finally:
+        os.close(fd)
+    return True
+
+
+def remote(argv):
+    path, log, where = argv
+
+    def talk(conn, frames):
+        tag, name = frames.next()
+        if tag is None:
+            return
+        note(log, "to", name)
+        while relay(conn, frames, name, log, where):
+            pass
+
+    serve(path, talk)
+
+
+def bounce(argv):
+    """DIR/no-notice: not now. DIR/die-notice: dies of it, once it is noted."""
+    path, log, where = argv
+
+    def tell(conn, frames):
+        while (item := frames.next())[0] == "D":
+            told = [item[1]]
+            while (item := frames.next())[0] == "F":
+                told.append("[" + item[1] + "]")
+            os.close(frames.fds.pop(0))
+            if os.path.exists(os.path.join(where, "no-notice")):
+                note(log, "asked", *told)
+                conn.sendall(frame("Z", "451 4.3.0 Not now"))
+                continue
+            note(log, "told", *told)
+            if os.path.exists(os.path.join(where, "die-notice")):
+                os.unlink(os.path.join(where, "die-notice"))
+                conn.sendall(frame("D", "signal=11"))
+                return
+            conn.sendall(frame("K", new_id()))
+
+    serve(path, tell)
 
 
 def main():
@@ -304,7 +398,8 @@ def main():
     elif command == "id":
         print(new_id(float(argv[0])))
     else:
-        {"put": put, "rcpt": rcpt, "lspawn": lspawn}[command](argv)
+        {"put": put, "rcpt": rcpt, "lspawn": lspawn, "remote": remote,
+         "bounce": bounce}[command](argv)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/* Where the mail of a domain goes: its own MX, or what the settings say. */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "conf.h"
+
+#define ROUTE_MAX 600 /* octets of a destination */
+
+/*
+ * Appends the destination of a domain, as smtpd-remote takes it:
+ *
+ *	mx DOMAIN [PORT]	by its MX records
+ *	host NAME [PORT]	this host and no other, a name or an IP address
+ *
+ * Settings routes and smarthost decide; case does not matter. A rule for the
+ * domain itself goes before those for the domains above it, the nearest of
+ * which counts, and all of them before smarthost.
+ */
+void route_find(struct sbuf *, const struct conf *, struct span domain);
+
+/* One word of routes: DOMAIN=TARGET or .DOMAIN=TARGET (all below it). */
+bool route_valid(struct span word);
+
+/*
+ * HOST[:PORT]: the MX of that name; [HOST][:PORT] or an IP address: that host
+ * itself; "-": the MX of the recipient's own domain.
+ */
+bool route_target_valid(struct span target);
+
+#endif

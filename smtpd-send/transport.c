@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: ISC */
+/* Deliveries: whose turn it is, and when one has taken too long. */
+#include <errno.h>
+
+#include "sched.h"
+#include "slot.h"
+#include "talk.h"
+
+void
+transport_init(struct transport *t, const struct transport_kind *kind,
+    const char *helper, unsigned places, uint64_t timeout_ms)
+{
+	*t = (struct transport){ .kind = kind,
+		.helper = helper,
+		.places = places,
+		.timeout_ms = timeout_ms };
+	for (unsigned i = 0; i < LINES; i++)
+		t->ready_tail[i] = &t->ready[i];
+	/* A parcel of long addresses. */
+	sbuf_init(&t->out, 4096 + kind->parcel * 640);
+}
+
+static bool
+has_place(const struct sched *s, const struct transport *t, enum line line)
+{
+	return !s->stopping && s->now >= t->again &&
+	    t->nslots - t->nslow < transport_places(t, line) &&
+	    t->nslots < t->places + t->kind->slow_max;
+}
+
+bool
+transport_is_full(const struct sched *s, const struct transport *t,
+    const struct dest *d)
+{
+	if (!has_place(s, t, LINE_OLD))
+		return true;
+	return d != NULL && d->running >= t->kind->limit(s, d);
+}
+
+/* --- whose turn it is --------------------------------------------------------- */
+
+static bool
+may_start(const struct sched *s, const struct transport *t,
+    const struct dest *d)
+{
+	return d->idle != NULL || d->running < t->kind->limit(s, d);
+}
+
+void
+transport_wake(struct sched *s, struct transport *t, struct dest *d)
+{
+	for (unsigned i = 0; i < LINES; i++) {
+		if (d->ready[i] || d->head[i] == NULL || !may_start(s, t, d))
+			continue;
+		d->ready[i] = true;
+		d->ready_next[i] = NULL;
+		*t->ready_tail[i] = d;
+		t->ready_tail[i] = &d->ready_next[i];
+	}
+}
+
+static struct dest *
+take_ready(struct transport *t, enum line line)
+{
+	struct dest *d = t->ready[line];
+
+	t->ready[line] = d->ready_next[line];
+	if (t->ready[line] == NULL)
+		t->ready_tail[line] = &t->ready[line];
+	d->ready[line] = false;
+	return d;
+}
+
+/* A message that was neither tried before, nor may have been. */
+static enum line
+line_of(const struct rcpt *r)
+{
+	return job_attempt(r->job) == 0 ? LINE_NEW : LINE_OLD;
+}
+
+void
+transport_submit(struct sched *s, struct transport *t, struct dest *d,
+    struct rcpt *r)
+{
+	enum line line = line_of(r);
+
+	if (dest_join(d, line, r, t->kind->parcel))
+		return;
+	dest_push(d, line, r);
+	transport_wake(s, t, d);
+}
+
+/* --- verdicts ----------------------------------------------------------------- */
+
+/* Takes the rcpt out of the slot's first parcel, and that off when empty. */
+static void
+take_out(struct slot *slot, struct rcpt *r)
+{
+	struct rcpt **p = &slot->given[0];
+
+	while (*p != r)
+		p = &(*p)->also;
+	*p = r->also;
+	if (slot->given[0] != NULL)
+		return;
+	slot->ngiven--;
+	memmove(slot->given, slot->given + 1,
+	    slot->ngiven * sizeof(struct rcpt *));
+	slot->served++;
+	r->job->running--;
+}
+
+static void
+verdict(struct sched *s, struct slot *slot, struct rcpt *r,
+    const struct outcome *o)
+{
+	take_out(slot, r);
+	job_verdict(s, r, o);
+}
+
+/* A parcel that no process has: all of it is deferred. */
+static void
+defer(struct sched *s, struct rcpt *r, const char *why)
+{
+	const struct outcome o = { .verdict = VERDICT_DEFERRED,
+		.stage = SPAN("send"),
+		.reply = span_str(why) };
+	struct rcpt *also;
+
+	for (; r != NULL; r = also) {
+		also = r->also;
+		job_verdict(s, r, &o);
+	}
+}
+
+/*
+ * A death is held against a message only if it was alone with the process,
+ * and once, however many of its recipients there are.
+ */
+static void
+fail(struct sched *s, struct slot *slot, const char *why, const char *crash)
+{
+	struct outcome o = { .verdict = VERDICT_DEFERRED,
+		.stage = span_str(slot->transport->kind->stage),
+		.reply = span_str(why),
+		.crash = slot->ngiven == 1 ? crash : NULL };
+
+	while (slot->ngiven > 0) {
+		verdict(s, slot, slot->given[0], &o);
+		o.crash = NULL;
+	}
+	slot_close(s, slot);
+}
+
+/* --- giving ------------------------------------------------------------------- */
+
+static bool
+is_fresh(const struct rcpt *r)
+{
+	return r->job->message->attempts == 0;
+}
+
+/*
+ * Those that were never tried go together. One that was tried goes alone:
+ * when its process dies again, it is known whose fault that is.
+ */
+static bool
+may_follow(const struct slot *slot, const struct rcpt *r)
+{
+	return slot->ngiven == 0 ||
+	    (slot->ngiven < slot->transport->kind->ahead && is_fresh(r) &&
+		is_fresh(slot->given[0]));
+}
+
+/*
+ * Gives the slot its destination's next parcels. False: now it has none, as
+ * there is none, or this connection takes no more.
+ */
+static bool
+give_next(struct sched *s, struct slot *slot)
+{
+	struct transport *t = slot->transport;
+	struct dest *d = slot->dest;
+	struct rcpt *r;
+
+	while ((r = dest_next(d)) != NULL && may_follow(slot, r)) {
+		(void)dest_pop(d);
+		t->kind->moved(s, d);
+		r->job->running++;
+		if (!job_reopen(s, r->job)) {
+			r->job->running--;
+			defer(s, r, "451 4.3.0 cannot open the message");
+			continue;
+		}
+		if (!talk_give(slot, r, &t->out)) {
+			r->job->running--;
+			dest_push_back(d, line_of(r), r);
+			break;
+		}
+		slot->given[slot->ngiven++] = r;
+		slot_touch(s, slot);
+	}
+	return slot->ngiven > 0;
+}
+
+/* The destination's turn: an idle slot, or a new one in a free place. */
+static void
+start(struct sched *s, struct transport *t, struct dest *d)
+{
+	struct slot *slot = d->idle;
+
+	if (slot != NULL)
+		slot_set_idle(slot, false);
+	else
+		slot = slot_open(s, t, d);
+	if (slot != NULL && !give_next(s, slot)) {
+		/* It is going down; a kept one may, any time. */
+		if (d->waiting > 0 && slot->served == 0)
+			slot_pause(s, t, EPIPE);
+		slot_close(s, slot);
+	}
+	transport_wake(s, t, d); /* at the end of the line */
+}
+
+/* The slot has done a message: the next ones of its line, or the end. */
+static void
+go_on(struct sched *s, struct slot *slot)
+{
+	struct transport *t = slot->transport;
+	struct dest *d = slot->dest;
+	bool others = t->ready[LINE_NEW] != NULL || t->ready[LINE_OLD] != NULL;
+	unsigned batch = others ? SLOT_BATCH_SHARED : SLOT_BATCH;
+	bool more = !s->stopping && slot->served + slot->ngiven < batch &&
+	    d->running <= t->kind->limit(s, d);
+
+	/* More was said than the verdicts: not one to trust with the next. */
+	if (slot->ngiven == 0 && slot->len > 0)
+		more = false;
+	slot_touch(s, slot);
+	if ((more && give_next(s, slot)) || slot->ngiven > 0)
+		transport_wake(s, t, d); /* it may have more slots now */
+	else if (more && t->kind->idle_ms > 0 && d->waiting == 0)
+		slot_set_idle(slot, true);
+	else
+		slot_close(s, slot);
+}
+
+/* What was heard is no verdict: the slot is done with. */
+static void
+hear_end(struct sched *s, struct slot *slot, enum heard_kind kind,
+    const struct heard *heard)
+{
+	switch (kind) {
+	case HEARD_NOTHING:
+	case HEARD_VERDICT:
+		break;
+	case HEARD_DEATH:
+		fail(s, slot, heard->why, heard->crash ? heard->how : NULL);
+		break;
+	case HEARD_END:
+		fail(s, slot, "451 4.3.0 the delivery ended without a verdict",
+		    NULL);
+		break;
+	case HEARD_NONSENSE:
+		fail(s, slot, "451 4.3.0 the delivery does not make sense",
+		    NULL);
+		break;
+	}
+}
+
+void
+transport_ready(struct sched *s, void *arg)
+{
+	struct slot *slot = arg;
+	const struct transport_kind *kind = slot->transport->kind;
+	struct heard heard;
+	enum heard_kind what = talk_hear(slot, &heard);
+	bool any = what == HEARD_VERDICT;
+
+	slot->dest->kept = true; /* until go_on is through with it */
+	while (what == HEARD_VERDICT) {
+		kind->heard(s, slot->dest, &heard.outcome);
+		verdict(s, slot, heard.rcpt, &heard.outcome);
+		talk_take(slot, heard.used);
+		what = slot->ngiven > 0 && slot->len > 0 ?
+		    talk_parse(slot, &heard) :
+		    HEARD_NOTHING;
+	}
+	slot->dest->kept = false;
+	if (what != HEARD_NOTHING)
+		hear_end(s, slot, what, &heard);
+	else if (any)
+		go_on(s, slot);
+}
+
+/* --- time --------------------------------------------------------------------- */
+
+static instant
+sooner(instant a, instant b)
+{
+	return a < b ? a : b;
+}
+
+/* When a slot has to be looked at, or NEVER when it is gone. */
+static instant
+watch_slot(struct sched *s, struct slot *slot)
+{
+	const struct transport *t = slot->transport;
+	instant late = slot->since + t->timeout_ms;
+	instant slow = slot->since + t->kind->slow_ms;
+
+	if (slot->idle) {
+		late = slot->since + t->kind->idle_ms;
+		if (s->now >= late || s->stopping)
+			slot_close(s, slot);
+		else
+			return late;
+		return NEVER;
+	}
+	if (s->now >= late) {
+		fail(s, slot, "451 4.3.0 the delivery took too long", NULL);
+		return NEVER;
+	}
+	if (t->kind->slow_ms == 0 || slot->slow)
+		return late;
+	if (s->now < slow)
+		return sooner(slow, late);
+	slot_set_slow(slot, true);
+	return late;
+}
+
+static instant
+watch_slots(struct sched *s, struct transport *t)
+{
+	instant next = NEVER;
+	struct slot *slot, *after;
+
+	for (slot = t->oldest; slot != NULL; slot = after) {
+		after = slot->next;
+		next = sooner(next, watch_slot(s, slot));
+	}
+	return next;
+}
+
+/* An idle slot gives way to a destination that has mail. */
+static void
+make_room(struct sched *s, struct transport *t)
+{
+	struct slot *slot = t->oldest;
+
+	if (t->nslots - t->nslow < t->places)
+		return;
+	while (slot != NULL && !slot->idle)
+		slot = slot->next;
+	if (slot != NULL)
+		slot_close(s, slot);
+}
+
+/* Of the line whose turn it is; the other one when that has none to start. */
+static bool
+start_one(struct sched *s, struct transport *t)
+{
+	enum line line = t->turn % LINE_TURNS == LINE_TURNS - 1 ? LINE_OLD :
+								  LINE_NEW;
+	struct dest *d;
+
+	for (unsigned i = 0; i < LINES; i++, line = !line) {
+		if (t->ready[line] == NULL)
+			continue;
+		if (t->ready[line]->idle == NULL)
+			make_room(s, t);
+		if (t->ready[line]->idle == NULL && !has_place(s, t, line))
+			continue;
+		d = take_ready(t, line);
+		d->kept = true;
+		if (d->waiting > 0 && may_start(s, t, d))
+			start(s, t, d);
+		d->kept = false;
+		dest_drop(&t->dests, d);
+		t->turn++;
+		return true;
+	}
+	return false;
+}
+
+instant
+transport_pump(struct sched *s, struct transport *t)
+{
+	instant next = watch_slots(s, t);
+
+	while (!s->stopping && start_one(s, t))
+		;
+	if ((t->ready[LINE_NEW] != NULL || t->ready[LINE_OLD] != NULL) &&
+	    !s->stopping && t->again > s->now)
+		next = sooner(next, t->again);
+	return next;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/* Deliveries of one kind: a line for each destination, slots that serve it. */
+#ifndef TRANSPORT_H
+#define TRANSPORT_H
+
+#include "dest.h"
+#include "job.h"
+
+/* "INDEX STAGE HOST TEXT" of at most 8 KiB, and the framing. */
+#define SLOT_VERDICT_MAX (8 * 1024)
+#define SLOT_ROOM (SLOT_VERDICT_MAX + 512)
+
+/* After so many messages a process ends, that others get their turn. */
+#define SLOT_BATCH 100
+#define SLOT_BATCH_SHARED 10 /* when others wait */
+
+#define SLOT_AHEAD 8 /* parcels that a slot can have at once */
+
+/* One connection to a process that delivers to one destination. */
+struct slot {
+	struct slot *prev, *next; /* by since, oldest first */
+	struct transport *transport;
+	struct dest *dest;
+	struct slot *idle_next;
+	struct rcpt *given[SLOT_AHEAD]; /* parcels without verdicts, in order */
+	unsigned ngiven;
+	instant since;   /* when it was last given one, or gave a verdict */
+	unsigned served; /* messages */
+	int fd;
+	bool named; /* its process knows the destination */
+	bool slow;  /* gave up its place */
+	bool idle;  /* has nothing, and is kept for a while */
+	size_t len;
+	char in[SLOT_ROOM];
+};
+
+/* What tells one kind from another; local.c and remote.c have one each. */
+struct transport_kind {
+	const char *program; /* who is dialled */
+	const char *stage;   /* of failures that are ours to word */
+	unsigned parcel;     /* recipients in one transaction */
+
+	/*
+	 * Parcels that are given to a process before its verdict on the
+	 * first: it may have them synced together.
+	 */
+	unsigned ahead;
+
+	/*
+	 * A delivery that takes longer leaves its place to another one, up to
+	 * slow_max such: who stops his own stops nobody else's. 0: never.
+	 */
+	unsigned slow_ms, slow_max;
+	unsigned idle_ms; /* a slot is kept for, when its line is empty */
+
+	/* Slots that the destination may have. */
+	unsigned (*limit)(const struct sched *, const struct dest *);
+	/* It gave a verdict on one recipient, or died of the message. */
+	void (*heard)(struct sched *, struct dest *, const struct outcome *);
+	/* A parcel was taken out of its line. */
+	void (*moved)(struct sched *, struct dest *);
+};
+
+struct transport {
+	const struct transport_kind *kind;
+	const char *helper;
+	unsigned places;     /* slots at once */
+	uint64_t timeout_ms; /* of one delivery */
+	struct dests dests;
+	struct dest *ready[LINES], **ready_tail[LINES]; /* in turn */
+	unsigned turn;
+	struct slot *oldest, *newest;
+	unsigned nslots, nslow;
+	struct sbuf out; /* frames on their way */
+	instant again;   /* the helper is not dialled before */
+	bool failing;    /* it was logged that it cannot be reached */
+};
+
+/* A fifth of the places is kept for mail that was just taken. */
+static inline unsigned
+transport_places(const struct transport *t, enum line line)
+{
+	return line == LINE_NEW ? t->places : t->places - t->places / 5;
+}
+
+void transport_init(struct transport *, const struct transport_kind *,
+    const char *helper, unsigned places, uint64_t timeout_ms);
+
+/* Puts the rcpt, which is RCPT_BUSY, into the line. */
+void transport_submit(struct sched *, struct transport *, struct dest *,
+    struct rcpt *);
+
+/* Is there no slot free for a destination, or for anybody? */
+bool transport_is_full(const struct sched *, const struct transport *,
+    const struct dest *);
+
+/* A destination may have more slots now. */
+void transport_wake(struct sched *, struct transport *, struct dest *);
+
+/* The descriptor of the slot is readable; the slot may be gone afterwards. */
+void transport_ready(struct sched *, void *slot);
+
+/* Starts what can start, ends what is late; the next instant, or NEVER. */
+instant transport_pump(struct sched *, struct transport *);
+
+#endif
