@@ -11,6 +11,8 @@
 
 #include "program.h"
 
+#define WHY_MAX 65536 /* more than the longest line of a file */
+
 /* A descriptor opened later must never become 0, 1 or 2 by accident. */
 static void
 open_standard_fds(void)
@@ -41,19 +43,24 @@ bad_usage(const char *usage)
 	    *usage == '\0' ? "" : " ", usage);
 }
 
-static void
-check(enum conf_result r, const char *path, const struct conf_where *where)
+static enum exitcode
+judge(enum conf_result r, const char *path, const struct conf_where *where,
+    struct sbuf *why)
 {
 	switch (r) {
 	case CONF_OK:
-		return;
+		return EXIT_OK;
 	case CONF_BAD:
-		if (where->line == 0)
-			die(EXIT_PERM, "%s: %s", path, where->what);
-		die(EXIT_PERM, "%s:%u: %s", path, where->line, where->what);
+		sbuf_adds(why, path);
+		if (where->line != 0)
+			sbuf_addf(why, ":%u", where->line);
+		sbuf_addf(why, ": %s", where->what);
+		return EXIT_PERM;
 	case CONF_IOERR:
-		die_sys(EXIT_TEMP, "cannot read '%s'", path);
+		sbuf_addf(why, "cannot read '%s': %s", path, strerror(errno));
+		return EXIT_TEMP;
 	}
+	return EXIT_BUG;
 }
 
 /*
@@ -88,46 +95,67 @@ parse_options(int argc, char *argv[], struct conf *conf, const char *usage)
 	return i < argc ? i : argc;
 }
 
-static void
-load(struct conf *conf)
+static enum exitcode
+load_files(struct conf *conf, struct sbuf *why)
 {
 	struct conf_where where = { 0 };
 	bool given = false;
 
 	for (unsigned i = 0; i < conf->nargs; i += 2) {
 		const char *path = conf->args[i + 1];
+		enum exitcode e;
 
 		if (conf->args[i][1] != 'c')
 			continue;
-		check(conf_load(conf, path, &where), path, &where);
+		e = judge(conf_load(conf, path, &where), path, &where, why);
+		if (e != EXIT_OK)
+			return e;
 		given = true;
 	}
-	if (!given)
-		check(conf_load(conf, CONF_DEFAULT_FILE, &where),
-		    CONF_DEFAULT_FILE, &where);
-	for (unsigned i = 0; i < conf->nargs; i += 2) {
-		struct span value = span_str(conf->args[i + 1]), name;
+	return given ? EXIT_OK :
+		       judge(conf_load(conf, CONF_DEFAULT_FILE, &where),
+			   CONF_DEFAULT_FILE, &where, why);
+}
 
-		if (conf->args[i][1] != 'o')
-			continue;
-		where = (struct conf_where){ 0 };
-		if (span_find(value, '=') == value.n)
-			die(EXIT_PERM, "-o %s: not name=value",
-			    conf->args[i + 1]);
-		name = span_trim(span_cut(&value, '='));
-		if (conf_set(conf, name, span_trim(value), &where) != CONF_OK)
-			die(EXIT_PERM, "-o %s: %s", conf->args[i + 1],
-			    where.what);
+static enum exitcode
+set_option(struct conf *conf, const char *option, struct sbuf *why)
+{
+	struct span value = span_str(option), name;
+	struct conf_where where = { 0 };
+
+	if (span_find(value, '=') == value.n) {
+		sbuf_addf(why, "-o %s: not name=value", option);
+		return EXIT_PERM;
 	}
-	where = (struct conf_where){ 0 };
-	if (conf_finish(conf, &where) != CONF_OK)
-		die(EXIT_PERM, "configuration: %s", where.what);
+	name = span_trim(span_cut(&value, '='));
+	if (conf_set(conf, name, span_trim(value), &where) == CONF_OK)
+		return EXIT_OK;
+	sbuf_addf(why, "-o %s: %s", option, where.what);
+	return EXIT_PERM;
+}
+
+enum exitcode
+program_load(struct conf *conf, struct sbuf *why)
+{
+	struct conf_where where = { 0 };
+	enum exitcode e = load_files(conf, why);
+
+	for (unsigned i = 0; e == EXIT_OK && i < conf->nargs; i += 2)
+		if (conf->args[i][1] == 'o')
+			e = set_option(conf, conf->args[i + 1], why);
+	if (e == EXIT_OK && conf_finish(conf, &where) != CONF_OK) {
+		sbuf_addf(why, "configuration: %s", where.what);
+		e = EXIT_PERM;
+	}
+	return e;
 }
 
 int
 program_start(int argc, char *argv[], struct conf *conf, enum program_user user,
     const char *usage)
 {
+	struct sbuf why;
+	enum exitcode e;
 	int first;
 
 	open_standard_fds();
@@ -138,6 +166,10 @@ program_start(int argc, char *argv[], struct conf *conf, enum program_user user,
 		die(EXIT_PERM, "must not run as root");
 	conf_init(conf);
 	first = parse_options(argc, argv, conf, usage);
-	load(conf);
+	sbuf_init(&why, WHY_MAX);
+	e = program_load(conf, &why);
+	if (e != EXIT_OK)
+		die(e, "%s", why.s);
+	sbuf_free(&why);
 	return first;
 }

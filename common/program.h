@@ -5,6 +5,7 @@
 
 #include "conf.h"
 #include "log.h"
+#include "sbuf.h"
 
 enum program_user {
 	PROGRAM_UNPRIVILEGED, /* refuses to run as root */
@@ -20,5 +21,12 @@ enum program_user {
  */
 int program_start(int argc, char *argv[], struct conf *, enum program_user,
     const char *usage);
+
+/*
+ * The loading alone, for a resident program that sees the files change: into
+ * what conf_init has made, with the args of before. After a failure, said in
+ * *why, *conf is good for conf_free alone.
+ */
+enum exitcode program_load(struct conf *, struct sbuf *why) MUST_CHECK;
 
 #endif
