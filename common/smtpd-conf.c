@@ -52,7 +52,7 @@ show(const struct conf *conf, const char *name)
 
 /*
  * Only smtpd-tls can read the keys: it is asked as a session asks it. What it
- * says is of the configuration that it was started with.
+ * says is of its own configuration, which is the same when both are in use.
  */
 static void
 ask_tls(const struct conf *conf)

@@ -166,6 +166,24 @@ good_again() {
 	kill "$session"
 }
 
+@test "tls-keys: a changed configuration counts at once, a broken one is said" {
+	cp "$CONF" "$CONF.whole"
+	sed -i '/^tls_/d' "$CONF"
+	start_tls
+	local with=(-o "tls_cert=$TLS/good.pem" -o "tls_key=$TLS/good.key")
+	dialogue --tcp 'starttls.txt:not offered, and mail goes on' -- \
+		"${with[@]}"
+	grep -q 'no TLS is offered: tls_cert names no certificate' "$TLS/log"
+	cp "$CONF.whole" "$CONF"
+	dialogue --tcp 'starttls.txt:offered'
+	echo 'tls_cert = /' >>"$CONF"
+	run -0 --separate-stderr timeout 10 "${AS_USER[@]}" socat -u \
+		"UNIX-CONNECT:$TLS/socket" -
+	[[ $output == *":Z454 4.7.0 $CONF:"* ]]
+	cp "$CONF.whole" "$CONF"
+	dialogue --tcp 'starttls.txt:offered'
+}
+
 @test "tls-keys: check shows what each certificate is" {
 	make_cert two rsa a.example.com '*.b.example.com'
 	run -0 --separate-stderr as_user "$SMTPD_BIN/smtpd-tls" -c "$CONF" \

@@ -111,6 +111,8 @@ file_wipe(struct file *f)
 }
 
 /* FNV-1a */
+#define FNV_BASIS 0xcbf29ce484222325
+
 static uint64_t
 mix(uint64_t h, const void *p, size_t n)
 {
@@ -120,28 +122,45 @@ mix(uint64_t h, const void *p, size_t n)
 }
 
 static uint64_t
-stamp(uint64_t h, struct span paths)
+stamp(uint64_t h, struct span path)
 {
-	struct span path;
+	char mem[PATH_ROOM];
+	struct stat st = { .st_size = 0 };
 
-	while ((path = span_word(&paths)).n > 0) {
-		char mem[PATH_ROOM];
-		struct stat st = { .st_size = 0 };
+	if (!copy_path(path, mem) || stat(mem, &st) == -1)
+		st.st_size = -1;
+	h = mix(h, &st.st_dev, sizeof(st.st_dev));
+	h = mix(h, &st.st_ino, sizeof(st.st_ino));
+	h = mix(h, &st.st_size, sizeof(st.st_size));
+	h = mix(h, &st.st_mtim, sizeof(st.st_mtim));
+	return mix(h, &st.st_ctim, sizeof(st.st_ctim));
+}
 
-		if (!copy_path(path, mem) || stat(mem, &st) == -1)
-			st.st_size = -1;
-		h = mix(h, &st.st_dev, sizeof(st.st_dev));
-		h = mix(h, &st.st_ino, sizeof(st.st_ino));
-		h = mix(h, &st.st_size, sizeof(st.st_size));
-		h = mix(h, &st.st_mtim, sizeof(st.st_mtim));
-		h = mix(h, &st.st_ctim, sizeof(st.st_ctim));
-	}
-	return h;
+uint64_t
+files_conf_stamp(const struct conf *conf)
+{
+	uint64_t h = FNV_BASIS;
+	bool given = false;
+
+	for (unsigned i = 0; i < conf->nargs; i += 2)
+		if (conf->args[i][1] == 'c') {
+			h = stamp(h, span_str(conf->args[i + 1]));
+			given = true;
+		}
+	return given ? h : stamp(h, span_str(CONF_DEFAULT_FILE));
 }
 
 uint64_t
 files_stamp(const struct conf *conf)
 {
-	return stamp(stamp(0xcbf29ce484222325, span_str(conf->tls_cert)),
-	    span_str(conf->tls_key));
+	const char *const lists[] = { conf->tls_cert, conf->tls_key };
+	uint64_t h = FNV_BASIS;
+
+	for (size_t i = 0; i < nitems(lists); i++) {
+		struct span rest = span_str(lists[i]), path;
+
+		while ((path = span_word(&rest)).n > 0)
+			h = stamp(h, path);
+	}
+	return h;
 }

@@ -21,7 +21,8 @@ bool file_read(struct span path, bool secret, struct file *,
     struct sbuf *why) MUST_CHECK;
 void file_wipe(struct file *);
 
-/* A number that changes when any of the files of the configuration does. */
+/* Numbers that change when the configuration does, or a file it names. */
+uint64_t files_conf_stamp(const struct conf *);
 uint64_t files_stamp(const struct conf *);
 
 #endif

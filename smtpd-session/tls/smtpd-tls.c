@@ -21,6 +21,7 @@
 #define LISTENERS 6
 
 #define TEXT_ROOM 8192
+#define REPLY_ROOM (TEXT_ROOM + sizeof("454 4.7.0 "))
 #define CHECK_ROOM (1024 * 1024)
 
 /* With the key in memory: what it takes to carry octets, and no more. */
@@ -77,6 +78,53 @@ load(const struct conf *conf, bool thorough, struct sbuf *no)
 
 /* --- the listener ------------------------------------------------------ */
 
+/* What the listener knows of the files. */
+struct knowledge {
+	struct conf *conf;
+	uint64_t conf_stamp, stamp;
+	struct sbuf no; /* the reply when there is no TLS; else empty */
+};
+
+static bool
+reload(struct conf *conf, struct sbuf *no)
+{
+	struct conf fresh;
+	struct sbuf why;
+	bool good;
+
+	conf_init(&fresh);
+	fresh.args = conf->args;
+	fresh.nargs = conf->nargs;
+	sbuf_init(&why, TEXT_ROOM);
+	good = program_load(&fresh, &why) == EXIT_OK;
+	if (good) {
+		conf_free(conf);
+		*conf = fresh;
+	} else {
+		conf_free(&fresh);
+		sbuf_addf(no, "454 4.7.0 %s", why.s);
+	}
+	sbuf_free(&why);
+	return good;
+}
+
+static void
+look_again(struct knowledge *k)
+{
+	uint64_t now = files_conf_stamp(k->conf);
+	bool changed = now != k->conf_stamp;
+	struct engine *e;
+
+	k->conf_stamp = now;
+	sbuf_reset(&k->no);
+	if (changed && !reload(k->conf, &k->no))
+		return;
+	k->stamp = files_stamp(k->conf);
+	e = load(k->conf, true, &k->no);
+	if (e != NULL)
+		engine_free(e);
+}
+
 /*
  * Whether TLS can be had, as each new connection is told at once. The files
  * are read again only when they have changed.
@@ -84,28 +132,18 @@ load(const struct conf *conf, bool thorough, struct sbuf *no)
 static bool
 ready(void *context, struct sbuf *hello)
 {
-	static uint64_t known;
-	static bool good;
-	static struct sbuf no;
-	const struct conf *conf = context;
-	uint64_t now = files_stamp(conf);
+	struct knowledge *k = context;
+	bool good;
 
-	if (no.s == NULL)
-		sbuf_init(&no, TEXT_ROOM);
-	if (now != known) {
-		struct engine *e;
-
-		sbuf_reset(&no);
-		e = load(conf, true, &no);
-		if (e == NULL)
+	if (files_conf_stamp(k->conf) != k->conf_stamp ||
+	    files_stamp(k->conf) != k->stamp) {
+		look_again(k);
+		if (k->no.len > 0)
 			warn("no TLS is offered: %s",
-			    no.s + sizeof("454 4.7.0"));
-		else
-			engine_free(e);
-		good = e != NULL;
-		known = now;
+			    k->no.s + sizeof("454 4.7.0"));
 	}
-	frame_add(hello, good ? 'K' : 'Z', sbuf_span(&no));
+	good = k->no.len == 0;
+	frame_add(hello, good ? 'K' : 'Z', sbuf_span(&k->no));
 	return good;
 }
 
@@ -235,6 +273,7 @@ main(int argc, char *argv[])
 	const struct confine confinement = { .calls = calls,
 		.ncalls = nitems(calls) };
 	static struct conf conf;
+	static struct knowledge knowledge;
 	struct engine *e;
 	struct sbuf no;
 	bool greeted;
@@ -246,11 +285,13 @@ main(int argc, char *argv[])
 		return check(&conf);
 	if (first != argc)
 		die(EXIT_PERM, "the only operand is check");
+	knowledge.conf = &conf;
+	sbuf_init(&knowledge.no, REPLY_ROOM);
 	serve_hello(argv, (unsigned)conf.max_sessions * LISTENERS, ready,
-	    &conf);
+	    &knowledge);
 	chan_init(&chan, 0, 1);
 	greeted = was_greeted();
-	sbuf_init(&no, TEXT_ROOM);
+	sbuf_init(&no, REPLY_ROOM);
 	e = load(&conf, !greeted, &no);
 	if (e == NULL)
 		answer('Z', sbuf_span(&no),
