@@ -148,6 +148,51 @@ services() {
 	[ "$(inside stat -c '%U %G %a' /etc/smtpd/tls)" = 'root smtpd-tls 750' ]
 }
 
+@test "systemd: STARTTLS on 587, TLS on 465, and a key of smtpd-tls alone" {
+	dir=$ROOT/etc/smtpd/tls
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj /CN=mail.example.com -keyout "$dir/key.pem" \
+		-out "$dir/cert.pem" 2>/dev/null
+	inside chown smtpd-tls /etc/smtpd/tls/key.pem
+	inside chmod 400 /etc/smtpd/tls/key.pem
+	printf '%s\n' 'tls_cert = /etc/smtpd/tls/cert.pem' \
+		'tls_key = /etc/smtpd/tls/key.pem' >>"$ROOT/etc/smtpd/smtpd.conf"
+	inside systemctl enable --now smtpd-submission.socket \
+		smtpd-submissions.socket
+	run -0 inside /usr/local/sbin/smtpd-conf check
+	[ -z "$output" ]
+	send_mail bob@example.com 'port 25' --tls
+	wait_for has_subject bob 'port 25'
+	grep -q ESMTPS "$(has_subject bob 'port 25')"
+	run -0 send_mail bob@example.com x --tls --port 587 --quit-after EHLO
+	run -0 send_mail bob@example.com x --tls-on-connect --port 465 \
+		--quit-after EHLO
+	for user in smtpd smtpd-sign smtpd-queue bob; do
+		run -1 inside setpriv --reuid="$user" --regid="$user" \
+			--init-groups -- cat /etc/smtpd/tls/key.pem
+	done
+	pid=$(inside systemctl show --value -p MainPID smtpd-tls.service)
+	[ "$(inside stat -c %U "/proc/$pid")" = smtpd-tls ]
+}
+
+@test "systemd: a key that others can read takes TLS away, and no mail" {
+	inside chmod 440 /etc/smtpd/tls/key.pem
+	send_mail bob@example.com 'in clear' --tls-optional
+	wait_for has_subject bob 'in clear'
+	run -1 grep -q ESMTPS "$(has_subject bob 'in clear')"
+	run inside /usr/local/sbin/smtpd-conf check
+	[[ $output == *'mode 0440 lets others in'* ]]
+	run send_mail bob@example.com 'none' --tls-on-connect --port 465
+	[ "$status" -ne 0 ]
+	run -0 inside journalctl -o cat -t smtpd-tls
+	[[ $output == *"no TLS is offered: key '/etc/smtpd/tls/key.pem': mode 0440"* ]]
+	run -0 inside journalctl -o cat -t smtpd-session
+	[[ $output == *'TLS is not available: the connection is refused'* ]]
+	inside chmod 400 /etc/smtpd/tls/key.pem
+	send_mail bob@example.com 'again' --tls
+	wait_for has_subject bob 'again'
+}
+
 @test "systemd: killed five times, no socket closes and no mail is lost" {
 	for round in 1 2 3 4 5 6; do
 		send_mail alice@example.com "round $round"
@@ -160,8 +205,8 @@ services() {
 	for round in 1 2 3 4 5 6 7; do
 		WAIT_SECONDS=60 wait_for has_subject alice "round $round"
 	done
-	for unit in smtpd.socket smtpd-tls.socket smtpd-rcpt.socket smtpd-queue-in.socket \
-	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
+	for unit in smtpd.socket smtpd-tls.socket smtpd-rcpt.socket \
+	    smtpd-queue-in.socket smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
 	    smtpd-queue-own.socket smtpd-sign-user.socket \
 	    smtpd-sign-own.socket smtpd-bounce.socket smtpd-remote.socket \
 	    smtpd-send.socket; do
