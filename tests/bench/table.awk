@@ -51,6 +51,13 @@ function row(title, f, how, floor, aim,    p, s, r, x, mark) {
 END {
 	printf "%-34s %-22s %-22s %6s %6s %5s\n", "", "Postfix", "smtpd",
 		"ratio", "floor", "aim"
+	if (tls) {
+		row("STARTTLS connections/s", "starttls", ">", "", "")
+		row("connections/s, TLS at once", "wrapped", ">", "", "")
+		row("messages/s, STARTTLS", "message", ">", "", "")
+		row("PSS of an idle connection, KiB", "tls-pss", "=", "", "")
+		exit
+	}
 	row("accepted/s, 1 connection", "accept-1", ">", "", "")
 	row("to Maildir/s, the same run", "maildir-1", ">", "", "")
 	row("accepted/s, 10 connections", "accept-10", ">", 1.2, 1.5)
