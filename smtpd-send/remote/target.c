@@ -40,10 +40,9 @@ destination_parse(struct span s, uint16_t smtp_port, struct destination *d)
 	d->literal = strip_literal(&d->name) || ip_parse(d->name, &ip);
 	if ((!d->mx && !span_eq(kind, SPAN("host"))) || d->name.n == 0 ||
 	    d->name.n > DNS_NAME_MAX || span_word(&s).n > 0 ||
-	    (d->tls && !span_eq(tls, SPAN("tls"))) ||
+	    (d->tls && (d->mx || !span_eq(tls, SPAN("tls")))) ||
 	    (d->literal && !ip_parse(d->name, &ip)) ||
-	    (port.n > 0 &&
-		(!span_u32(port, 65535, &number) || number == 0)))
+	    (port.n > 0 && (!span_u32(port, 65535, &number) || number == 0)))
 		return false;
 	d->port = (uint16_t)number;
 	return true;
