@@ -385,7 +385,8 @@ $(foreach f,$(wildcard conf/run/*/run),0755:$(f):$(datadir)/run/$(f:conf/run/%=%
 # Yours once they are there: never written over.
 INSTALL_ONCE = \
 0644:conf/smtpd.conf:$(confdir)/smtpd.conf \
-0644:conf/aliases:$(confdir)/aliases
+0644:conf/aliases:$(confdir)/aliases \
+0644:conf/pam:$(sysconfdir)/pam.d/smtpd
 
 install: all $(addprefix $(B)/systemd/,$(UNITS) smtpd.tmpfiles)
 	@set -e; umask 022; for line in $(INSTALL) $(INSTALL_ONCE); do \

@@ -57,7 +57,8 @@ services() {
 		services "$@"
 }
 
-inner=(smtpd-tls smtpd-rcpt smtpd-queue-in smtpd-queue-user smtpd-queue-own
+inner=(smtpd-tls smtpd-auth smtpd-submit-auth smtpd-rcpt smtpd-queue-in
+	smtpd-queue-user smtpd-queue-own
 	smtpd-sign-user smtpd-sign-own smtpd-submit smtpd-bounce smtpd-lspawn
 	smtpd-remote smtpd-send)
 
@@ -107,12 +108,12 @@ lands_as_alices() {
 @test "supervise: only the right users can open an internal socket" {
 	services "${inner[@]}"
 	launch svscan /service
-	wait_for inside sh -c 'for s in tls rcpt queue-in queue-user queue-own \
-		sign-user sign-own submit bounce lspawn remote
+	wait_for inside sh -c 'for s in tls auth submit-auth rcpt queue-in \
+		queue-user queue-own sign-user sign-own submit bounce lspawn remote
 		do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
-		for user in smtpd smtpd-tls smtpd-rcpt smtpd-submit smtpd-sign \
-		    smtpd-queue smtpd-remote alice; do
+		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-submit \
+		    smtpd-sign smtpd-queue smtpd-remote alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -123,6 +124,8 @@ lands_as_alices() {
 			esac
 		done
 	done <<-EOT
+	auth smtpd
+	submit-auth smtpd-auth
 	queue-in smtpd
 	queue-user smtpd-sign
 	queue-own smtpd-sign

@@ -10,7 +10,8 @@ setup_file() {
 		container_boot >"$BATS_FILE_TMPDIR/why" 2>&1 || return 0
 		inside sh -c 'systemd-sysusers && systemd-tmpfiles --create &&
 			systemctl daemon-reload &&
-			systemctl enable --now smtpd.socket'
+			systemctl enable --now smtpd.socket smtpd-auth.socket \
+				smtpd-submission.socket'
 	fi
 }
 
@@ -115,11 +116,57 @@ services() {
 	[[ $output == *$'CapEff:\t0000000000000000'* ]]
 }
 
+@test "systemd: who has an account sends with its password, as himself" {
+	echo alice:secret | inside chpasswd
+	echo 'auth_without_tls = yes' >>"$ROOT/etc/smtpd/smtpd.conf"
+	as_alice() {
+		on_its_net swaks --silent 2 --server 127.0.0.1:587 \
+			--auth-user alice --auth-password "$1" --from "$2" \
+			--to bob@example.com --header "Subject: $3"
+	}
+	as_alice secret alice@example.com 'by alice'
+	wait_for has_subject bob 'by alice'
+	run as_alice wrong alice@example.com wrong
+	[ "$status" -ne 0 ]
+	run as_alice secret bob@example.com forged
+	[ "$status" -ne 0 ]
+	run on_its_net swaks --silent 2 --server 127.0.0.1:587 \
+		--from a@example.org --to bob@example.com
+	[ "$status" -ne 0 ]
+	sed -i '/^auth_without_tls/d' "$ROOT/etc/smtpd/smtpd.conf"
+	[ "$(inside id -nG smtpd-auth)" = 'smtpd-auth shadow' ]
+	# Nothing is setuid or setgid, and nobody else is near the passwords.
+	run -0 inside find /usr/local -perm /6000
+	[ -z "$output" ]
+	for user in smtpd smtpd-tls smtpd-rcpt smtpd-submit smtpd-sign \
+	    smtpd-queue smtpd-remote; do
+		run inside setpriv --reuid="$user" --regid="$user" \
+			--init-groups -- cat /etc/shadow
+		[ "$status" -ne 0 ]
+	done
+}
+
+@test "systemd: a file of passwords instead of accounts" {
+	inside systemctl disable --now smtpd-auth.socket smtpd-auth.service
+	inside systemctl enable --now smtpd-auth-file.socket
+	echo pass | inside /usr/local/sbin/smtpd-passwd bob
+	[ "$(inside stat -c '%U %a' /etc/smtpd/passwords)" = 'smtpd-auth 600' ]
+	echo 'auth_without_tls = yes' >>"$ROOT/etc/smtpd/smtpd.conf"
+	on_its_net swaks --silent 2 --server 127.0.0.1:587 --auth-user bob \
+		--auth-password pass --from bob@example.com \
+		--to alice@example.com --header 'Subject: by bob'
+	wait_for has_subject alice 'by bob'
+	sed -i '/^auth_without_tls/d' "$ROOT/etc/smtpd/smtpd.conf"
+	inside systemctl disable --now smtpd-auth-file.socket \
+		smtpd-auth-file.service
+	inside systemctl enable --now smtpd-auth.socket
+}
+
 # The one table of who may speak to whom.
 @test "systemd: only the right users can open an internal socket" {
 	while read -r socket allowed; do
-		for user in smtpd smtpd-tls smtpd-rcpt smtpd-submit smtpd-sign \
-		    smtpd-queue smtpd-remote bob; do
+		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-submit \
+		    smtpd-sign smtpd-queue smtpd-remote bob; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -131,10 +178,12 @@ services() {
 		done
 	done <<-EOT
 	tls smtpd
+	auth smtpd
+	submit-auth smtpd-auth
 	rcpt smtpd smtpd-queue
 	queue-in smtpd
 	queue-user smtpd-sign
-	submit smtpd smtpd-tls smtpd-rcpt smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
+	submit smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
 	queue-own smtpd-sign
 	sign-user smtpd-submit
 	sign-own smtpd-queue
