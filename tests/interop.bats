@@ -50,7 +50,7 @@ arrives_below_theirs() {
 		'Return-Path: <a@example.org>' ]
 }
 
-@test "interop: Postfix delivers to us" {
+@test "interop: Postfix delivers to us, under TLS, and both say so" {
 	need_image
 	start_chain
 	mkdir -p "$BATS_TEST_TMPDIR"/{etc,queue,data}
@@ -68,14 +68,26 @@ arrives_below_theirs() {
 	inet_protocols = ipv4
 	alias_maps =
 	relayhost = [127.0.0.1]:$PORT
-	maillog_file = /var/log/postfix-test.log
+	maillog_file = /mnt/data/log
+	maillog_file_prefixes = /mnt
 	smtp_host_lookup = native
+	smtp_tls_security_level = secure
+	smtp_tls_secure_cert_match = mail.example.com
+	smtp_tls_CAfile = /mnt/etc/ca.pem
+	smtp_tls_loglevel = 1
 	EOT
+	cp "$CHAIN/tls/cert.pem" "$BATS_TEST_TMPDIR/etc/ca.pem"
+	chmod 644 "$BATS_TEST_TMPDIR/etc/ca.pem"
 	STOP='in_image postfix -c /mnt/etc stop >/dev/null 2>&1'
 	in_image sh -c 'chown postfix /mnt/data && postfix -c /mnt/etc start &&
 		sendmail -C /mnt/etc -i -f a@example.org user@example.com \
 		</mnt/message' 3>&- >&2
 	arrives_below_theirs
+	tls='TLSv1.2.*ECDHE-ECDSA-AES128-GCM-SHA256'
+	grep -q "Verified TLS connection established.*$tls" \
+		"$BATS_TEST_TMPDIR/data/log"
+	wait_for grep -qE "event=session-end.*tls=\"$tls\"" "$CHAIN/log"
+	grep -q "with ESMTPS" "$(only_mail "$(maildir)")"
 }
 
 @test "interop: Exim delivers to us" {
