@@ -4,6 +4,8 @@
 #include "address.h"
 #include "cidr.h"
 
+#define SUBMISSIONS "465"
+
 struct target {
 	struct span host, port;
 	bool exact; /* no MX */
@@ -133,4 +135,6 @@ route_find(struct sbuf *b, const struct conf *conf, struct span domain)
 		sbuf_putc(b, ' ');
 		sbuf_addspan(b, t.port);
 	}
+	if (t.exact && span_eq(t.port, SPAN(SUBMISSIONS)))
+		sbuf_adds(b, " tls");
 }

@@ -11,7 +11,8 @@
  * Appends the destination of a domain, as smtpd-remote takes it:
  *
  *	mx DOMAIN [PORT]	by its MX records
- *	host NAME [PORT]	this host and no other, a name or an IP address
+ *	host NAME [PORT [tls]]	this host and no other, a name or an IP address;
+ *				tls: from the first octet (RFC 8314), port 465
  *
  * Settings routes and smarthost decide; case does not matter. A rule for the
  * domain itself goes before those for the domains above it, the nearest of

@@ -75,7 +75,7 @@ static bool
 is_unreachable(const struct outcome *o)
 {
 	static const char *const stages[] = { "dns", "connect", "greeting",
-		"ehlo", "helo", "tls" };
+		"ehlo", "helo", "tls", "auth", "config" };
 
 	if (o->verdict != VERDICT_DEFERRED)
 		return false;

@@ -43,6 +43,8 @@ domains_find_their_way(void)
 		{ "e.test", "", "host 192.0.2.5 26" },
 		{ "f.test", "", "host 2001:db8::1" },
 		{ "other.test", "[10.0.0.1]:25", "host 10.0.0.1 25" },
+		{ "other.test", "[relay.test]:465", "host relay.test 465 tls" },
+		{ "other.test", "relay.test:465", "mx relay.test 465" },
 		{ "other.test", "smart.test", "mx smart.test" },
 		{ "[192.0.2.9]", "", "mx [192.0.2.9]" },
 	};
