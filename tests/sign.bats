@@ -549,7 +549,11 @@ $TEXT" E
 			"$SMTPD_BIN/sendmail" -C "$CHAIN/smtpd.conf" \
 			-f user@example.com "$to@example.com"
 	done
-	wait_for has_mail "$(maildir)" 2
+	swaks --silent 2 --tls --server "127.0.0.1:$PORT" \
+		--from user@example.com \
+		--to user@example.com --auth PLAIN --auth-user user \
+		--auth-password secret
+	wait_for has_mail "$(maildir)" 3
 	for file in "$(maildir)"/new/*; do
 		cp "$file" "$BATS_TEST_TMPDIR/m.eml"
 		[[ $(check verify "$DKIM" "$BATS_TEST_TMPDIR/m.eml") == \
