@@ -19,7 +19,7 @@ enum submission_stage {
 struct submission {
 	struct filter *filter;
 	const struct conf *conf;
-	uid_t uid; /* of the user, as the kernel says */
+	uid_t uid;                   /* of the user, as the kernel says */
 	const struct author *author; /* as smtpd-auth says; NULL: by uid */
 	enum submission_stage stage;
 	struct sbuf sender; /* the payload of S */
