@@ -64,7 +64,7 @@ static const char *
 find_line(struct span in, const char *words)
 {
 	size_t n = strlen(words);
-	const char *at = in.p;
+	const char *at;
 
 	while (in.n >= n && (at = memmem(in.p, in.n, words, n)) != NULL) {
 		if (at == in.p || at[-1] == '\n')
