@@ -87,9 +87,11 @@ filter_run(struct filter *f, filter_take *take, void *context)
 			conversation_hold_term(true);
 		within = frame.tag != 'E' && frame.tag != 'A';
 		r = take(context, &frame, deadline);
-		conversation_drop_fds(f->up);
 		if (within)
 			continue;
+		/* With A, what has come already may be the next message's. */
+		if (frame.tag == 'E')
+			conversation_drop_fds(f->up);
 		if (r == IO_OK && f->down.lost) {
 			errno = EPIPE;
 			r = IO_ERROR;

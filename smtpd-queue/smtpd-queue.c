@@ -81,7 +81,9 @@ take_frame(const struct frame *f, instant deadline)
 		r = answer(&v, deadline);
 	}
 	message_reset(&message);
-	conversation_drop_fds(&chan);
+	/* With A, what has come already may be the next message's. */
+	if (f->tag == 'E')
+		conversation_drop_fds(&chan);
 	conversation_hold_term(false);
 	return r;
 }
