@@ -72,9 +72,9 @@ COMMON  = $(wildcard common/*.c)
 COMMON_MAINS = common/smtpd-listen.c common/smtpd-conf.c
 COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 
-STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit smtpd-send \
-                   smtpd-local smtpd-bounce smtpd-listen smtpd-conf \
-                   smtpd-tls
+STATIC_PROGRAMS  = smtpd-session smtpd-verify smtpd-queue smtpd-submit \
+                   smtpd-send smtpd-local smtpd-bounce smtpd-listen \
+                   smtpd-conf smtpd-tls
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
                    smtpd-auth-file smtpd-passwd
 # Static as well, with glibc, which Debian's libraries are built for.
@@ -93,6 +93,8 @@ smtpd-auth-file_SRC = smtpd-session/auth/smtpd-auth-file.c $(PWFILE_SRC) \
 $(B)/smtpd-auth-file: LDLIBS += -lcrypt
 smtpd-passwd_SRC  = smtpd-session/auth/smtpd-passwd.c $(PWFILE_SRC)
 $(B)/smtpd-passwd: LDLIBS += -lcrypt
+smtpd-verify_SRC  = $(wildcard smtpd-session/verify/*.c) \
+                    smtpd-session/link.c smtpd-session/reply.c
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
                     smtpd-queue/entrance.c smtpd-queue/commit.c
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \

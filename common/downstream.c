@@ -64,6 +64,15 @@ downstream_pass(struct downstream *d, char tag, struct span payload)
 }
 
 void
+downstream_pass_fd(struct downstream *d, char tag, struct span payload, int fd)
+{
+	if (d->verdict == '\0' &&
+	    chan_send_fd(d->chan, tag, payload, fd, clock_in(d->patience)) !=
+		IO_OK)
+		lose(d);
+}
+
+void
 downstream_flush(struct downstream *d)
 {
 	if (d->verdict == '\0' &&

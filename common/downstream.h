@@ -29,6 +29,10 @@ void downstream_forget(struct downstream *);
 void downstream_pass(struct downstream *, char tag, struct span payload);
 void downstream_flush(struct downstream *);
 
+/* The same with a descriptor, which stays the caller's; written at once. */
+void downstream_pass_fd(struct downstream *, char tag, struct span payload,
+    int fd);
+
 /* Our own verdict: downstream abandons the message. The first one counts. */
 void downstream_refuse(struct downstream *, char tag, struct span reply);
 

@@ -103,6 +103,10 @@ X(ROUTE, smarthost, "", "optional", 0, \
 	"Where all other mail for other hosts goes; to the MX of its domain when empty") \
 X(HELPER, injector, "/run/smtpd/queue-in", "required", 0, \
 	"Where a session injects mail from strangers") \
+X(HELPER, judge, "", "optional", 0, \
+	"smtpd-judge, who judges mail from strangers; it is not judged when empty") \
+X(TIME, judge_timeout, "30s", 1, 3600, \
+	"How long one message waits for smtpd-judge; at most half of helper_timeout") \
 X(HELPER, submitter, "/run/smtpd/submit", "required", 0, \
 	"Where sendmail injects mail of local users") \
 X(HELPER, rcpt, "/run/smtpd/rcpt", "required", 0, \

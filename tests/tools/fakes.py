@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Fakes of smtpd-queue, -rcpt, -tls and -auth: what those do seldom.
+"""Fakes of smtpd-queue, -rcpt, -tls, -auth and -judge: what they do seldom.
 
   fakes.py DIR
 
@@ -46,9 +46,18 @@ and as smtpd-auth:
   auth-odd       answers X with a 4xx text
   auth-bare      answers K without a descriptor
 
+and as smtpd-judge:
+
+  judge          answers E with the octets of the file DIR/answer, as they are
+  judge-die-T    closes when the frame with tag T (C S B E) comes
+  judge-mute     answers nothing
+  judge-deaf     reads S and then nothing, but does not close
+  judge-early    answers S, at once, with what it should say after E
+
 Whatever an injector was told goes to DIR/log as one line a frame: serial of
 the connection, tag, payload (escaped as Python does). A frame with
 descriptors is followed by a line with the tag "fd" and the peer's address.
+What a judge was told goes to DIR/judged in the same way.
 """
 import array
 import os
@@ -229,6 +238,33 @@ class Auth:
                 say(conn, frame('X', b'535 5.7.8 Wrong, it says'))
 
 
+class Judge:
+    serial = 0
+    lock = threading.Lock()
+    never = threading.Event()
+
+    def __init__(self, directory, behaviour):
+        self.log = open(directory + '/judged', 'ab', buffering=0)
+        self.answer = directory + '/answer'
+        self.behaviour = behaviour
+
+    def serve(self, conn):
+        with Judge.lock:
+            Judge.serial += 1
+            serial = Judge.serial
+        for tag, payload in frames(conn, os.close):
+            self.log.write(b'%d %s %s\n' % (
+                serial, tag.encode(), repr(payload)[2:-1].encode()))
+            if self.behaviour == 'die-' + tag:
+                return
+            if self.behaviour == 'deaf' and tag == 'S':
+                Judge.never.wait()
+            if (self.behaviour, tag) in (('', 'E'), ('early', 'S')):
+                with open(self.answer, 'rb') as f:
+                    say(conn, f.read())
+        self.log.write(b'%d EOF \n' % serial)
+
+
 def handle(service, conn):
     with conn:
         service.serve(conn)
@@ -249,9 +285,12 @@ def main():
              'tls-go', 'tls-die', 'tls-z', 'tls-nothing', 'tls-odd',
              'tls-mute', 'tls-plain',
              'auth', 'auth-z', 'auth-die', 'auth-mute', 'auth-odd',
-             'auth-bare']
+             'auth-bare',
+             'judge', 'judge-mute', 'judge-deaf', 'judge-early']
     names += ['queue-die-' + tag for tag in 'CSRBHE']
-    kinds = {'queue': Queue, 'rcpt': Rcpt, 'tls': Tls, 'auth': Auth}
+    names += ['judge-die-' + tag for tag in 'CSBE']
+    kinds = {'queue': Queue, 'rcpt': Rcpt, 'tls': Tls, 'auth': Auth,
+             'judge': Judge}
     for name in names:
         kind, _, behaviour = name.partition('-')
         service = kinds[kind](directory, behaviour)
