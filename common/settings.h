@@ -101,7 +101,7 @@ X(ROUTES, routes, "", "optional", 0, \
 	"Where the mail of a domain, or of all below .DOMAIN, goes instead of to its MX (in brackets: no MX look-up; -: to its own MX)") \
 X(ROUTE, smarthost, "", "optional", 0, \
 	"Where all other mail for other hosts goes; to the MX of its domain when empty") \
-X(HELPER, injector, "/run/smtpd/queue-in", "required", 0, \
+X(HELPER, injector, "/run/smtpd/verify", "required", 0, \
 	"Where a session injects mail from strangers") \
 X(HELPER, judge, "", "optional", 0, \
 	"smtpd-judge, who judges mail from strangers; it is not judged when empty") \

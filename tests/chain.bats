@@ -132,6 +132,33 @@ flood() {
 	flood "$([ -n "${SMTPD_TORTURE-}" ] && echo 10000 || echo 1000)" 100 10
 }
 
+@test "chain: forged results are left out, and nothing else" {
+	start_chain
+	{
+		printf '%s\r\n' 'Authentication-RESULTS: (x)' \
+			' MAIL.example.com; spf=pass'
+		sed 's/$/\r/' "$MESSAGE"
+	} | curl -sS "smtp://127.0.0.1:$PORT" --mail-from a@example.org \
+		--mail-rcpt user@example.com -T -
+	arrives_exactly
+}
+
+@test "chain: 100 clients at once, and a judge that is silent: all arrive" {
+	mkdir -m 777 "$BATS_TEST_TMPDIR/f"
+	chmod a+x "$BATS_TEST_TMPDIR"
+	"${AS_USER[@]}" setpriv --pdeathsig TERM /usr/bin/python3 \
+		"$SMTPD_TOP/tests/tools/fakes.py" "$BATS_TEST_TMPDIR/f" \
+		>/dev/null 2>&1 3>&- &
+	fakes=$!
+	wait_for test -e "$BATS_TEST_TMPDIR/f/ready"
+	start_chain "judge=$BATS_TEST_TMPDIR/f/judge-mute" judge_timeout=2 \
+		relay_clients=192.0.2.1
+	flood 100 100 1
+	kill "$fakes"
+	[ "$(grep -c 'event=unjudged' "$CHAIN/log")" -eq 100 ]
+	[ "$(cat "$(maildir)"/new/* | grep -c '^	spf=temperror')" -eq 100 ]
+}
+
 # What a killed delivery left waits for its next try: that is now.
 try_now_until_empty() {
 	chain_kill HUP send
@@ -146,7 +173,7 @@ try_now_until_empty() {
 	flood=$!
 	for ((i = 1; i <= rounds; i++)); do
 		wait_for has_mail "$(maildir)" $((i * 20))
-		chain_kill KILL rcpt queue lspawn send local
+		chain_kill KILL rcpt verify queue lspawn send local
 	done
 	wait "$flood"
 	WAIT_SECONDS=60 wait_for try_now_until_empty

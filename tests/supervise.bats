@@ -58,7 +58,7 @@ services() {
 }
 
 inner=(smtpd-tls smtpd-auth smtpd-submit-auth smtpd-rcpt smtpd-queue-in
-	smtpd-queue-user smtpd-queue-own
+	smtpd-queue-user smtpd-queue-own smtpd-verify
 	smtpd-sign-user smtpd-sign-own smtpd-submit smtpd-bounce smtpd-lspawn
 	smtpd-remote smtpd-send)
 
@@ -109,11 +109,12 @@ lands_as_alices() {
 	services "${inner[@]}"
 	launch svscan /service
 	wait_for inside sh -c 'for s in tls auth submit-auth rcpt queue-in \
-		queue-user queue-own sign-user sign-own submit bounce lspawn remote
+		queue-user queue-own verify sign-user sign-own submit \
+		bounce lspawn remote
 		do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
-		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-submit \
-		    smtpd-sign smtpd-queue smtpd-remote alice; do
+		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify \
+		    smtpd-submit smtpd-sign smtpd-queue smtpd-remote alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -126,7 +127,8 @@ lands_as_alices() {
 	done <<-EOT
 	auth smtpd
 	submit-auth smtpd-auth
-	queue-in smtpd
+		verify smtpd
+	queue-in smtpd-verify
 	queue-user smtpd-sign
 	queue-own smtpd-sign
 	sign-user smtpd-submit

@@ -56,7 +56,7 @@ has_subject() {
 }
 
 services() {
-	printf 'smtpd-%s.service\n' rcpt queue-in queue-user queue-own \
+	printf 'smtpd-%s.service\n' rcpt queue-in queue-user queue-own verify \
 		sign-user sign-own submit bounce lspawn remote send
 }
 
@@ -165,8 +165,8 @@ services() {
 # The one table of who may speak to whom.
 @test "systemd: only the right users can open an internal socket" {
 	while read -r socket allowed; do
-		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-submit \
-		    smtpd-sign smtpd-queue smtpd-remote bob; do
+		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify \
+		    smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -181,9 +181,10 @@ services() {
 	auth smtpd
 	submit-auth smtpd-auth
 	rcpt smtpd smtpd-queue
-	queue-in smtpd
+	verify smtpd
+	queue-in smtpd-verify
 	queue-user smtpd-sign
-	submit smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
+	submit smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
 	queue-own smtpd-sign
 	sign-user smtpd-submit
 	sign-own smtpd-queue
@@ -255,7 +256,8 @@ services() {
 		WAIT_SECONDS=60 wait_for has_subject alice "round $round"
 	done
 	for unit in smtpd.socket smtpd-tls.socket smtpd-rcpt.socket \
-	    smtpd-queue-in.socket smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
+	    smtpd-queue-in.socket smtpd-verify.socket \
+	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
 	    smtpd-queue-own.socket smtpd-sign-user.socket \
 	    smtpd-sign-own.socket smtpd-bounce.socket smtpd-remote.socket \
 	    smtpd-send.socket; do

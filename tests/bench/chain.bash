@@ -13,7 +13,7 @@ chain_make() {
 	local_domains = bench.test
 	aliases = $1/aliases
 	queue = $2
-	injector = $1/sock/queue-in
+	injector = $1/sock/verify
 	rcpt = $1/sock/rcpt
 	lspawn = $1/sock/lspawn
 	remote = $1/sock/remote
@@ -41,6 +41,9 @@ chain_service() {
 	queue)
 		exec "${listen[@]}" -u smtpd-queue "$sock/queue-in" \
 			"$bin/smtpd-queue" "${conf[@]}" in ;;
+	verify)
+		exec "${listen[@]}" -u smtpd-verify "$sock/verify" \
+			"$bin/smtpd-verify" "${conf[@]}" "$sock/queue-in" ;;
 	queue-own)
 		exec "${listen[@]}" -u smtpd-queue "$sock/queue-own" \
 			"$bin/smtpd-queue" "${conf[@]}" own ;;
