@@ -323,6 +323,17 @@ check_dkim(const struct conf *c, struct conf_where *where)
 	    names[without]);
 }
 
+/* Of Maildir++; or empty. */
+static bool
+is_folder(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n == 0 ||
+	    (name[0] == '.' && n > 1 && n <= CONF_FOLDER_MAX &&
+		strcmp(name, "..") != 0 && strchr(name, '/') == NULL);
+}
+
 enum conf_result
 conf_finish(struct conf *c, struct conf_where *where)
 {
@@ -342,6 +353,11 @@ conf_finish(struct conf *c, struct conf_where *where)
 		return conf_bad(where,
 		    "maildir: '%.64s' is not the name of one folder",
 		    c->maildir);
+	if (!is_folder(c->junk_folder))
+		return conf_bad(where,
+		    "junk_folder: '%.64s' is no folder's name: one has '.', then "
+		    "at most 63 other octets without '/'",
+		    c->junk_folder);
 	if (check_dkim(c, where) != CONF_OK)
 		return CONF_BAD;
 	return check_tls(c, where);

@@ -14,6 +14,8 @@
 #define CONF_T_DOMAINS const char *
 #define CONF_T_CIDRS const char *
 #define CONF_T_ENDPOINTS const char *
+#define CONF_FOLDER_MAX 64 /* octets of junk_folder */
+
 #define CONF_T_WORD const char *
 #define CONF_T_PATH const char *
 #define CONF_T_PATHS const char *

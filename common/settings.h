@@ -69,6 +69,8 @@ X(PATHS, tls_key, "", "optional", 0, \
 	"Files of their private keys (PEM), in the same order") \
 X(TIME, tls_timeout, "30s", 1, 3600, \
 	"How long a TLS handshake may take") \
+X(WORD, junk_folder, ".Junk", "optional", 0, \
+	"Folder below the Maildir for mail that is marked as junk; the inbox when empty") \
 X(PATH, aliases, SYSCONFDIR "/smtpd/aliases", "optional", 0, \
 	"File of aliases; none when empty") \
 X(NUMBER, min_uid, "1000", 1, 4294967293, \

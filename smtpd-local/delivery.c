@@ -72,26 +72,40 @@ drop(struct delivery *d)
 {
 	close(d->fd);
 	d->fd = -1;
-	maildir_discard(d->name);
+	maildir_discard(d->dir, d->name);
 }
 
-/*
- * A mark on the message (M junk) would choose another folder here; for now
- * all is delivered to the inbox.
- */
-static void
-write_message(struct delivery *d, const struct parcel *p,
-    const struct queuefile *q)
+static bool
+is_junk(const struct queuefile *q)
 {
+	struct frame f;
+	size_t pos = 0;
+
+	while (queuefile_next(q, &pos, &f))
+		if (f.tag == 'M' && span_eq(f.payload, SPAN("junk")))
+			return true;
+	return false;
+}
+
+static void
+write_message(struct delivery *d, const struct mailbox *m,
+    const struct parcel *p, const struct queuefile *q)
+{
+	bool junk = m->has_junk && is_junk(q);
 	struct stat st;
 
+	d->dir = junk ? &m->junk : &m->dir;
+	if (junk && m->junk_fault != 0) {
+		unwritable(d, m->junk_fault);
+		return;
+	}
 	if (fstat(d->message, &st) < 0) {
 		unreadable(d, errno);
 		return;
 	}
 	d->queue = st.st_dev;
 	d->size = (uint64_t)st.st_size;
-	d->fd = maildir_create(d->name);
+	d->fd = maildir_create(d->dir, d->name);
 	if (d->fd < 0) {
 		unwritable(d, errno);
 		return;
@@ -104,13 +118,13 @@ write_message(struct delivery *d, const struct parcel *p,
 }
 
 static void
-write_new(struct delivery *d, const struct parcel *p)
+write_new(struct delivery *d, const struct mailbox *m, const struct parcel *p)
 {
 	struct queuefile q;
 
 	switch (queuefile_open(&q, d->message, p->id)) {
 	case QUEUEFILE_OK:
-		write_message(d, p, &q);
+		write_message(d, m, p, &q);
 		queuefile_close(&q);
 		break;
 	case QUEUEFILE_TORN:
@@ -121,6 +135,17 @@ write_new(struct delivery *d, const struct parcel *p)
 		unreadable(d, errno);
 		break;
 	}
+}
+
+/* In both folders: the settings may have changed since. */
+static enum maildir_copy
+find_copy(const struct mailbox *m, const char *name)
+{
+	enum maildir_copy found = maildir_find(&m->dir, name);
+
+	if (found == MAILDIR_NO_COPY && m->has_junk && m->junk_fault == 0)
+		found = maildir_find(&m->junk, name);
+	return found;
 }
 
 void
@@ -138,12 +163,12 @@ delivery_write(struct delivery *d, const struct mailbox *m, struct parcel *p)
 	}
 	maildir_name(d->name, p->id, p->index, m->conf->hostname);
 	if (!p->tried) {
-		write_new(d, p);
+		write_new(d, m, p);
 		return;
 	}
-	switch (maildir_find(d->name)) {
+	switch (find_copy(m, d->name)) {
 	case MAILDIR_NO_COPY:
-		write_new(d, p);
+		write_new(d, m, p);
 		break;
 	case MAILDIR_COPY:
 		decide(d, 'K', "250 2.0.0 Delivered by an earlier attempt", 0);
@@ -155,9 +180,9 @@ delivery_write(struct delivery *d, const struct mailbox *m, struct parcel *p)
 }
 
 static void
-publish(struct delivery *d, const struct mailbox *m)
+publish(struct delivery *d)
 {
-	if (!maildir_publish(&m->dir, d->name, d->fd, d->queue)) {
+	if (!maildir_publish(d->dir, d->name, d->fd, d->queue)) {
 		unwritable(d, errno);
 		drop(d);
 		return;
@@ -167,14 +192,14 @@ publish(struct delivery *d, const struct mailbox *m)
 }
 
 void
-delivery_settle(struct delivery *d, size_t n, const struct mailbox *m)
+delivery_settle(struct delivery *d, size_t n)
 {
 	for (size_t i = 0; n > 1 && i < n; i++)
 		if (d[i].fd >= 0)
 			maildir_hurry(d[i].fd);
 	for (size_t i = 0; i < n; i++) {
 		if (d[i].fd >= 0)
-			publish(&d[i], m);
+			publish(&d[i]);
 		close(d[i].message);
 	}
 }

@@ -10,8 +10,11 @@
 struct mailbox {
 	const struct conf *conf;
 	struct maildir dir;
-	int fault; /* errno of maildir_enter: nothing can be */
-};                 /* delivered now */
+	bool has_junk; /* what is marked goes to a folder of its own */
+	struct maildir junk;
+	int junk_fault; /* errno, as fault; for that folder only */
+	int fault;      /* errno of maildir_enter: nothing can be */
+};                      /* delivered now */
 
 struct delivery {
 	char tag;         /* K Z X: the verdict, */
@@ -23,6 +26,7 @@ struct delivery {
 	uint64_t size;
 	uint32_t index;
 	char id[QUEUE_ID_SIZE];
+	const struct maildir *dir; /* of the mailbox, in which it is written */
 	char name[MAILDIR_NAME_MAX + 1];
 };
 
@@ -38,6 +42,6 @@ void delivery_write(struct delivery *, const struct mailbox *, struct parcel *);
  * is shown all of them before it must finish the first, so that one commit of
  * its journal may do for many.
  */
-void delivery_settle(struct delivery *, size_t n, const struct mailbox *);
+void delivery_settle(struct delivery *, size_t n);
 
 #endif

@@ -13,12 +13,13 @@
 #include "queuefile.h"
 
 #define HOST_MAX 100 /* of the name in a file name; flags follow it */
-#define PATH_ROOM (sizeof("tmp/") + MAILDIR_NAME_MAX)
+#define PATH_ROOM (CONF_FOLDER_MAX + sizeof("/tmp/") + MAILDIR_NAME_MAX)
 
 static void
-path_of(char path[PATH_ROOM], const char *dir, const char *name)
+path_of(char path[PATH_ROOM], const struct maildir *m, const char *dir,
+    const char *name)
 {
-	snprintf(path, PATH_ROOM, "%s/%s", dir, name);
+	snprintf(path, PATH_ROOM, "%s%s/%s", m->at, dir, name);
 }
 
 static bool
@@ -57,12 +58,22 @@ make_directory(const char *path, bool *made, dev_t *dev)
 	return S_ISDIR(st.st_mode);
 }
 
+static bool
+sync_part(const struct maildir *m, const char *dir)
+{
+	char path[PATH_ROOM];
+
+	path_of(path, m, dir, ".");
+	return sync_directory(path);
+}
+
 bool
 maildir_enter(struct maildir *m, const char *home, const char *name)
 {
 	bool made = false;
 	dev_t other;
 
+	m->at[0] = '\0';
 	if (chdir(home) < 0 || !make_directory(name, &made, &other) ||
 	    chdir(name) < 0 || !make_directory("new", &made, &other) ||
 	    !make_directory("cur", &made, &other) ||
@@ -71,6 +82,54 @@ maildir_enter(struct maildir *m, const char *home, const char *name)
 	if (made && (!sync_directory(".") || !sync_directory(home)))
 		return false;
 	m->ordered = journal_keeps_order("tmp", m->dev);
+	return true;
+}
+
+/* tmp, new or cur of a folder; or the file that says that it is one. */
+static bool
+make_part(const struct maildir *m, const char *part, bool *made, dev_t *dev)
+{
+	char path[PATH_ROOM];
+
+	snprintf(path, sizeof(path), "%s%s", m->at, part);
+	return make_directory(path, made, dev);
+}
+
+static bool
+make_label(const struct maildir *m, bool *made)
+{
+	char path[PATH_ROOM];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%smaildirfolder", m->at);
+	if (lstat(path, &st) == 0)
+		return true;
+	*made = true;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd >= 0 && close(fd) == 0;
+}
+
+bool
+maildir_enter_folder(struct maildir *m, const char *name, bool make)
+{
+	bool made = false;
+	struct stat st;
+	dev_t other;
+
+	m->at[0] = '\0';
+	if (!make && stat(name, &st) < 0)
+		return false;
+	if (!make_directory(name, &made, &other))
+		return false;
+	snprintf(m->at, sizeof(m->at), "%s/", name);
+	if (!make_part(m, "new", &made, &other) ||
+	    !make_part(m, "cur", &made, &other) ||
+	    !make_part(m, "tmp", &made, &m->dev) || !make_label(m, &made))
+		return false;
+	if (made && (!sync_directory(name) || !sync_directory(".")))
+		return false;
+	m->ordered = false; /* seldom used: not worth a look at the mounts */
 	return true;
 }
 
@@ -97,12 +156,15 @@ is_named(const char *entry, struct span name)
 }
 
 static enum maildir_copy
-find_in_cur(struct span name)
+find_in_cur(const struct maildir *m, struct span name)
 {
 	enum maildir_copy found = MAILDIR_NO_COPY;
-	DIR *dir = opendir("cur");
+	char path[PATH_ROOM];
 	struct dirent *d;
+	DIR *dir;
 
+	path_of(path, m, "cur", ".");
+	dir = opendir(path);
 	if (dir == NULL)
 		return MAILDIR_UNSURE;
 	while (found == MAILDIR_NO_COPY) {
@@ -126,31 +188,31 @@ find_in_cur(struct span name)
  * new first: a reader moves it from there to cur, never back.
  */
 enum maildir_copy
-maildir_find(const char *name)
+maildir_find(const struct maildir *m, const char *name)
 {
 	enum maildir_copy found;
 	char path[PATH_ROOM];
 	struct stat st;
 
-	path_of(path, "new", name);
+	path_of(path, m, "new", name);
 	if (lstat(path, &st) == 0)
-		return sync_directory("new") ? MAILDIR_COPY : MAILDIR_UNSURE;
+		return sync_part(m, "new") ? MAILDIR_COPY : MAILDIR_UNSURE;
 	if (errno != ENOENT)
 		return MAILDIR_UNSURE;
-	found = find_in_cur(span_str(name));
-	if (found == MAILDIR_COPY && !sync_directory("cur"))
+	found = find_in_cur(m, span_str(name));
+	if (found == MAILDIR_COPY && !sync_part(m, "cur"))
 		return MAILDIR_UNSURE;
 	return found;
 }
 
 int
-maildir_create(const char *name)
+maildir_create(const struct maildir *m, const char *name)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	char path[PATH_ROOM];
 	int fd;
 
-	path_of(path, "tmp", name);
+	path_of(path, m, "tmp", name);
 	fd = open(path, flags, 0600);
 	/*
 	 * Of an attempt that was killed: whoever delivers this message holds
@@ -185,8 +247,8 @@ maildir_publish(const struct maildir *m, const char *name, int fd, dev_t queue)
 {
 	char tmp[PATH_ROOM], new[PATH_ROOM];
 
-	path_of(tmp, "tmp", name);
-	path_of(new, "new", name);
+	path_of(tmp, m, "tmp", name);
+	path_of(new, m, "new", name);
 	/* Killed here: tmp/name without meaning; the next attempt replaces it. */
 	if (fsync(fd) < 0)
 		return false;
@@ -197,16 +259,16 @@ maildir_publish(const struct maildir *m, const char *name, int fd, dev_t queue)
 	 * Killed here: a whole message in new/ that no verdict was given
 	 * for; the next attempt finds it and gives one.
 	 */
-	return (m->ordered && queue == m->dev) || sync_directory("new");
+	return (m->ordered && queue == m->dev) || sync_part(m, "new");
 }
 
 void
-maildir_discard(const char *name)
+maildir_discard(const struct maildir *m, const char *name)
 {
 	char path[PATH_ROOM];
 	int saved = errno;
 
-	path_of(path, "tmp", name);
+	path_of(path, m, "tmp", name);
 	(void)unlink(path);
 	errno = saved;
 }

@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "span.h"
+#include "conf.h"
 
 #define MAILDIR_NAME_MAX 255
 
@@ -15,8 +15,9 @@
  * included, can only lead to what is his.
  */
 struct maildir {
-	dev_t dev;    /* the file system of tmp */
-	bool ordered; /* journal_keeps_order there */
+	char at[CONF_FOLDER_MAX + 2]; /* "" or "<folder>/" */
+	dev_t dev;                    /* the file system of tmp */
+	bool ordered;                 /* journal_keeps_order there */
 };
 
 /*
@@ -25,6 +26,14 @@ struct maildir {
  */
 bool maildir_enter(struct maildir *, const char *home,
     const char *name) MUST_CHECK;
+
+/*
+ * Then: the same for a folder of the Maildir (Maildir++), with the file
+ * maildirfolder; or, with make unset, only when it is there already: else
+ * false with ENOENT.
+ */
+bool maildir_enter_folder(struct maildir *folder, const char *name,
+    bool make) MUST_CHECK;
 
 /*
  * The file name of a recipient of a message: the same at every attempt.
@@ -40,13 +49,14 @@ enum maildir_copy {
 };
 
 /* Did an earlier attempt deliver it, whatever flags it has got in cur? */
-enum maildir_copy maildir_find(const char *name) MUST_CHECK;
+enum maildir_copy maildir_find(const struct maildir *,
+    const char *name) MUST_CHECK;
 
 /*
  * Makes tmp/name, mode 0600, in place of what an earlier attempt left there.
  * Gives its descriptor, or -1 with errno.
  */
-int maildir_create(const char *name) MUST_CHECK;
+int maildir_create(const struct maildir *, const char *name) MUST_CHECK;
 
 /* Starts to write fd's octets to the disk. A hint: it promises nothing. */
 void maildir_hurry(int fd);
@@ -59,6 +69,6 @@ bool maildir_publish(const struct maildir *, const char *name, int fd,
     dev_t queue) MUST_CHECK;
 
 /* Removes tmp/name; keeps errno. */
-void maildir_discard(const char *name);
+void maildir_discard(const struct maildir *, const char *name);
 
 #endif

@@ -54,7 +54,7 @@ settle(struct talk *t, const struct mailbox *m)
 {
 	bool ok = true;
 
-	delivery_settle(t->waiting, t->nwaiting, m);
+	delivery_settle(t->waiting, t->nwaiting);
 	for (size_t i = 0; i < t->nwaiting && ok; i++)
 		ok = say(&t->chan, m, &t->waiting[i]);
 	t->nwaiting = 0;
@@ -127,6 +127,7 @@ converse(struct talk *t, const struct mailbox *m)
 static void
 give_up_rights(const struct mailbox *m)
 {
+	static char folder[3][CONF_FOLDER_MAX + sizeof("/tmp")];
 	static const int calls[] = {
 		SYS_recvmsg,
 		SYS_sendmsg,
@@ -168,14 +169,43 @@ give_up_rights(const struct mailbox *m)
 		{ "tmp", CONFINE_WRITE },
 		{ "new", CONFINE_WRITE },
 		{ "cur", CONFINE_READ },
+		{ folder[0], CONFINE_WRITE },
+		{ folder[1], CONFINE_WRITE },
+		{ folder[2], CONFINE_READ },
 	};
+	size_t inbox = nitems(paths) - nitems(folder);
+	bool junk = m->has_junk && m->junk_fault == 0;
 	const struct confine c = { .calls = calls,
 		.ncalls = nitems(calls),
 		.paths = paths,
-		.npaths = m->fault == 0 ? nitems(paths) : 0 };
+		.npaths = m->fault != 0 ? 0 :
+		    junk                ? nitems(paths) :
+					  inbox };
 
+	for (size_t i = 0; junk && i < nitems(folder); i++)
+		snprintf(folder[i], sizeof(folder[i]), "%s%s", m->junk.at,
+		    paths[i].path);
 	if (!confine(&c, m->conf))
 		die_sys(EXIT_TEMP, "cannot confine myself");
+}
+
+/*
+ * A judge may mark any message, and after this no folder can be made. Without
+ * one the folder counts if its owner has it.
+ */
+static void
+enter_junk(struct mailbox *m)
+{
+	bool make = m->conf->judge[0] != '\0';
+
+	m->has_junk = m->fault == 0 && m->conf->junk_folder[0] != '\0';
+	if (!m->has_junk ||
+	    maildir_enter_folder(&m->junk, m->conf->junk_folder, make))
+		return;
+	m->junk_fault = errno;
+	m->has_junk = make || errno != ENOENT;
+	if (m->has_junk)
+		warn_sys("cannot enter folder '%s'", m->conf->junk_folder);
 }
 
 int
@@ -193,6 +223,7 @@ main(int argc, char *argv[])
 		m.fault = errno;
 		warn_sys("cannot enter '%s/%s'", argv[first], conf.maildir);
 	}
+	enter_junk(&m);
 	give_up_rights(&m);
 	return converse(&talk, &m);
 }

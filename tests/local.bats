@@ -74,6 +74,46 @@ readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 	[[ $(count_in "$BOX/inbox/new") -eq 1 ]]
 }
 
+@test "local: what is marked as junk goes to its folder, once" {
+	configure "mailbox_root = $MAIL" 'judge = /run/nobody'
+	run -0 deliver "mail:$(message)"
+	[[ $output == "$DELIVERED" && $(count_in "$DIR/new") -eq 1 ]]
+	M=$(message C:version=1 'M:junk')
+	run -0 deliver "mail:$M"
+	[[ $output == "$DELIVERED" && $(count_in "$DIR/new") -eq 1 ]]
+	[[ $(count_in "$DIR/.Junk/new") -eq 1 ]]
+	[[ -f $DIR/.Junk/maildirfolder && $(count_in "$DIR/.Junk/tmp") -eq 0 ]]
+	[[ $(stat -c %a "$DIR/.Junk" "$DIR/.Junk/tmp" "$DIR/.Junk/new" \
+		"$DIR/.Junk/cur" | sort -u) == 700 ]]
+	run -0 deliver "mail:$M:1"
+	[[ $output == "$EARLIER" ]]
+	# when no judge is set any more it is still there
+	configure "mailbox_root = $MAIL"
+	run -0 deliver "mail:$M:1"
+	[[ $output == "$EARLIER" ]]
+	run -0 deliver "mail:$(message 'M:junk')"
+	[[ $(count_in "$DIR/.Junk/new") -eq 2 ]]
+	configure "mailbox_root = $MAIL" 'judge = /run/nobody' 'junk_folder ='
+	run -0 deliver "mail:$(message 'M:junk')"
+	[[ $(count_in "$DIR/new") -eq 2 ]]
+}
+
+@test "local: a folder that cannot be made defers what is junk, and no other" {
+	configure "mailbox_root = $MAIL" 'judge = /run/nobody'
+	run -0 deliver "mail:$(message)"
+	rm -r "$DIR/.Junk"
+	: >"$DIR/.Junk"
+	run -0 deliver "mail:$(message)"
+	[[ ${lines[-1]} == "$DELIVERED" ]]
+	run -75 deliver "mail:$(message 'M:junk')"
+	[[ $output == *"451 4.2.0 Mailbox cannot be written: Not a directory"* ]]
+	for name in Junk . .. ./ .a/b "$(printf '.%064d' 0)"; do
+		configure "mailbox_root = $MAIL" "junk_folder = $name"
+		run -1 deliver Q
+		[[ $output == *"junk_folder: '"*"is no folder's name"* ]]
+	done
+}
+
 # --- octets -------------------------------------------------------------------
 
 @test "local: odd messages come out octet for octet, CRLF as LF" {
