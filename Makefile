@@ -78,7 +78,8 @@ STATIC_PROGRAMS  = smtpd-session smtpd-verify smtpd-queue smtpd-submit \
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
                    smtpd-auth-file smtpd-passwd
 # Static as well, with glibc, which Debian's libraries are built for.
-LIBRARY_PROGRAMS = smtpd-remote smtpd-sign smtpd-dkim-key smtpd-dns
+LIBRARY_PROGRAMS = smtpd-remote smtpd-judge smtpd-sign smtpd-dkim-key \
+                   smtpd-dns
 
 smtpd-session_SRC = $(wildcard smtpd-session/*.c)
 # BearSSL asks of libc what musl has too: see fortify.c.
@@ -123,7 +124,7 @@ $(B)/smtpd-remote: LDLIBS += -ludns -lbearssl
 JUDGE_SRC         = $(filter-out %/smtpd-judge.c,\
                     $(wildcard smtpd-session/judge/*.c common/dns/*.c))
 smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)
-JUDGE_LIBS        = -lspf2 -ludns -lresolv
+JUDGE_LIBS        = -lspf2 -lopendkim -ludns -lcrypto -ldb -lbsd -lmd -lresolv
 $(B)/smtpd-judge: LDLIBS += $(JUDGE_LIBS)
 KEY_SRC           = smtpd-queue/sign/key.c smtpd-queue/sign/keys.c
 SIGNER_SRC        = smtpd-queue/sign/signer.c smtpd-queue/sign/survey.c \
@@ -222,7 +223,7 @@ unit: $(UNIT)
 $(B)/unit/alias: UNIT_SRC = $(ALIAS_SRC)
 $(B)/unit/alias: $(ALIAS_SRC)
 # What judges mail, against a fake DNS.
-JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front)
+JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front dmarc)
 $(JUDGE_UNIT): UNIT_SRC = $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)

@@ -133,6 +133,10 @@ X(PATH, wakeup, "/run/smtpd/wakeup", "required", 0, \
 	"Datagram socket on which smtpd-send hears of new mail") \
 X(ENDPOINTS, resolver, "127.0.0.1:53", "required", 0, \
 	"One or two DNS resolvers; a validating one on this host is advised") \
+X(CHOICE, dmarc, "enforce", "enforce report", 0, \
+	"Whether mail that fails DMARC is refused or marked as its domain asks; report: it is only said") \
+X(CHOICE, spf_reject, "no", "no yes", 0, \
+	"Whether mail that fails SPF is refused, whatever DKIM and DMARC say") \
 X(NUMBER, smtp_port, "25", 1, 65535, \
 	"Port of other mail servers") \
 X(TIME, connect_timeout, "30s", 1, 3600, \

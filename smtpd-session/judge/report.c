@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ISC */
+/* What was found, as header fields: RFC 8601 and RFC 7208 section 9.1. */
+#include "report.h"
+
+#define VALUE_MAX 320 /* octets of one value that are shown */
+
+const char *
+iprev_result_text(enum iprev_result r)
+{
+	switch (r) {
+	case IPREV_PASS:
+		return "pass";
+	case IPREV_FAIL:
+		return "fail";
+	case IPREV_TEMPERROR:
+		return "temperror";
+	case IPREV_PERMERROR:
+		break;
+	}
+	return "permerror";
+}
+
+/* Octets that may stand without quotes in either field. */
+static bool
+is_plain(struct span s, const char *also)
+{
+	if (s.n == 0 || s.n > VALUE_MAX)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_isalnum(s.p[i]) &&
+		    (s.p[i] == '\0' || strchr(also, s.p[i]) == NULL))
+			return false;
+	return s.p[0] != '.' && s.p[s.n - 1] != '.';
+}
+
+static void
+add_quoted(struct sbuf *b, struct span s)
+{
+	sbuf_putc(b, '"');
+	for (size_t i = 0; i < s.n && i < VALUE_MAX; i++) {
+		char c = s.p[i];
+
+		if (c == '"' || c == '\\')
+			sbuf_putc(b, '\\');
+		sbuf_putc(b, c >= ' ' && c <= '~' ? c : '?');
+	}
+	sbuf_putc(b, '"');
+}
+
+static void
+add_value(struct sbuf *b, struct span s, const char *also)
+{
+	if (is_plain(s, also))
+		sbuf_addspan(b, s);
+	else
+		add_quoted(b, s);
+}
+
+static void
+add_property(struct sbuf *b, const char *name, struct span value)
+{
+	if (value.n == 0)
+		return;
+	sbuf_addf(b, " %s=", name);
+	add_value(b, value, "-._");
+}
+
+static void
+add_method(struct sbuf *b, const char *name, const char *result)
+{
+	sbuf_addf(b, ";\r\n\t%s=%s", name, result);
+}
+
+static void
+add_reason(struct sbuf *b, const char *reason)
+{
+	if (*reason == '\0')
+		return;
+	sbuf_adds(b, " reason=");
+	add_quoted(b, span_str(reason));
+}
+
+static void
+add_iprev(struct sbuf *b, const struct findings *f)
+{
+	char ip[IP_TEXT];
+
+	if (f->ip.size == 0)
+		return;
+	ip_text(&f->ip, ip);
+	add_method(b, "iprev", iprev_result_text(f->iprev));
+	/* A name from DNS: the resolver took letters, digits, '-', '_'. */
+	if (f->iprev_name[0] != '\0')
+		sbuf_addf(b, " (%s)", f->iprev_name);
+	add_property(b, "policy.iprev", span_str(ip));
+}
+
+/* local-part and domain, when it is a dot-atom; else the domain alone. */
+static void
+add_mailfrom(struct sbuf *b, const struct findings *f)
+{
+	if (!is_plain(f->local, "!#$%&'*+-/=?^_`{|}~.") ||
+	    !is_plain(f->domain, "-._")) {
+		add_property(b, "smtp.mailfrom", f->domain);
+		return;
+	}
+	sbuf_adds(b, " smtp.mailfrom=");
+	sbuf_addspan(b, f->local);
+	sbuf_putc(b, '@');
+	sbuf_addspan(b, f->domain);
+}
+
+static void
+add_spf(struct sbuf *b, const struct findings *f)
+{
+	if (f->domain.n > 0) {
+		add_method(b, "spf", spf_result_text(f->spf_mailfrom));
+		add_mailfrom(b, f);
+	}
+	if (f->helo.n > 0) {
+		add_method(b, "spf", spf_result_text(f->spf_helo));
+		add_property(b, "smtp.helo", f->helo);
+	}
+}
+
+static void
+add_dkim(struct sbuf *b, const struct findings *f)
+{
+	if (f->nsignatures == 0)
+		add_method(b, "dkim", "none");
+	for (size_t i = 0; i < f->nsignatures; i++) {
+		const struct signature *s = &f->signatures[i];
+
+		add_method(b, "dkim", signature_result_text(s->result));
+		add_reason(b, s->reason);
+		add_property(b, "header.d", span_str(s->domain));
+		add_property(b, "header.s", span_str(s->selector));
+		add_property(b, "header.a", span_str(s->algorithm));
+		if (s->b[0] != '\0') {
+			sbuf_adds(b, " header.b=");
+			add_value(b, span_str(s->b), "+");
+		}
+	}
+}
+
+static void
+add_dmarc(struct sbuf *b, const struct dmarc_verdict *v)
+{
+	add_method(b, "dmarc", dmarc_result_text(v->result));
+	if (v->result == DMARC_FAIL)
+		sbuf_addf(b, " (%s=%s)", v->tag, dmarc_policy_text(v->policy));
+	if (v->result != DMARC_NONE)
+		add_reason(b, v->reason);
+	add_property(b, "header.from", span_str(v->domain));
+}
+
+static void
+add_key(struct sbuf *b, const char *name, struct span value)
+{
+	sbuf_addf(b, ";\r\n\t%s=", name);
+	add_value(b, value, "-._");
+}
+
+static const char *
+in_words(enum spf_result r)
+{
+	switch (r) {
+	case SPF_FRONT_PASS:
+		return "client is a permitted sender";
+	case SPF_FRONT_FAIL:
+		return "client is not a permitted sender";
+	case SPF_FRONT_SOFTFAIL:
+		return "client is probably not a permitted sender";
+	case SPF_FRONT_NEUTRAL:
+		return "client is neither permitted nor denied";
+	case SPF_FRONT_NONE:
+		return "domain has no policy";
+	case SPF_FRONT_TEMPERROR:
+		return "no answer from DNS";
+	case SPF_FRONT_PERMERROR:
+		break;
+	}
+	return "policy of domain is wrong";
+}
+
+static void
+add_received_spf(struct sbuf *b, const char *hostname, const struct findings *f)
+{
+	bool null = f->domain.n == 0;
+	enum spf_result r = null ? f->spf_helo : f->spf_mailfrom;
+	char ip[IP_TEXT];
+	struct sbuf from;
+
+	ip_text(&f->ip, ip);
+	sbuf_init(&from, 1024);
+	if (!null) {
+		sbuf_addspan(&from, f->local);
+		sbuf_putc(&from, '@');
+		sbuf_addspan(&from, f->domain);
+	}
+	sbuf_addf(b, "Received-SPF: %s (%s: %s)", spf_result_text(r), hostname,
+	    in_words(r));
+	sbuf_addf(b, "\r\n\treceiver=%s", hostname);
+	add_key(b, "client-ip", span_str(ip));
+	add_key(b, "identity", span_str(null ? "helo" : "mailfrom"));
+	add_key(b, "envelope-from", sbuf_span(&from));
+	add_key(b, "helo", f->helo);
+	sbuf_adds(b, "\r\n");
+	sbuf_free(&from);
+}
+
+void
+report(struct sbuf *b, const char *hostname, const struct findings *f)
+{
+	sbuf_addf(b, "Authentication-Results: %s", hostname);
+	add_iprev(b, f);
+	add_spf(b, f);
+	add_dkim(b, f);
+	add_dmarc(b, &f->dmarc);
+	sbuf_adds(b, "\r\n");
+	if (f->ip.size > 0)
+		add_received_spf(b, hostname, f);
+}

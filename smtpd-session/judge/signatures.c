@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: ISC */
+/* DKIM (RFC 6376, 8301, 8463): all signatures of a message, by libopendkim. */
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <opendkim/dkim.h>
+
+#include "log.h"
+#include "signatures.h"
+
+struct key_trouble {
+	const DKIM_SIGINFO *signature;
+	const char *reason;
+};
+
+static struct {
+	struct resolve *resolve;
+	DKIM_LIB *library;
+	DKIM *message;    /* NULL: none, or nothing to be verified */
+	unsigned nfields; /* DKIM-Signature ones */
+	bool malformed;   /* the library does not take the header */
+	bool unsigned_;   /* no signature: the body does not matter */
+	char last[2];     /* octets of the body */
+	bool body;
+	struct key_trouble troubles[SIGNATURES_MAX];
+	unsigned ntroubles;
+} state;
+
+const char *
+signature_result_text(enum signature_result r)
+{
+	switch (r) {
+	case SIGNATURE_PASS:
+		return "pass";
+	case SIGNATURE_FAIL:
+		return "fail";
+	case SIGNATURE_POLICY:
+		return "policy";
+	case SIGNATURE_TEMPERROR:
+		return "temperror";
+	case SIGNATURE_PERMERROR:
+		break;
+	}
+	return "permerror";
+}
+
+static void
+note_trouble(const DKIM_SIGINFO *signature, const char *reason)
+{
+	if (state.ntroubles < SIGNATURES_MAX)
+		state.troubles[state.ntroubles++] = (struct key_trouble){
+			signature, reason
+		};
+}
+
+static DKIM_CBSTAT
+take_key(DKIM_SIGINFO *signature, const struct dns_texts *texts,
+    unsigned char *buf, size_t size)
+{
+	struct span key = texts->text[0];
+
+	if (texts->n > 1) {
+		note_trouble(signature, "more than one key record");
+		return DKIM_CBSTAT_NOTFOUND;
+	}
+	if (key.n >= size || memchr(key.p, '\0', key.n) != NULL) {
+		note_trouble(signature, "key record too long");
+		return DKIM_CBSTAT_NOTFOUND;
+	}
+	memcpy(buf, key.p, key.n);
+	buf[key.n] = '\0';
+	return DKIM_CBSTAT_CONTINUE;
+}
+
+/* The library asks for a key; it has no other way to DNS. */
+static DKIM_CBSTAT
+look_up_key(DKIM *message, DKIM_SIGINFO *signature, unsigned char *buf,
+    size_t size)
+{
+	const char *selector = (char *)dkim_sig_getselector(signature);
+	const char *domain = (char *)dkim_sig_getdomain(signature);
+	DKIM_CBSTAT status = DKIM_CBSTAT_NOTFOUND;
+	char name[2 * DNS_NAME_SIZE];
+	struct dns_texts texts;
+	int n;
+
+	(void)message;
+	if (selector == NULL || domain == NULL)
+		return status;
+	n = snprintf(name, sizeof(name), "%s._domainkey.%s", selector, domain);
+	if (n < 0 || (size_t)n >= sizeof(name))
+		return status;
+	switch (state.resolve->txt(state.resolve, span_str(name), &texts)) {
+	case DNS_FOUND:
+		status = take_key(signature, &texts, buf, size);
+		dkim_sig_setdnssec(signature,
+		    state.resolve->secure ? DKIM_DNSSEC_SECURE :
+					    DKIM_DNSSEC_INSECURE);
+		break;
+	case DNS_TEMPORARY:
+		status = DKIM_CBSTAT_TRYAGAIN;
+		break;
+	case DNS_NXDOMAIN:
+	case DNS_NODATA:
+	case DNS_BAD_NAME:
+		break;
+	}
+	dns_free_texts(&texts);
+	return status;
+}
+
+/*
+ * By itself the library stops at the first signature that passes. Each gets
+ * its own verdict; one that cannot be judged does not hold up the others.
+ */
+static DKIM_CBSTAT
+judge_all(DKIM *message, DKIM_SIGINFO **signatures, int n)
+{
+	for (int i = 0; i < n; i++)
+		(void)dkim_sig_process(message, signatures[i]);
+	return DKIM_CBSTAT_CONTINUE;
+}
+
+/* In the place of its resolver: nobody. */
+static int
+refuse_query(void *service, int type, unsigned char *query, unsigned char *buf,
+    size_t size, void **handle)
+{
+	(void)service;
+	(void)type;
+	(void)query;
+	(void)buf;
+	(void)size;
+	(void)handle;
+	return DKIM_DNS_ERROR;
+}
+
+static int
+refuse_start(void **service)
+{
+	(void)service;
+	return -1;
+}
+
+bool
+signatures_init(struct resolve *resolve)
+{
+	unsigned flags = DKIM_LIBFLAGS_DELAYSIGPROC |
+	    DKIM_LIBFLAGS_BADSIGHANDLES | DKIM_LIBFLAGS_STRICTHDRS;
+
+	/* No configuration of OpenSSL's is read, nor a module of its loaded. */
+	(void)setenv("OPENSSL_CONF", "/dev/null", 1);
+	state.resolve = resolve;
+	state.library = dkim_init(NULL, NULL);
+	if (state.library == NULL ||
+	    dkim_options(state.library, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags,
+		sizeof(flags)) != DKIM_STAT_OK)
+		return false;
+	dkim_dns_set_query_start(state.library, refuse_query);
+	dkim_dns_set_init(state.library, refuse_start);
+	(void)dkim_set_final(state.library, judge_all);
+	return dkim_set_key_lookup(state.library, look_up_key) == DKIM_STAT_OK;
+}
+
+void
+signatures_begin(void)
+{
+	DKIM_STAT status;
+
+	if (state.message != NULL)
+		(void)dkim_free(state.message);
+	state.message = dkim_verify(state.library,
+	    (const unsigned char *)"message", NULL, &status);
+	if (state.message == NULL)
+		die(EXIT_TEMP, "out of memory");
+	state.nfields = state.ntroubles = 0;
+	state.malformed = state.unsigned_ = state.body = false;
+	state.last[0] = state.last[1] = '\0';
+}
+
+/*
+ * Signatures beyond the limit, and giant ones, are as good as none: the work
+ * for one is its length times the number of fields.
+ */
+void
+signatures_field(struct span field, bool is_signature)
+{
+	if (is_signature &&
+	    (state.nfields == SIGNATURES_MAX || field.n > SIGNATURE_FIELD_MAX))
+		return;
+	state.nfields += is_signature;
+	if (dkim_header(state.message, (unsigned char *)field.p, field.n) !=
+	    DKIM_STAT_OK)
+		state.malformed = true;
+}
+
+void
+signatures_end_of_header(bool too_large)
+{
+	DKIM_STAT status;
+
+	state.unsigned_ = state.nfields == 0;
+	state.malformed = state.malformed || too_large;
+	if (state.unsigned_ || state.malformed)
+		return;
+	status = dkim_eoh(state.message);
+	state.malformed = status != DKIM_STAT_OK;
+}
+
+void
+signatures_body(struct span s)
+{
+	if (state.unsigned_ || state.malformed || s.n == 0)
+		return;
+	state.body = true;
+	state.last[0] = s.n > 1 ? s.p[s.n - 2] : state.last[1];
+	state.last[1] = s.p[s.n - 1];
+	if (dkim_body(state.message, (unsigned char *)s.p, s.n) != DKIM_STAT_OK)
+		state.malformed = true;
+}
+
+static void
+copy_tag(DKIM_SIGINFO *signature, const char *tag, char *to, size_t size)
+{
+	const char *value = (char *)dkim_sig_gettagvalue(signature, false,
+	    (unsigned char *)tag);
+	size_t n = 0;
+
+	for (; value != NULL && *value != '\0' && n + 1 < size; value++)
+		if (*value > ' ' && *value <= '~')
+			to[n++] = *value;
+	to[n] = '\0';
+}
+
+static bool
+is_temporary(DKIM_SIGERROR error)
+{
+	return error == DKIM_SIGERROR_KEYFAIL;
+}
+
+/* What the library says of it, before we look at how it passed. */
+static void
+judge(DKIM_SIGINFO *signature, struct signature *s)
+{
+	DKIM_SIGERROR error = dkim_sig_geterror(signature);
+
+	if ((dkim_sig_getflags(signature) & DKIM_SIGFLAG_PASSED) != 0 &&
+	    dkim_sig_getbh(signature) == DKIM_SIGBH_MATCH &&
+	    error == DKIM_SIGERROR_OK) {
+		s->result = SIGNATURE_PASS;
+		s->reason = "";
+		return;
+	}
+	s->result = SIGNATURE_PERMERROR;
+	s->reason = error == DKIM_SIGERROR_OK ||
+		error == DKIM_SIGERROR_UNKNOWN ?
+	    "not verified" :
+	    dkim_sig_geterrorstr(error);
+	if (is_temporary(error))
+		s->result = SIGNATURE_TEMPERROR;
+	else if (dkim_sig_getbh(signature) == DKIM_SIGBH_MISMATCH) {
+		s->result = SIGNATURE_FAIL;
+		s->reason = "body hash mismatch";
+	} else if (error == DKIM_SIGERROR_BADSIG || (error == DKIM_SIGERROR_OK))
+		s->result = SIGNATURE_FAIL;
+	for (unsigned i = 0; i < state.ntroubles; i++)
+		if (state.troubles[i].signature == signature)
+			s->reason = state.troubles[i].reason;
+}
+
+static void
+describe(DKIM_SIGINFO *signature, struct signature *s)
+{
+	dkim_alg_t algorithm;
+
+	copy_tag(signature, "d", s->domain, sizeof(s->domain));
+	copy_tag(signature, "s", s->selector, sizeof(s->selector));
+	copy_tag(signature, "a", s->algorithm, sizeof(s->algorithm));
+	copy_tag(signature, "b", s->b, sizeof(s->b));
+	judge(signature, s);
+	/* RFC 8301 section 3.1: a failure for good, whatever it matches. */
+	if (dkim_sig_getsignalg(signature, &algorithm) == DKIM_STAT_OK &&
+	    algorithm == DKIM_SIGN_RSASHA1) {
+		s->result = SIGNATURE_PERMERROR;
+		s->reason = "rsa-sha1 is no longer secure";
+	}
+	/* With l= anybody may add text: RFC 6376 8.2. */
+	if (s->result == SIGNATURE_PASS &&
+	    dkim_sig_gettagvalue(signature, false, (unsigned char *)"l") !=
+		NULL) {
+		s->result = SIGNATURE_POLICY;
+		s->reason = "l= leaves text unsigned";
+	}
+}
+
+static size_t
+all_malformed(struct signature list[SIGNATURES_MAX])
+{
+	list[0] = (struct signature){ .result = SIGNATURE_PERMERROR,
+		.reason = "malformed header section" };
+	return 1;
+}
+
+size_t
+signatures_finish(struct signature list[SIGNATURES_MAX])
+{
+	DKIM_SIGINFO **signatures = NULL;
+	size_t found = 0;
+	int n = 0;
+
+	if (state.unsigned_)
+		return 0;
+	if (state.body && !state.malformed &&
+	    (state.last[0] != '\r' || state.last[1] != '\n'))
+		(void)dkim_body(state.message, (unsigned char *)"\r\n", 2);
+	if (state.malformed)
+		return all_malformed(list);
+	(void)dkim_eom(state.message, NULL);
+	if (dkim_getsiglist(state.message, &signatures, &n) != DKIM_STAT_OK)
+		return all_malformed(list);
+	for (int i = 0; i < n && found < SIGNATURES_MAX; i++)
+		describe(signatures[i], &list[found++]);
+	return found;
+}
