@@ -6,14 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <opendkim/dkim.h>
+#include <openssl/crypto.h>
 
 #include "log.h"
 #include "signatures.h"
 
+/* What the look-up of its key came to, when there is none. */
 struct key_trouble {
 	const DKIM_SIGINFO *signature;
 	const char *reason;
+	bool temporary;
 };
+
+#define RSA_BITS_MIN 1024 /* RFC 8301 section 3.2 */
 
 static struct {
 	struct resolve *resolve;
@@ -47,11 +52,11 @@ signature_result_text(enum signature_result r)
 }
 
 static void
-note_trouble(const DKIM_SIGINFO *signature, const char *reason)
+note_trouble(const DKIM_SIGINFO *signature, const char *reason, bool temporary)
 {
 	if (state.ntroubles < SIGNATURES_MAX)
 		state.troubles[state.ntroubles++] = (struct key_trouble){
-			signature, reason
+			signature, reason, temporary
 		};
 }
 
@@ -62,11 +67,11 @@ take_key(DKIM_SIGINFO *signature, const struct dns_texts *texts,
 	struct span key = texts->text[0];
 
 	if (texts->n > 1) {
-		note_trouble(signature, "more than one key record");
+		note_trouble(signature, "more than one key record", false);
 		return DKIM_CBSTAT_NOTFOUND;
 	}
 	if (key.n >= size || memchr(key.p, '\0', key.n) != NULL) {
-		note_trouble(signature, "key record too long");
+		note_trouble(signature, "key record too long", false);
 		return DKIM_CBSTAT_NOTFOUND;
 	}
 	memcpy(buf, key.p, key.n);
@@ -100,11 +105,13 @@ look_up_key(DKIM *message, DKIM_SIGINFO *signature, unsigned char *buf,
 					    DKIM_DNSSEC_INSECURE);
 		break;
 	case DNS_TEMPORARY:
+		note_trouble(signature, "no answer from DNS", true);
 		status = DKIM_CBSTAT_TRYAGAIN;
 		break;
 	case DNS_NXDOMAIN:
 	case DNS_NODATA:
 	case DNS_BAD_NAME:
+		note_trouble(signature, "no key", false);
 		break;
 	}
 	dns_free_texts(&texts);
@@ -150,8 +157,16 @@ signatures_init(struct resolve *resolve)
 	unsigned flags = DKIM_LIBFLAGS_DELAYSIGPROC |
 	    DKIM_LIBFLAGS_BADSIGHANDLES | DKIM_LIBFLAGS_STRICTHDRS;
 
-	/* No configuration of OpenSSL's is read, nor a module of its loaded. */
-	(void)setenv("OPENSSL_CONF", "/dev/null", 1);
+	/*
+	 * No configuration of OpenSSL's is read, nor a module of its loaded;
+	 * not even looked for, later, when no file can be opened any more.
+	 */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
+		    OPENSSL_INIT_ADD_ALL_DIGESTS |
+		    OPENSSL_INIT_ADD_ALL_CIPHERS |
+		    OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+		NULL) != 1)
+		return false;
 	state.resolve = resolve;
 	state.library = dkim_init(NULL, NULL);
 	if (state.library == NULL ||
@@ -191,8 +206,11 @@ signatures_field(struct span field, bool is_signature)
 	    (state.nfields == SIGNATURES_MAX || field.n > SIGNATURE_FIELD_MAX))
 		return;
 	state.nfields += is_signature;
-	if (dkim_header(state.message, (unsigned char *)field.p, field.n) !=
+	if (dkim_header(state.message, (unsigned char *)field.p, field.n) ==
 	    DKIM_STAT_OK)
+		return;
+	/* One that is malformed fails by itself, later; the others are fine. */
+	if (!is_signature)
 		state.malformed = true;
 }
 
@@ -206,6 +224,7 @@ signatures_end_of_header(bool too_large)
 	if (state.unsigned_ || state.malformed)
 		return;
 	status = dkim_eoh(state.message);
+
 	state.malformed = status != DKIM_STAT_OK;
 }
 
@@ -234,12 +253,6 @@ copy_tag(DKIM_SIGINFO *signature, const char *tag, char *to, size_t size)
 	to[n] = '\0';
 }
 
-static bool
-is_temporary(DKIM_SIGERROR error)
-{
-	return error == DKIM_SIGERROR_KEYFAIL;
-}
-
 /* What the library says of it, before we look at how it passed. */
 static void
 judge(DKIM_SIGINFO *signature, struct signature *s)
@@ -258,22 +271,34 @@ judge(DKIM_SIGINFO *signature, struct signature *s)
 		error == DKIM_SIGERROR_UNKNOWN ?
 	    "not verified" :
 	    dkim_sig_geterrorstr(error);
-	if (is_temporary(error))
-		s->result = SIGNATURE_TEMPERROR;
-	else if (dkim_sig_getbh(signature) == DKIM_SIGBH_MISMATCH) {
+	if (dkim_sig_getbh(signature) == DKIM_SIGBH_MISMATCH) {
 		s->result = SIGNATURE_FAIL;
 		s->reason = "body hash mismatch";
 	} else if (error == DKIM_SIGERROR_BADSIG || (error == DKIM_SIGERROR_OK))
 		s->result = SIGNATURE_FAIL;
 	for (unsigned i = 0; i < state.ntroubles; i++)
-		if (state.troubles[i].signature == signature)
+		if (state.troubles[i].signature == signature) {
 			s->reason = state.troubles[i].reason;
+			s->result = state.troubles[i].temporary ?
+			    SIGNATURE_TEMPERROR :
+			    SIGNATURE_PERMERROR;
+		}
+}
+
+/* The library takes shorter ones. */
+static bool
+is_too_short(DKIM_SIGINFO *signature)
+{
+	unsigned bits;
+
+	return dkim_sig_getkeysize(signature, &bits) == DKIM_STAT_OK &&
+	    bits < RSA_BITS_MIN;
 }
 
 static void
 describe(DKIM_SIGINFO *signature, struct signature *s)
 {
-	dkim_alg_t algorithm;
+	dkim_alg_t algorithm = DKIM_SIGN_UNKNOWN;
 
 	copy_tag(signature, "d", s->domain, sizeof(s->domain));
 	copy_tag(signature, "s", s->selector, sizeof(s->selector));
@@ -285,6 +310,11 @@ describe(DKIM_SIGINFO *signature, struct signature *s)
 	    algorithm == DKIM_SIGN_RSASHA1) {
 		s->result = SIGNATURE_PERMERROR;
 		s->reason = "rsa-sha1 is no longer secure";
+	}
+	if (s->result == SIGNATURE_PASS && is_too_short(signature) &&
+	    algorithm != DKIM_SIGN_ED25519SHA256) {
+		s->result = SIGNATURE_PERMERROR;
+		s->reason = "key too short";
 	}
 	/* With l= anybody may add text: RFC 6376 8.2. */
 	if (s->result == SIGNATURE_PASS &&

@@ -4,7 +4,7 @@
 
   dns_faults.py ZONEFILE [ADDRESS:PORT]
 
-Serves the zone (origin "test.", a record a line; a line "; FAULT NAME" gives
+Serves the zone (names are below "test." or end in a dot; a record a line; a line "; FAULT NAME" gives
 the name and all below it a fault) as a resolver would: it follows CNAMEs
 itself. Prints its port, then a line for each query: "udp NAME TYPE" or "tcp
 NAME TYPE".
@@ -50,8 +50,8 @@ class Server:
             else:
                 records.append(line)
         self.zone = dns.zone.from_text(
-            "\n".join(records), origin="test.", relativize=False,
-            check_origin=False)
+            "$ORIGIN test.\n" + "\n".join(records), origin=".",
+            relativize=False, check_origin=False)
         self.seen = set()
         self.lock = threading.Lock()
 

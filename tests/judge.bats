@@ -1,0 +1,189 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+# smtpd-judge: SPF, DKIM and DMARC of whole messages, by a DNS that fails on
+# command; its answers are read by authres, its signatures made by dkimpy.
+
+setup_file() {
+	load lib/smtpd
+	export PYTHONDONTWRITEBYTECODE=1
+	D=$BATS_FILE_TMPDIR/d
+	export D
+	chmod a+x "$BATS_RUN_TMPDIR" "${BATS_FILE_TMPDIR%/*}" "$BATS_FILE_TMPDIR"
+	mkdir -m 755 "$D"
+	[[ $(id -u) -ne 0 ]] || chown "$TEST_UID:$TEST_UID" "$D"
+	{
+		cat "$SMTPD_TOP/tests/dialogue/judge.zone"
+		as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/judge_cases.py" \
+			keys "$D"
+	} >"$D/zone"
+	"${AS_USER[@]}" setpriv --pdeathsig TERM /usr/bin/python3 \
+		"$SMTPD_TOP/tests/tools/dns_faults.py" "$D/zone" \
+		>"$D/dns" 2>&1 3>&- &
+	echo $! >"$D/pid"
+	wait_for [ -s "$D/dns" ]
+}
+
+teardown_file() {
+	kill "$(<"$BATS_FILE_TMPDIR/d/pid")"
+}
+
+setup() {
+	load lib/smtpd
+	JUDGE=("$SMTPD_BIN/smtpd-judge" -c /dev/null -o hostname=mx.example.com
+		-o "resolver=127.0.0.1:$(head -n 1 "$D/dns")")
+	[[ -n ${SMTPD_ASAN-} ]] || JUDGE+=(-o confine=kill)
+}
+
+# play CASES [UNDER...]
+play() {
+	as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/judge_cases.py" play \
+		"$D" "$1" -- "${@:2}" "${JUDGE[@]}" 2>"$D/log"
+}
+
+# cases: standard input as a file of them.
+cases() {
+	cat >"$D/cases"
+	play "$D/cases" "$@"
+}
+
+@test "judge: every case of judge.cases" {
+	play "$SMTPD_TOP/tests/dialogue/judge.cases" >"$D/out" || {
+		grep -A 20 '^not ok' "$D/out"
+		cat "$D/log"
+		false
+	}
+	[ "$(grep -c '^ok' "$D/out")" -gt 45 ]
+	grep -q 'event=judged spf=pass' "$D/log"
+}
+
+@test "judge: report only says what enforce would have done" {
+	JUDGE+=(-o dmarc=report)
+	cases <<-EOT
+	case reject
+	ip 192.0.2.66
+	want dmarc=fail
+	case quarantine
+	ip 192.0.2.66
+	from a@q.test
+	want dmarc=fail
+	EOT
+}
+
+@test "judge: spf_reject refuses, whatever DKIM says" {
+	JUDGE+=(-o spf_reject=yes)
+	cases <<-EOT
+	case fail
+	ip 192.0.2.66
+	sign rsa ok.test relaxed/relaxed
+	want spf=fail,smtp.mailfrom=a@ok.test spf=fail dkim=pass dmarc=pass
+	answer X ^550 5\.7\.23 .*ok\.test
+	case softfail
+	ip 192.0.2.66
+	sender <a@q.test>
+	from a@none.test
+	want spf=softfail,smtp.mailfrom=a@q.test spf=fail
+	EOT
+}
+
+@test "judge: with no DNS at all mail goes on, as temperror" {
+	JUDGE+=(-o resolver=127.0.0.1:1 -o judge_timeout=2)
+	cases <<-EOT
+	case dead
+	sign rsa ok.test relaxed/relaxed
+	want iprev=temperror spf=temperror,smtp.mailfrom=a@ok.test spf=temperror
+	want dkim=temperror dmarc=temperror
+	EOT
+}
+
+@test "judge: the second resolver is asked when the first is dead" {
+	JUDGE+=(-o "resolver=127.0.0.1:1 127.0.0.1:$(head -n 1 "$D/dns")")
+	cases <<-EOT
+	case second
+	sign rsa ok.test relaxed/relaxed
+	want dkim=pass dmarc=pass
+	EOT
+}
+
+@test "judge: no library opens a file or a socket of its own" {
+	[[ -z ${SMTPD_ASAN-} ]] || skip_loudly 'strace and a sanitizer'
+	command -v strace >/dev/null || skip_loudly 'no strace'
+	cases strace -f -o "$D/trace" <<-EOT
+	case watched
+	sign rsa ok.test relaxed/relaxed
+	sign ed ok.test relaxed/relaxed
+	want dkim=pass dkim=pass dmarc=pass
+	EOT
+	port=$(head -n 1 "$D/dns")
+	# Everything behind the filter.
+	sed '1,/seccomp(/d' "$D/trace" >"$D/confined"
+	[ -s "$D/confined" ]
+	! grep -E '^[0-9]* *(open|openat|execve)\(' "$D/confined"
+	! grep -E 'socket\(' "$D/trace" | grep -vE 'AF_INET, SOCK_(DGRAM|STREAM)'
+	grep -E '(connect|sendto)\(' "$D/trace" | grep sin_port >"$D/asked"
+	[ -s "$D/asked" ]
+	! grep -v "sin_port=htons($port), sin_addr=inet_addr(\"127.0.0.1\")" \
+		"$D/asked"
+}
+
+@test "judge: what makes no sense ends the conversation, not the mail" {
+	for words in 'B:text' 'S:<a@b>|S:<c@d>' 'C:version=1|E' 'Y:x' 'S:a@b|E'; do
+		IFS='|' read -ra frames <<<"$words"
+		run -1 as_user /usr/bin/python3 \
+			"$SMTPD_TOP/tests/tools/deliver.py" "${frames[@]}" -- \
+			"${JUDGE[@]}"
+		[[ $output != *K* ]]
+	done
+}
+
+@test "judge: refuses operands and root" {
+	run -100 as_user "${JUDGE[@]}" x </dev/null
+	[[ $(id -u) -ne 0 ]] || run -100 "${JUDGE[@]}" </dev/null
+}
+
+@test "judge: the examples of RFC 6376 and RFC 8463" {
+	suite=$SMTPD_SUITES/dkim
+	[[ -d $suite ]] || skip_loudly "no '$suite'"
+	as_user /usr/bin/python3 - "$suite" "$SMTPD_TOP/tests/tools" "$D" \
+		"${JUDGE[@]}" <<-'PY'
+	import os, re, socket, subprocess, sys, time
+	suite, tools, scratch, *judge = sys.argv[1:]
+	sys.path.insert(0, tools)
+	import dkim
+	from judge_cases import frame, quoted
+	zone = []
+	with open(suite + "/dns.tsv") as f:
+	    for line in f:
+	        name, _, text = line.rstrip("\n").partition("\t")
+	        zone.append("%s. 60 TXT %s" % (name, quoted(text)))
+	path = scratch + "/suite.zone"
+	with open(path, "w") as f:
+	    f.write("\n".join(zone))
+	dns = subprocess.Popen([sys.executable, tools + "/dns_faults.py", path],
+	    stdout=subprocess.PIPE, text=True)
+	port = dns.stdout.readline().strip()
+	judge += ["-o", "resolver=127.0.0.1:" + port]
+	def ask(message):
+	    message = re.sub(rb"\r?\n", b"\r\n", message)
+	    ours, theirs = socket.socketpair()
+	    p = subprocess.Popen(judge, stdin=theirs, stdout=theirs)
+	    theirs.close()
+	    ours.sendall(frame(b"C", b"version=1") + frame(b"S", b"<>") +
+	        frame(b"B", message) + frame(b"E", b""))
+	    ours.shutdown(socket.SHUT_WR)
+	    out = b""
+	    while data := ours.recv(65536):
+	        out += data
+	    assert p.wait() == 0
+	    return out.decode()
+	def read(name):
+	    with open(suite + "/" + name, "rb") as f:
+	        return f.read()
+	try:
+	    said = ask(read("dkimpy_rfc6376.signed.msg.eml"))
+	    assert "dkim=pass" in said, said
+	    said = ask(read("dkimpy_rfc6376.msg.eml"))
+	    assert "dkim=none" in said, said
+	finally:
+	    dns.kill()
+	PY
+}
