@@ -43,10 +43,10 @@ describe_sample(struct sbuf *b, const struct conf_setting *s)
 	sbuf_init(&kind, WIDTH * 4);
 	sbuf_adds(&kind, "Value: ");
 	add_kind(&kind, s);
-	add_comment(b, span_str(s->meaning));
+	add_comment(b, span_str(conf_meaning(s)));
 	add_comment(b, sbuf_span(&kind));
-	sbuf_addf(b, "#%s =%s%s\n", s->name, *s->fallback == '\0' ? "" : " ",
-	    s->fallback);
+	sbuf_addf(b, "#%s =%s%s\n", conf_name(s),
+	    *conf_fallback(s) == '\0' ? "" : " ", conf_fallback(s));
 	b->bad |= kind.bad;
 	sbuf_free(&kind);
 }
@@ -55,12 +55,12 @@ describe_sample(struct sbuf *b, const struct conf_setting *s)
 static void
 describe_mdoc(struct sbuf *b, const struct conf_setting *s)
 {
-	sbuf_addf(b, ".It Ic %s\n%s.\n", s->name, s->meaning);
+	sbuf_addf(b, ".It Ic %s\n%s.\n", conf_name(s), conf_meaning(s));
 	sbuf_adds(b, "Value: ");
 	add_kind(b, s);
 	sbuf_adds(b, ".\n");
-	if (*s->fallback != '\0')
-		sbuf_addf(b, "Default:\n.Ql %s .\n", s->fallback);
+	if (*conf_fallback(s) != '\0')
+		sbuf_addf(b, "Default:\n.Ql %s .\n", conf_fallback(s));
 	else
 		sbuf_adds(b, "Default: empty.\n");
 }
@@ -101,7 +101,7 @@ conf_print(struct sbuf *b, const struct conf *c)
 	size_t at;
 
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
-		sbuf_addf(b, "%s =", conf_settings[i].name);
+		sbuf_addf(b, "%s =", conf_name(&conf_settings[i]));
 		at = b->len;
 		sbuf_putc(b, ' ');
 		add_value(b, c, &conf_settings[i]);

@@ -35,7 +35,7 @@ conf_bad_value(const struct conf_setting *s, struct span value,
 		hint = "; a comment needs a line of its own";
 	sbuf_init(&expected, sizeof(where->what));
 	conf_expectation(&expected, s);
-	conf_bad(where, "%s: '%.*s' is not %s%s", s->name, shown(wrong),
+	conf_bad(where, "%s: '%.*s' is not %s%s", conf_name(s), shown(wrong),
 	    wrong.p, expected.s, hint);
 	sbuf_free(&expected);
 	return CONF_BAD;
@@ -81,14 +81,14 @@ nearest(struct span name)
 	if (name.n > NAME_LONG)
 		return NULL;
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
-		d = distance(span_str(conf_settings[i].name), name);
+		d = distance(span_str(conf_name(&conf_settings[i])), name);
 		if (best == NULL || d < least) {
 			best = &conf_settings[i];
 			least = d;
 		}
 	}
 	/* More than every third letter wrong is another word. */
-	return least * 3 <= strlen(best->name) ? best : NULL;
+	return least * 3 <= strlen(conf_name(best)) ? best : NULL;
 }
 
 enum conf_result
@@ -100,7 +100,7 @@ conf_bad_name(struct span name, struct conf_where *where)
 		return conf_bad(where, "unknown setting '%.*s'", shown(name),
 		    name.p);
 	return conf_bad(where, "unknown setting '%.*s': did you mean '%s'?",
-	    shown(name), name.p, near->name);
+	    shown(name), name.p, conf_name(near));
 }
 
 enum conf_result

@@ -8,30 +8,89 @@
 #include "endpoint.h"
 #include "route.h"
 
-#define TEXT(rule, max) rule, 0, max
-#define NUMBER(min, max) NULL, min, max
-#define LIMITS_DOMAIN TEXT
-#define LIMITS_DOMAINS TEXT
-#define LIMITS_CIDRS TEXT
-#define LIMITS_ENDPOINTS TEXT
-#define LIMITS_WORD TEXT
-#define LIMITS_PATH TEXT
-#define LIMITS_PATHS TEXT
-#define LIMITS_HELPER TEXT
-#define LIMITS_CHOICE TEXT
-#define LIMITS_ROUTES TEXT
-#define LIMITS_ROUTE TEXT
-#define LIMITS_NUMBER NUMBER
-#define LIMITS_SIZE NUMBER
-#define LIMITS_TIME NUMBER
+/* min and max of the table are a rule for texts, and bounds for numbers. */
+#define KIND_DOMAIN TEXT
+#define KIND_DOMAINS TEXT
+#define KIND_CIDRS TEXT
+#define KIND_ENDPOINTS TEXT
+#define KIND_WORD TEXT
+#define KIND_PATH TEXT
+#define KIND_PATHS TEXT
+#define KIND_HELPER TEXT
+#define KIND_CHOICE TEXT
+#define KIND_ROUTES TEXT
+#define KIND_ROUTE TEXT
+#define KIND_NUMBER NUMBER
+#define KIND_SIZE NUMBER
+#define KIND_TIME NUMBER
+#define RULE_TEXT(rule) rule
+#define RULE_NUMBER(min) ""
+#define LIMITS_TEXT(rule, max) 0, max
+#define LIMITS_NUMBER(min, max) min, max
+#define PASTE(a, b) a##b
+#define OF_KIND(what, kind) PASTE(what##_, kind)
+#define RULE(type, min) OF_KIND(RULE, KIND_##type)(min)
+#define LIMITS(type, min, max) OF_KIND(LIMITS, KIND_##type)(min, max)
 
-const struct conf_setting conf_settings[CONF_SETTINGS] = {
+/* All texts of the table, one after the other. */
+static const struct texts {
 #define X(type, name, fallback, min, max, meaning) \
-	{ #name, fallback, meaning, CONF_##type, offsetof(struct conf, name), \
-		LIMITS_##type(min, max) },
+	char name_of_##name[sizeof(#name)], \
+	    fallback_of_##name[sizeof(fallback)], \
+	    meaning_of_##name[sizeof(meaning)], \
+	    rule_of_##name[sizeof(RULE(type, min))];
+	SETTINGS(X)
+#undef X
+} texts = {
+#define X(type, name, fallback, min, max, meaning) \
+#name, fallback, meaning, RULE(type, min),
 	SETTINGS(X)
 #undef X
 };
+
+_Static_assert(sizeof(texts) <= UINT16_MAX && sizeof(struct conf) <= UINT16_MAX,
+    "offsets of texts and members have 16 bits");
+
+const struct conf_setting conf_settings[CONF_SETTINGS] = {
+#define AT(member) offsetof(struct texts, member)
+#define X(type, name, fallback, min, max, meaning) \
+	{ AT(name_of_##name), AT(fallback_of_##name), AT(meaning_of_##name), \
+		AT(rule_of_##name), CONF_##type, offsetof(struct conf, name), \
+		LIMITS(type, min, max) },
+	SETTINGS(X)
+#undef X
+#undef AT
+};
+
+static const char *
+text_at(size_t offset)
+{
+	return (const char *)&texts + offset;
+}
+
+const char *
+conf_name(const struct conf_setting *s)
+{
+	return text_at(s->name);
+}
+
+const char *
+conf_fallback(const struct conf_setting *s)
+{
+	return text_at(s->fallback);
+}
+
+const char *
+conf_meaning(const struct conf_setting *s)
+{
+	return text_at(s->meaning);
+}
+
+const char *
+conf_rule(const struct conf_setting *s)
+{
+	return text_at(s->rule);
+}
 
 struct unit {
 	char letter;
@@ -65,13 +124,14 @@ units_of(enum conf_type type, const struct unit **units)
 bool
 conf_is_number(const struct conf_setting *s)
 {
-	return s->rule == NULL;
+	return s->type == CONF_NUMBER || s->type == CONF_SIZE ||
+	    s->type == CONF_TIME;
 }
 
 bool
 conf_is_optional(const struct conf_setting *s)
 {
-	return s->rule != NULL && strcmp(s->rule, "optional") == 0;
+	return strcmp(conf_rule(s), "optional") == 0;
 }
 
 bool
@@ -169,7 +229,7 @@ conf_text_valid(const struct conf_setting *s, struct span value,
 	case CONF_PATHS:
 		return each_word(value, is_path, wrong);
 	case CONF_CHOICE:
-		return is_choice(span_str(s->rule), value);
+		return is_choice(span_str(conf_rule(s)), value);
 	case CONF_ROUTES:
 		return each_word(value, route_valid, wrong);
 	case CONF_ROUTE:
@@ -222,7 +282,7 @@ conf_expectation(struct sbuf *b, const struct conf_setting *s)
 {
 	sbuf_adds(b, noun(s->type));
 	if (s->type == CONF_CHOICE)
-		sbuf_adds(b, s->rule);
+		sbuf_adds(b, conf_rule(s));
 	if (!conf_is_number(s))
 		return;
 	sbuf_adds(b, " from ");
@@ -255,7 +315,7 @@ const struct conf_setting *
 conf_setting(struct span name)
 {
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
-		const char *s = conf_settings[i].name;
+		const char *s = conf_name(&conf_settings[i]);
 
 		if (strncmp(s, name.p, name.n) == 0 && s[name.n] == '\0')
 			return &conf_settings[i];

@@ -22,11 +22,14 @@ enum conf_type {
 	CONF_TIME,
 };
 
+/*
+ * No pointers: the programs are position independent, and what the loader has
+ * to relocate is a page of memory of its own in each session.
+ */
 struct conf_setting {
-	const char *name, *fallback, *meaning;
-	enum conf_type type;
-	unsigned offset;   /* of the member of struct conf */
-	const char *rule;  /* texts: "optional", "required" or the words */
+	uint16_t name, fallback, meaning, rule; /* see conf_name */
+	uint16_t type;                          /* enum conf_type */
+	uint16_t offset;   /* of the member of struct conf */
 	uint64_t min, max; /* numbers */
 };
 
@@ -35,6 +38,12 @@ enum { CONF_SETTINGS = 0 SETTINGS(X) };
 #undef X
 
 extern const struct conf_setting conf_settings[CONF_SETTINGS];
+
+/* Its texts. The rule of a text is "optional", "required" or the words. */
+const char *conf_name(const struct conf_setting *);
+const char *conf_fallback(const struct conf_setting *);
+const char *conf_meaning(const struct conf_setting *);
+const char *conf_rule(const struct conf_setting *);
 
 /* Does the setting hold a number, or a text? */
 bool conf_is_number(const struct conf_setting *);

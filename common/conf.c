@@ -79,7 +79,7 @@ conf_init(struct conf *c)
 	memset(c, 0, sizeof(*c));
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
 		const struct conf_setting *s = &conf_settings[i];
-		struct span value = span_str(s->fallback);
+		struct span value = span_str(conf_fallback(s));
 
 		/* The unit test sees that every default is a valid value. */
 		if (!conf_is_number(s))
@@ -139,7 +139,7 @@ parse_line(struct conf *c, char *text, size_t n, unsigned first[CONF_SETTINGS],
 		return conf_bad_name(name, where);
 	if (first[s - conf_settings] != 0)
 		return conf_bad(where, "'%s' was already set on line %u",
-		    s->name, first[s - conf_settings]);
+		    conf_name(s), first[s - conf_settings]);
 	first[s - conf_settings] = where->line;
 	if (value.n == 0)
 		value = SPAN("");

@@ -22,14 +22,15 @@ test_defaults(void)
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
 		const struct conf_setting *s = &conf_settings[i];
 
-		ok(conf_set(&c, span_str(s->name), span_str(s->fallback),
-		       &where) == CONF_OK,
-		    "the default of %s is valid", s->name);
+		ok(conf_set(&c, span_str(conf_name(s)),
+		       span_str(conf_fallback(s)), &where) == CONF_OK,
+		    "the default of %s is valid", conf_name(s));
 		/* conf_describe writes them into mdoc as they are. */
-		ok(strpbrk(s->meaning, "\\\n\"") == NULL &&
-			s->meaning[0] != '.' && s->meaning[0] != '\'' &&
-			s->meaning[strlen(s->meaning) - 1] != '.',
-		    "the meaning of %s is plain", s->name);
+		ok(strpbrk(conf_meaning(s), "\\\n\"") == NULL &&
+			conf_meaning(s)[0] != '.' &&
+			conf_meaning(s)[0] != '\'' &&
+			conf_meaning(s)[strlen(conf_meaning(s)) - 1] != '.',
+		    "the meaning of %s is plain", conf_name(s));
 	}
 	conf_free(&c);
 }
