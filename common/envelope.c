@@ -64,3 +64,9 @@ envelope_recipient(struct span payload, struct envelope_path *e)
 		return false;
 	return path_and_params(payload, ADDRESS_FORWARD, e);
 }
+
+bool
+envelope_marks_junk(const struct frame *f)
+{
+	return f->tag == 'M' && span_eq(f->payload, SPAN("junk"));
+}

@@ -4,6 +4,7 @@
 #define ENVELOPE_H
 
 #include "address.h"
+#include "frame.h"
 
 /*
  *	C name=value			a fact, one a frame
@@ -22,5 +23,8 @@ bool envelope_fact(struct span payload, struct span *name,
     struct span *value) MUST_CHECK;
 bool envelope_sender(struct span payload, struct envelope_path *) MUST_CHECK;
 bool envelope_recipient(struct span payload, struct envelope_path *) MUST_CHECK;
+
+/* Is this the mark of junk, which is kept apart and not sent on? */
+bool envelope_marks_junk(const struct frame *);
 
 #endif

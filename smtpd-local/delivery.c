@@ -7,6 +7,7 @@
 
 #include "deliver.h"
 #include "delivery.h"
+#include "envelope.h"
 
 /* --- verdicts -------------------------------------------------------------- */
 
@@ -82,7 +83,7 @@ is_junk(const struct queuefile *q)
 	size_t pos = 0;
 
 	while (queuefile_next(q, &pos, &f))
-		if (f.tag == 'M' && span_eq(f.payload, SPAN("junk")))
+		if (envelope_marks_junk(&f))
 			return true;
 	return false;
 }

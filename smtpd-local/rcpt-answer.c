@@ -43,7 +43,7 @@ rcpt_answer(struct rcpt_table *t, const struct frame *f, struct sbuf *out)
 
 	if (f->tag >= 'a')
 		return;
-	if (f->tag != 'Q' && f->tag != 'L') {
+	if (f->tag != 'Q' && f->tag != 'L' && f->tag != 'J') {
 		frame_add(out, 'X', SPAN("554 5.5.0 Unknown request"));
 		return;
 	}
@@ -53,7 +53,11 @@ rcpt_answer(struct rcpt_table *t, const struct frame *f, struct sbuf *out)
 		return;
 	}
 	rcpt_table_refresh(t);
-	r = f->tag == 'Q' ? recipient_known(&t->aliases, &a) :
-			    recipient_expand(&t->aliases, &a, out);
+	if (f->tag == 'Q')
+		r = recipient_known(&t->aliases, &a);
+	else if (f->tag == 'L')
+		r = recipient_expand(&t->aliases, &a, out);
+	else
+		r = recipient_expand_junk(&t->aliases, &a, out);
 	verdict(out, doubted(&t->aliases, r));
 }

@@ -10,7 +10,7 @@
 #define RCPT_ANSWER_MAX (1024 * 1024) /* a thousand T frames, and K */
 
 /*
- * Appends the answer: to Q one of K Z X, to L any number of T before it;
+ * Appends the answer: to Q one of K Z X, to L and J any number of T before it;
  * nothing to a lower-case frame.
  */
 void rcpt_answer(struct rcpt_table *, const struct frame *, struct sbuf *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Follows an address through the aliases to mailboxes, here or elsewhere. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "frame.h"
 #include "recipient.h"
@@ -10,6 +11,7 @@
 struct walk {
 	const struct alias_table *aliases;
 	struct sbuf *out; /* frames; NULL: one good end is enough */
+	bool stays;       /* ends elsewhere do not count */
 	struct span end[ALIAS_RECIPIENTS_MAX]; /* addresses already in out */
 	size_t nends;
 	unsigned good;
@@ -117,6 +119,8 @@ walk_target(struct walk *w, const struct alias_entry *from, struct span target)
 		walk_local(w, from, &a, a.domain);
 		return;
 	}
+	if (w->stays)
+		return;
 	w->good++;
 	add_end(w, NULL, a.whole);
 }
@@ -130,7 +134,8 @@ walk_entry(struct walk *w, const struct alias_entry *e)
 }
 
 static enum recipient_result
-walk(const struct alias_table *t, const struct address *a, struct sbuf *out)
+walk(const struct alias_table *t, const struct address *a, struct sbuf *out,
+    bool stays)
 {
 	struct span domains = span_str(t->conf->local_domains);
 	struct span domain = a->domain.n > 0 ? a->domain : span_word(&domains);
@@ -139,6 +144,7 @@ walk(const struct alias_table *t, const struct address *a, struct sbuf *out)
 
 	w.aliases = t;
 	w.out = out;
+	w.stays = stays;
 	w.nends = w.good = 0;
 	w.cannot = false;
 	walk_local(&w, NULL, a, domain);
@@ -152,12 +158,41 @@ walk(const struct alias_table *t, const struct address *a, struct sbuf *out)
 enum recipient_result
 recipient_known(const struct alias_table *t, const struct address *a)
 {
-	return walk(t, a, NULL);
+	return walk(t, a, NULL, false);
 }
 
 enum recipient_result
 recipient_expand(const struct alias_table *t, const struct address *a,
     struct sbuf *out)
 {
-	return walk(t, a, out);
+	return walk(t, a, out, false);
+}
+
+/* Postmaster of the address's domain; text has room for him. */
+static struct address
+postmaster_of(const struct address *a, char *text, size_t room)
+{
+	struct span domain = a->domain;
+	int n = snprintf(text, room, "postmaster%s%.*s",
+	    domain.n > 0 ? "@" : "", (int)domain.n, domain.p);
+
+	return (struct address){ .whole = span_of(text, (size_t)n),
+		.local = SPAN("postmaster"),
+		.domain = domain };
+}
+
+enum recipient_result
+recipient_expand_junk(const struct alias_table *t, const struct address *a,
+    struct sbuf *out)
+{
+	char text[sizeof("postmaster@") + ADDRESS_DOMAIN_MAX];
+	enum recipient_result r = walk(t, a, out, true);
+	struct address postmaster;
+
+	if (r != RECIPIENT_UNKNOWN || recipient_known(t, a) != RECIPIENT_OK)
+		return r;
+	postmaster = postmaster_of(a, text, sizeof(text));
+	r = walk(t, &postmaster, out, true);
+	/* A postmaster elsewhere is the only one who can keep it. */
+	return r == RECIPIENT_UNKNOWN ? walk(t, &postmaster, out, false) : r;
 }

@@ -29,4 +29,11 @@ enum recipient_result recipient_known(const struct alias_table *,
 enum recipient_result recipient_expand(const struct alias_table *,
     const struct address *, struct sbuf *out) MUST_CHECK;
 
+/*
+ * The same for a message that is marked as junk, which is not sent on: the
+ * ends elsewhere are left out. Where no other is good, postmaster gets it.
+ */
+enum recipient_result recipient_expand_junk(const struct alias_table *,
+    const struct address *, struct sbuf *out) MUST_CHECK;
+
 #endif

@@ -145,7 +145,8 @@ ask_some(struct sched *s, struct job *job)
 		*question(in, in->npending++) = (struct question){ job,
 			job->ask_at };
 		job->unanswered++;
-		frame_add(&in->out, 'L', origin_path(job, job->ask_at));
+		frame_add(&in->out, job->junk ? 'J' : 'L',
+		    origin_path(job, job->ask_at));
 	}
 	return true;
 }

@@ -243,6 +243,8 @@ take_envelope(struct job *job, const struct queuefile *q)
 		else if (f.tag == 'R' &&
 		    (job->text.len == 0 || !take_recipient(job, f.payload)))
 			return errno == ENOMEM ? LOAD_IOERR : LOAD_CORRUPT;
+		else if (envelope_marks_junk(&f))
+			job->junk = true;
 	}
 	if (job->text.bad) {
 		errno = ENOMEM;

@@ -94,6 +94,7 @@ struct job {
 	bool told_delay, told_hold;
 	bool report_only;   /* it is not due, what became of it is */
 	bool unreported;    /* smtpd-bounce could not, in this try */
+	bool junk;          /* so marked: it is not sent on */
 	uint8_t hold;       /* enum hold */
 	uint8_t report;     /* enum report_kind: what is being told */
 	instant wake;       /* untried: when it may be, and */

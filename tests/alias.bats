@@ -28,8 +28,19 @@ refused() {
 	}
 }
 
+# expands NAME ANSWER; keeps: the same for a message that is junk.
 expands() {
-	run -0 as_user "$DELIVER" "L:<$1@example.com>" -- \
+	answers L "$@"
+}
+
+keeps() {
+	answers J "$@"
+}
+
+answers() {
+	local tag=$1
+	shift
+	run -0 as_user "$DELIVER" "$tag:<$1@example.com>" -- \
 		"$SMTPD_BIN/smtpd-rcpt" -c "$D/conf"
 	local got=${output//$'\n'/, }
 	[[ $got == "$2, K " ]] || {
@@ -88,6 +99,27 @@ expands() {
 	EOF
 	check
 	expands x 'T user user <user@EXAMPLE.org>, T remote <a@sub.example.com>, T remote <b@[192.0.2.1]>, T remote <c@[IPv6:2001:db8::1]>'
+}
+
+@test "alias: what is junk is not sent on, and postmaster gets what nobody does" {
+	aliases <<-EOF
+	both: user, a@elsewhere.test, gone
+	away: a@elsewhere.test
+	afar: gone, away
+	EOF
+	check
+	keeps both 'T user user <user@example.com>, T user gone <gone@example.com>'
+	keeps user+x 'T user user <user+x@example.com>'
+	keeps away 'T user postmaster <postmaster@example.com>'
+	keeps afar 'T user postmaster <postmaster@example.com>'
+	run -65 as_user "$DELIVER" 'J:<gone@example.com>' -- \
+		"$SMTPD_BIN/smtpd-rcpt" -c "$D/conf"
+	aliases <<-EOF
+	away: a@elsewhere.test
+	postmaster: boss@elsewhere.test
+	EOF
+	check
+	keeps away 'T remote <boss@elsewhere.test>'
 }
 
 @test "alias: lines that are none" {

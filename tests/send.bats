@@ -115,6 +115,18 @@ teardown() {
 	[ "$(grep -c "got full $id" "$D/helpers")" -eq 2 ]
 }
 
+@test "send: what is marked as junk is expanded as such, and not sent on" {
+	start_all_helpers
+	start_send
+	id=$(put -m junk 'local <away@example.com>')
+	other=$(put -m other 'local <away@example.com>')
+	wait_for event "$id" removed
+	event "$id" delivered 'rcpt=<kept@example.com>'
+	wait_for event "$other" removed
+	event "$other" delivered 'rcpt=<far@example.net>'
+	[ "$(grep -c '^J <away@' "$D/helpers")" -eq 1 ]
+}
+
 @test "send: a plain recipient of several needs no expansion record" {
 	start_helpers
 	start_send

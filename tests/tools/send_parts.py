@@ -3,7 +3,7 @@
 """What smtpd-send stands between: queue files, and fakes of smtpd-rcpt,
 smtpd-lspawn, smtpd-remote and smtpd-bounce that misbehave on command.
 
-  send_parts.py put QUEUE [-i ID] [-d new|msg] [-s PATH] [-b TEXT] RCPT...
+  send_parts.py put QUEUE [-i ID] [-d new|msg] [-s PATH] [-b TEXT] [-m MARK] RCPT...
       RCPT: "local <path>" or "remote <path>". Prints the id.
   send_parts.py crc TEXT         "<crc> TEXT", a line of an id.log
   send_parts.py rcpt SOCKET LOG  answers by local-part, see Rcpt
@@ -44,11 +44,13 @@ def new_id(age=0):
     return "%014x%s" % (int((time.time() - age) * 1e6), secrets.token_hex(4))
 
 
-def queue_file(ident, sender, rcpts, body):
+def queue_file(ident, sender, rcpts, body, marks=()):
     frames = frame("C", "version=1") + frame("S", sender)
     for rcpt in rcpts:
         frames += frame("R", rcpt)
     frames += frame("H", "Received: by test; now\r\n")
+    for mark in marks:
+        frames += frame("M", mark)
     head = "smtpd-queue 1 %s %016x %08x %s %08x " % (
         ident, len(body), len(frames), secrets.token_hex(8), crc32c(body))
     crc = crc32c(head.encode(), crc32c(frames))
@@ -58,7 +60,7 @@ def queue_file(ident, sender, rcpts, body):
 def put(argv):
     queue, args, rcpts = argv[0], argv[1:], []
     ident, place, sender, body = None, "new", "<from@example.org>", "Hi.\r\n"
-    notify = None
+    notify, marks = None, []
     while args:
         word = args.pop(0)
         if word == "-i":
@@ -71,6 +73,8 @@ def put(argv):
             sender = args.pop(0)
         elif word == "-b":
             body = args.pop(0)
+        elif word == "-m":
+            marks.append(args.pop(0))
         elif word == "-w":
             notify = args.pop(0)
         else:
@@ -79,7 +83,7 @@ def put(argv):
     shard = os.path.join(queue, place, ident[-1])
     os.makedirs(shard, 0o700, exist_ok=True)
     path = os.path.join(shard, ident)
-    data = queue_file(ident, sender, rcpts, body.encode())
+    data = queue_file(ident, sender, rcpts, body.encode(), marks)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o200)
     fcntl.flock(fd, fcntl.LOCK_EX)
     os.write(fd, data)
@@ -145,14 +149,16 @@ def listen(path):
     return sock
 
 
-def answer(path):
-    """The frames for one L: the first word of the local-part decides."""
+def answer(tag, path):
+    """The frames for one L or J: the first word of the local-part decides."""
     local = path[1:-1].split("@")[0]
     name, _, detail = local.partition("+")
     user = frame("T", "user %s %s" % (name, path)) + frame("K", "250 2.1.5 ok")
     if name == "alias":         # alias+a.b.c: those users
         return b"".join(frame("T", "user %s <%s@example.com>" % (n, n))
                         for n in detail.split(".")) + frame("K", "250 ok")
+    if name == "away" and tag == "J":
+        return frame("T", "user kept <kept@example.com>") + frame("K", "")
     if name == "away":
         return frame("T", "remote <far@example.net>") + frame("K", "250 ok")
     if name == "nobody":
@@ -188,7 +194,7 @@ def rcpt(argv):
                 return
             if payload.startswith("<mute@"):
                 return time.sleep(3600)
-            conn.sendall(answer(payload))
+            conn.sendall(answer(tag, payload))
 
     while True:
         conn, _ = sock.accept()
