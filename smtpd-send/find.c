@@ -143,10 +143,10 @@ find_due_now(struct sched *s)
 	remote_hurry(s);
 	for (m = table_first(&s->table); m != NULL;
 	     m = table_after(&s->table, m)) {
-		if (m->job != NULL && m->place == 0)
-			continue; /* it is being worked on */
-		m->flags &= (uint8_t)~MESSAGE_HELD;
 		m->flags |= MESSAGE_FORCED;
+		if (m->job != NULL && m->place == 0)
+			continue; /* it is being worked on: due again after that */
+		m->flags &= (uint8_t)~MESSAGE_HELD;
 		heap_put(&s->heap, m, s->now);
 	}
 }

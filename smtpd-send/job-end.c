@@ -194,6 +194,10 @@ park(struct sched *s, struct job *job)
 	} else {
 		job_free(s, job);
 	}
+	if ((m->flags & MESSAGE_FORCED) != 0) {
+		m->flags &= (uint8_t)~MESSAGE_HELD;
+		ms = 0;
+	}
 	job_wait(s, m, ms);
 }
 
