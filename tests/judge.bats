@@ -85,9 +85,10 @@ cases() {
 	EOT
 }
 
-@test "judge: with no DNS at all mail goes on, as temperror" {
-	JUDGE+=(-o resolver=127.0.0.1:1 -o judge_timeout=2)
-	cases <<-EOT
+# udns alone would ask for half a minute, and the next name as long again.
+@test "judge: with no DNS at all mail goes on, as temperror, and at once" {
+	JUDGE+=(-o "resolver=127.0.0.1:1 [::1]:1" -o judge_timeout=300)
+	cases timeout 20 <<-EOT
 	case dead
 	sign rsa ok.test relaxed/relaxed
 	want iprev=temperror spf=temperror,smtp.mailfrom=a@ok.test spf=temperror
@@ -97,11 +98,27 @@ cases() {
 
 @test "judge: the second resolver is asked when the first is dead" {
 	JUDGE+=(-o "resolver=127.0.0.1:1 127.0.0.1:$(head -n 1 "$D/dns")")
-	cases <<-EOT
+	cases timeout 20 <<-EOT
 	case second
 	sign rsa ok.test relaxed/relaxed
 	want dkim=pass dmarc=pass
 	EOT
+}
+
+@test "judge: the second resolver is asked when the first is silent" {
+	/usr/bin/python3 -c 'import signal, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+signal.pause()' >"$BATS_TEST_TMPDIR/silent" 3>&- &
+	local pid=$!
+	wait_for [ -s "$BATS_TEST_TMPDIR/silent" ]
+	JUDGE+=(-o "resolver=127.0.0.1:$(<"$BATS_TEST_TMPDIR/silent") 127.0.0.1:$(head -n 1 "$D/dns")")
+	cases <<-EOT
+	case second
+	want spf=pass spf=pass dkim=none dmarc=pass
+	EOT
+	kill "$pid"
 }
 
 @test "judge: no library opens a file or a socket of its own" {

@@ -23,4 +23,8 @@ void dns_ask(struct dns_resolver *, struct question *, size_t n,
     instant deadline);
 enum dns_result dns_result_of(const struct question *);
 
+/* dns-refused.c: marks the servers of *r whose host said that none is there. */
+void dns_hear_refusals(int fd);
+void dns_take_refusals(struct dns_resolver *r);
+
 #endif

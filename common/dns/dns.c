@@ -55,7 +55,8 @@ open_context(struct dns_resolver *r)
 		return false;
 	}
 	for (unsigned i = 0; i < r->nservers; i++)
-		(void)dns_add_serv_s(r->udns, &r->servers[i].any);
+		if (!r->refused[i])
+			(void)dns_add_serv_s(r->udns, &r->servers[i].any);
 	(void)dns_set_opt(r->udns, DNS_OPT_FLAGS, DNS_NOSRCH | DNS_SET_DO);
 	(void)dns_set_opt(r->udns, DNS_OPT_TIMEOUT, TRY_SECONDS);
 	(void)dns_set_opt(r->udns, DNS_OPT_NTRIES, TRIES);
@@ -65,6 +66,7 @@ open_context(struct dns_resolver *r)
 		dns_close_resolver(r);
 		return false;
 	}
+	dns_hear_refusals(dns_sock(r->udns));
 	return true;
 }
 
@@ -121,9 +123,35 @@ steady(void)
 	return (time_t)(clock_now() / 1000) + 1;
 }
 
+static unsigned
+count_servers(const struct dns_resolver *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->nservers; i++)
+		n += !r->refused[i];
+	return n;
+}
+
+/* What has come in; false: of an answer nothing, but of a refusal. */
+static bool
+take_event(struct dns_resolver *r, short events)
+{
+	unsigned before = count_servers(r);
+
+	if ((events & POLLERR) != 0) {
+		dns_take_refusals(r);
+		if (count_servers(r) < before)
+			return false;
+	}
+	dns_ioevent(r->udns, steady());
+	return true;
+}
+
 /*
- * Runs udns until all is answered or the deadline comes. dns_cancel leaks
- * in udns 0.4, so late questions go down with their context.
+ * Runs udns until all is answered, a server has turned out to be none, or the
+ * deadline comes. dns_cancel leaks in udns 0.4, so what is left goes down with
+ * its context.
  */
 static void
 run(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
@@ -137,10 +165,12 @@ run(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 			break;
 		if (next >= 0 && (wait < 0 || next * 1000 < wait))
 			wait = next * 1000;
-		if (poll(&p, 1, wait) > 0)
-			dns_ioevent(r->udns, steady());
-		else if (clock_left(deadline) == 0)
+		if (poll(&p, 1, wait) > 0) {
+			if (!take_event(r, p.revents))
+				break;
+		} else if (clock_left(deadline) == 0) {
 			break;
+		}
 	}
 	if (!all_done(q, n, false))
 		dns_close_resolver(r);
@@ -209,12 +239,31 @@ ask_tcp(struct dns_resolver *r, struct question *q, instant deadline)
 	for (unsigned i = 0; i < r->nservers && !taken; i++) {
 		instant end = clock_in(TCP_MS);
 
-		if (!dns_tcp_ask(&r->servers[i], &q->wire,
+		if (r->refused[i] ||
+		    !dns_tcp_ask(&r->servers[i], &q->wire,
 			end < deadline ? end : deadline, &a))
 			continue;
 		taken = take_tcp(q, &a);
 		free(a.packet);
 	}
+}
+
+/* True: a server is none, and what has no answer is to be asked again. */
+static bool
+ask_servers(struct dns_resolver *r, struct question *q, size_t n,
+    instant deadline)
+{
+	unsigned servers = count_servers(r);
+
+	if (servers == 0 || (r->udns == NULL && !open_context(r)))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!q[i].done && !q[i].truncated &&
+		    dns_submit_dn(r->udns, q[i].wire.dn, DNS_C_IN,
+			q[i].wire.type, 0, q[i].parse, answered, &q[i]) == NULL)
+			q[i].done = true;
+	run(r, q, n, deadline);
+	return count_servers(r) < servers;
 }
 
 void
@@ -225,13 +274,8 @@ dns_ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 		q[i].records = NULL;
 		q[i].done = q[i].truncated = q[i].authentic = false;
 	}
-	if (r->udns == NULL && !open_context(r))
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (dns_submit_dn(r->udns, q[i].wire.dn, DNS_C_IN,
-			q[i].wire.type, 0, q[i].parse, answered, &q[i]) == NULL)
-			q[i].done = true;
-	run(r, q, n, deadline);
+	while (ask_servers(r, q, n, deadline))
+		continue;
 	for (size_t i = 0; i < n; i++)
 		if (q[i].truncated && q[i].status == DNS_E_TEMPFAIL)
 			ask_tcp(r, &q[i], deadline);

@@ -23,13 +23,16 @@ struct dns_resolver {
 	struct dns_ctx *udns;
 	union endpoint servers[DNS_SERVERS];
 	unsigned nservers;
-	bool trusted; /* all on loopback: their AD bit counts */
+	bool refused[DNS_SERVERS]; /* nobody listens there: not asked again */
+	bool trusted;              /* all on loopback: their AD bit counts */
 };
 
 /*
  * servers: one or two blank-separated endpoints, as the setting resolver has
- * them. The second is asked when the first does not answer. False with
- * errno; EINVAL: not of that form.
+ * them. The second is asked when the first does not answer; when nobody
+ * listens at the one, then at once, and when at none, all is DNS_TEMPORARY
+ * at once, for as long as the resolver is open. False with errno; EINVAL: not
+ * of that form.
  */
 bool dns_open_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
 void dns_close_resolver(struct dns_resolver *);
