@@ -30,7 +30,7 @@ BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev \
 RUN_DEPS   = $(BUILD_DEPS) swaks curl openssl libnet-ssleay-perl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
-             xfsprogs btrfs-progs gnutls-bin python3-dkim opendkim-tools \
+             xfsprogs btrfs-progs gnutls-bin python3-dkim opendkim-tools python3-authres \
              ldnsutils nsd unbound libpam-wrapper
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
@@ -125,7 +125,7 @@ JUDGE_SRC         = $(filter-out %/smtpd-judge.c,\
                     $(wildcard smtpd-session/judge/*.c common/dns/*.c))
 smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)
 JUDGE_LIBS        = -lspf2 -lopendkim -ludns -lcrypto -ldb -lbsd -lmd -lresolv
-$(B)/smtpd-judge: LDLIBS += $(JUDGE_LIBS)
+$(B)/smtpd-judge: LDLIBS += -Wl,--no-warnings $(JUDGE_LIBS)
 KEY_SRC           = smtpd-queue/sign/key.c smtpd-queue/sign/keys.c
 SIGNER_SRC        = smtpd-queue/sign/signer.c smtpd-queue/sign/survey.c \
                     smtpd-queue/sign/fields.c smtpd-queue/sign/origin.c \

@@ -105,7 +105,7 @@ X(ROUTE, smarthost, "", "optional", 0, \
 	"Where all other mail for other hosts goes; to the MX of its domain when empty") \
 X(HELPER, injector, "/run/smtpd/verify", "required", 0, \
 	"Where a session injects mail from strangers") \
-X(HELPER, judge, "", "optional", 0, \
+X(HELPER, judge, "/run/smtpd/judge", "optional", 0, \
 	"smtpd-judge, who judges mail from strangers; it is not judged when empty") \
 X(TIME, judge_timeout, "30s", 1, 3600, \
 	"How long one message waits for smtpd-judge; at most half of helper_timeout") \

@@ -5,32 +5,19 @@
 
 setup_file() {
 	load lib/smtpd
-	export PYTHONDONTWRITEBYTECODE=1
-	D=$BATS_FILE_TMPDIR/d
-	export D
-	chmod a+x "$BATS_RUN_TMPDIR" "${BATS_FILE_TMPDIR%/*}" "$BATS_FILE_TMPDIR"
-	mkdir -m 755 "$D"
-	[[ $(id -u) -ne 0 ]] || chown "$TEST_UID:$TEST_UID" "$D"
-	{
-		cat "$SMTPD_TOP/tests/dialogue/judge.zone"
-		as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/judge_cases.py" \
-			keys "$D"
-	} >"$D/zone"
-	"${AS_USER[@]}" setpriv --pdeathsig TERM /usr/bin/python3 \
-		"$SMTPD_TOP/tests/tools/dns_faults.py" "$D/zone" \
-		>"$D/dns" 2>&1 3>&- &
-	echo $! >"$D/pid"
-	wait_for [ -s "$D/dns" ]
+	load lib/judge
+	judge_dns_start
 }
 
 teardown_file() {
-	kill "$(<"$BATS_FILE_TMPDIR/d/pid")"
+	judge_dns_stop
 }
 
 setup() {
 	load lib/smtpd
+	load lib/judge
 	JUDGE=("$SMTPD_BIN/smtpd-judge" -c /dev/null -o hostname=mx.example.com
-		-o "resolver=127.0.0.1:$(head -n 1 "$D/dns")")
+		-o "resolver=$(judge_resolver)")
 	[[ -n ${SMTPD_ASAN-} ]] || JUDGE+=(-o confine=kill)
 }
 
@@ -97,7 +84,7 @@ cases() {
 }
 
 @test "judge: the second resolver is asked when the first is dead" {
-	JUDGE+=(-o "resolver=127.0.0.1:1 127.0.0.1:$(head -n 1 "$D/dns")")
+	JUDGE+=(-o "resolver=127.0.0.1:1 $(judge_resolver)")
 	cases timeout 20 <<-EOT
 	case second
 	sign rsa ok.test relaxed/relaxed
@@ -106,19 +93,13 @@ cases() {
 }
 
 @test "judge: the second resolver is asked when the first is silent" {
-	/usr/bin/python3 -c 'import signal, socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1], flush=True)
-signal.pause()' >"$BATS_TEST_TMPDIR/silent" 3>&- &
-	local pid=$!
-	wait_for [ -s "$BATS_TEST_TMPDIR/silent" ]
-	JUDGE+=(-o "resolver=127.0.0.1:$(<"$BATS_TEST_TMPDIR/silent") 127.0.0.1:$(head -n 1 "$D/dns")")
+	silent_dns_start
+	JUDGE+=(-o "resolver=$SILENT_DNS $(judge_resolver)")
 	cases <<-EOT
 	case second
 	want spf=pass spf=pass dkim=none dmarc=pass
 	EOT
-	kill "$pid"
+	silent_dns_stop
 }
 
 @test "judge: no library opens a file or a socket of its own" {

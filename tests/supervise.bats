@@ -58,7 +58,7 @@ services() {
 }
 
 inner=(smtpd-tls smtpd-auth smtpd-submit-auth smtpd-rcpt smtpd-queue-in
-	smtpd-queue-user smtpd-queue-own smtpd-verify
+	smtpd-queue-user smtpd-queue-own smtpd-verify smtpd-judge
 	smtpd-sign-user smtpd-sign-own smtpd-submit smtpd-bounce smtpd-lspawn
 	smtpd-remote smtpd-send)
 
@@ -109,12 +109,12 @@ lands_as_alices() {
 	services "${inner[@]}"
 	launch svscan /service
 	wait_for inside sh -c 'for s in tls auth submit-auth rcpt queue-in \
-		queue-user queue-own verify sign-user sign-own submit \
+		queue-user queue-own verify judge sign-user sign-own submit \
 		bounce lspawn remote
 		do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
 		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify \
-		    smtpd-submit smtpd-sign smtpd-queue smtpd-remote alice; do
+		    smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -129,6 +129,7 @@ lands_as_alices() {
 	submit-auth smtpd-auth
 		verify smtpd
 	queue-in smtpd-verify
+	judge smtpd-verify
 	queue-user smtpd-sign
 	queue-own smtpd-sign
 	sign-user smtpd-submit

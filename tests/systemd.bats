@@ -166,7 +166,7 @@ services() {
 @test "systemd: only the right users can open an internal socket" {
 	while read -r socket allowed; do
 		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify \
-		    smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob; do
+		    smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
 				'exit !IO::Socket::UNIX->new($ARGV[0])' \
@@ -183,8 +183,9 @@ services() {
 	rcpt smtpd smtpd-queue
 	verify smtpd
 	queue-in smtpd-verify
+	judge smtpd-verify
 	queue-user smtpd-sign
-	submit smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
+	submit smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
 	queue-own smtpd-sign
 	sign-user smtpd-submit
 	sign-own smtpd-queue
@@ -256,7 +257,7 @@ services() {
 		WAIT_SECONDS=60 wait_for has_subject alice "round $round"
 	done
 	for unit in smtpd.socket smtpd-tls.socket smtpd-rcpt.socket \
-	    smtpd-queue-in.socket smtpd-verify.socket \
+	    smtpd-queue-in.socket smtpd-verify.socket smtpd-judge.socket \
 	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
 	    smtpd-queue-own.socket smtpd-sign-user.socket \
 	    smtpd-sign-own.socket smtpd-bounce.socket smtpd-remote.socket \

@@ -3,6 +3,10 @@
 """Has smtpd-judge judge messages, and compares with what it should say.
 
   judge_cases.py keys DIR              makes DKIM keys, prints their records
+  judge_cases.py message DIR WORD...   prints a message; a WORD is a line of a
+                                       case, as below
+  judge_cases.py results FILE          the host and the results that stand in
+                                       the first field of a delivered message
   judge_cases.py play DIR CASES -- PROGRAM ...   over one conversation
 
 CASES is a file of paragraphs:
@@ -81,7 +85,7 @@ def keys(directory):
             with open(path + ".pem", "w") as f:
                 f.write(b64(private[-32:]))
             kind = "k=ed25519; p=" + b64(public[-32:])
-        for domain in ("ok", "sub.ok", "evil", "q"):
+        for domain in ("ok", "sub.ok", "evil", "q", "here"):
             print("%s._domainkey.%s 60 TXT %s" % (
                 name, domain, quoted("v=DKIM1; " + kind)))
         if name == "rsa":
@@ -245,9 +249,31 @@ def play(directory, path, program):
     sys.exit(bad > 0 or not cases)
 
 
+def message(directory, words):
+    case = Case("")
+    for word in words:
+        case.take(*word.split(" ", 1))
+    sys.stdout.buffer.write(case.message(directory))
+
+
+def print_results(path):
+    with open(path, "rb") as f:
+        header = f.read().partition(b"\n\n")[0].replace(b"\n", b"\r\n")
+    field = re.search(rb"(?m)^Authentication-Results:.*\r\n([ \t].*\r\n)*",
+                      header + b"\r\n")[0]
+    host, got = results(field)
+    print(host)
+    for result in got:
+        print(*result)
+
+
 def main():
     if sys.argv[1] == "keys":
         keys(sys.argv[2])
+    elif sys.argv[1] == "message":
+        message(sys.argv[2], sys.argv[3:])
+    elif sys.argv[1] == "results":
+        print_results(sys.argv[2])
     else:
         play(sys.argv[2], sys.argv[3], sys.argv[5:])
 
