@@ -223,7 +223,8 @@ unit: $(UNIT)
 $(B)/unit/alias: UNIT_SRC = $(ALIAS_SRC)
 $(B)/unit/alias: $(ALIAS_SRC)
 # What judges mail, against a fake DNS.
-JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front dmarc)
+JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front dmarc dmarc-suite \
+             judge-from judge-fields)
 $(JUDGE_UNIT): UNIT_SRC = $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)
