@@ -190,6 +190,24 @@ has_result() {
 		-eq 25 ]
 }
 
+@test "judge-chain: a verify killed again and again: 4xx, and no lie" {
+	judged_chain
+	judge_cases message "$D" 'sign rsa ok.test relaxed/relaxed' >"$MESSAGE"
+	(while chain_kill KILL verify; do :; done) 3>&- &
+	killer=$!
+	local taken=0 code
+	for _ in $(seq 40); do
+		code=$(curl -s "smtp://127.0.0.1:$PORT/mail.ok.test" \
+			--mail-from a@ok.test --mail-rcpt user@example.com \
+			-T "$MESSAGE" -w '%{response_code}') || true
+		[[ $code == [24]?? ]]
+		[[ $code != 2?? ]] || taken=$((taken + 1))
+	done
+	kill "$killer"
+	wait_for queue_is_empty "$CHAIN/queue"
+	[ "$(maildir_count "$(maildir)")" -eq "$taken" ]
+}
+
 @test "judge-chain: 100 at once without a DNS: all arrive, none is refused" {
 	silent_dns_start
 	start_chain "resolver=$SILENT_DNS" judge_timeout=3 dmarc=enforce

@@ -9,7 +9,8 @@ resolver_start() {
 	D=$BATS_FILE_TMPDIR/d NSD=$(free_port) PORT=$(free_port)
 	export D NSD PORT PYTHONDONTWRITEBYTECODE=1
 	chmod a+x "$BATS_RUN_TMPDIR" "${BATS_FILE_TMPDIR%/*}" "$BATS_FILE_TMPDIR"
-	mkdir -p -m 755 "$D"
+	mkdir -p "$D"
+	chmod 755 "$D"
 	cd "$D" || return 1
 	make_zones "$1"
 	[[ $(id -u) -ne 0 ]] || chown -R "$TEST_UID:$TEST_UID" "$D"

@@ -18,7 +18,8 @@ CASES is a file of paragraphs:
   sign KEY DOMAIN CANON [WORD...]      a signature by dkimpy. KEY: rsa, ed,
                                        short, two, gone, servfail; CANON as
                                        relaxed/simple; WORDs: l (with l=),
-                                       sha1, broken (then the body changes)
+                                       sha1, broken (then the body changes),
+                                       opendkim (signed by that tool instead)
   field LINE                           one more on top, as it is
   want METHOD=RESULT ...               what Authentication-Results holds, read
                                        by authres: all of it, in any order; a
@@ -141,6 +142,12 @@ class Case:
             algorithm = b"ed25519-sha256" if key == "ed" else \
                 b"rsa-sha1" if "sha1" in words else b"rsa-sha256"
             signed = message if body is not None else message + b"\r\n"
+            if "opendkim" in words:
+                message = subprocess.run(
+                    ["opendkim-testmsg", "-C", "-d", domain, "-s", key, "-k",
+                     os.path.join(directory, path + ".pem")], input=signed,
+                    check=True, capture_output=True).stdout
+                continue
             message = dkim.sign(
                 signed, key.encode(), domain.encode(), private,
                 canonicalize=tuple(c.encode() for c in canon.split("/")),
