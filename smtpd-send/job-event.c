@@ -48,6 +48,8 @@ job_event_verdict(struct sched *s, const struct rcpt *r,
 	}
 	if (o->host.n > 0)
 		log_span(&l, "host", o->host);
+	if (o->tls.n > 0)
+		log_span(&l, "tls", o->tls);
 	if (o->crash != NULL)
 		log_str(&l, "crash", o->crash);
 	log_span(&l, "reply", o->reply);

@@ -116,6 +116,7 @@ struct outcome {
 	enum verdict verdict;
 	struct span stage; /* what had been reached */
 	struct span host;  /* empty: none */
+	struct span tls;   /* what was had of it, as in smtpd-frames(5) */
 	struct span reply;
 	const char *crash; /* how the delivery died, or NULL */
 };

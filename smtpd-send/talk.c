@@ -171,11 +171,24 @@ hear_frame(const struct slot *slot, const struct frame *f, struct heard *h)
 	}
 	if (slot->ngiven == 0 || !split_verdict(f->payload, slot->given[0], h))
 		return HEARD_NONSENSE;
+	h->outcome.tls = span_of(slot->tls, slot->tls_len);
 	return HEARD_VERDICT;
 }
 
+/* What may be ignored is, but for what the log wants to know. */
+static void
+keep_note(struct slot *slot, const struct frame *f)
+{
+	size_t n = f->payload.n;
+
+	if (f->tag != 't')
+		return;
+	slot->tls_len = n < sizeof(slot->tls) ? n : sizeof(slot->tls);
+	memcpy(slot->tls, f->payload.p, slot->tls_len);
+}
+
 enum heard_kind
-talk_parse(const struct slot *slot, struct heard *h)
+talk_parse(struct slot *slot, struct heard *h)
 {
 	struct span in = span_of(slot->in, slot->len);
 	struct frame f;
@@ -194,8 +207,10 @@ talk_parse(const struct slot *slot, struct heard *h)
 		}
 		h->used += used;
 		in = span_skip(in, used);
-		if (f.tag == ascii_lower(f.tag))
-			continue; /* may be ignored */
+		if (f.tag == ascii_lower(f.tag)) {
+			keep_note(slot, &f);
+			continue;
+		}
 		return hear_frame(slot, &f, h);
 	}
 }

@@ -24,7 +24,7 @@ enum heard_kind {
 };
 
 struct heard {
-	struct outcome outcome; /* views into the slot's buffer */
+	struct outcome outcome; /* views into the slot */
 	struct rcpt *rcpt;      /* whose it is */
 	size_t used;            /* octets of it */
 	bool crash;
@@ -35,8 +35,11 @@ struct heard {
 /* Reads what is there, without waiting. */
 enum heard_kind talk_hear(struct slot *, struct heard *);
 
-/* Makes sense of what is in the slot's buffer; talk_hear without reading. */
-enum heard_kind talk_parse(const struct slot *, struct heard *);
+/*
+ * Makes sense of what is in the slot's buffer; talk_hear without reading. What
+ * stands before a verdict for all of its message goes into the slot.
+ */
+enum heard_kind talk_parse(struct slot *, struct heard *);
 
 /* Drops so many octets: the outcome is no more valid then. */
 void talk_take(struct slot *, size_t used);

@@ -103,6 +103,7 @@ take_out(struct slot *slot, struct rcpt *r)
 	*p = r->also;
 	if (slot->given[0] != NULL)
 		return;
+	slot->tls_len = 0;
 	slot->ngiven--;
 	memmove(slot->given, slot->given + 1,
 	    slot->ngiven * sizeof(struct rcpt *));

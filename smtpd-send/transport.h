@@ -14,6 +14,8 @@
 #define SLOT_BATCH 100
 #define SLOT_BATCH_SHARED 10 /* when others wait */
 
+#define SLOT_TLS 80 /* what is kept of a t frame */
+
 #define SLOT_AHEAD 8 /* parcels that a slot can have at once */
 
 /* One connection to a process that delivers to one destination. */
@@ -30,7 +32,8 @@ struct slot {
 	bool named; /* its process knows the destination */
 	bool slow;  /* gave up its place */
 	bool idle;  /* has nothing, and is kept for a while */
-	size_t len;
+	size_t len, tls_len;
+	char tls[SLOT_TLS]; /* for the verdicts of given[0] */
 	char in[SLOT_ROOM];
 };
 

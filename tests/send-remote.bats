@@ -74,6 +74,24 @@ teardown() {
 	[ "$(grep -c '^to mx example.net' "$D/helpers")" -eq 1 ]
 }
 
+@test "remote: its line says how a delivery was secured, and no other line" {
+	start_all_helpers
+	start_send destination_concurrency=1
+	first=$(put 'remote <wait@example.net>')
+	wait_for grep -q "^relay mx example.net $first" "$D/helpers"
+	secured=$(put 'remote <tls@example.net>' 'remote <full@example.net>')
+	clear=$(put 'remote <a@example.net>')
+	touch "$D/out/wait"
+	for id in "$first" "$secured" "$clear"; do
+		wait_for event "$id" delivered
+	done
+	[ "$(grep -c '^to mx example.net' "$D/helpers")" -eq 1 ]
+	facts='tls="TLSv1.2 SOME-CIPHER verified"'
+	event "$secured" delivered "rcpt=<tls@.* host=mx.example.net $facts reply="
+	event "$secured" deferred "rcpt=<full@.* host=mx.example.net $facts reply="
+	[ "$(grep -c 'tls=' "$D/send.log")" -eq 2 ]
+}
+
 @test "remote: a destination starts with two connections" {
 	start_all_helpers
 	start_send

@@ -51,7 +51,7 @@ start_server() {
 		"$PORT_b" b.test "$T/b/chain/mail/user/Maildir" >&2
 	for name in a b; do
 		wait_for queue_is_empty "$T/$name/chain/queue"
-		grep -q 'event=delivered rcpt=<user@[ab].test> .*host=mx' \
+		grep -q 'event=delivered rcpt=<user@[ab].test> .*host=mx.* tls="TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256 unverified"' \
 			"$T/$name/chain/log"
 		run ! grep -E 'event=(deferred|failed|bounced|crash)' \
 			"$T/$name/chain/log"

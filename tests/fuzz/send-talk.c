@@ -65,6 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		inside(h.outcome.host, &slot);
 		inside(h.outcome.reply, &slot);
 		must(h.outcome.reply.n > 0);
+		must(h.outcome.tls.n <= sizeof(slot.tls));
 	}
 	if (whole == HEARD_DEATH)
 		must(strlen(h.how) < sizeof(h.how) - 1 &&

@@ -351,6 +351,8 @@ def relay(conn, frames, name, log, where):
                 return False
             else:
                 verdict = "K", "data %s 250 2.0.0 Taken" % host
+            if kind == "tls":
+                conn.sendall(frame("t", "TLSv1.2 SOME-CIPHER verified"))
             if verdict[0] == "K":
                 note(log, "taken", ident, address)
             conn.sendall(frame(verdict[0], index + " " + verdict[1]))
