@@ -2,90 +2,19 @@
 /* sendmail -bp: what is in the queue. */
 #include "mailq.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "envelope.h"
-#include "queuefile.h"
+#include "queuedir.h"
 #include "status.h"
-
-#define MESSAGES_MAX 10000000 /* that can be sorted */
 
 struct listing {
 	int dir;         /* the queue directory */
 	struct sbuf ids; /* QUEUE_ID_SIZE each: the id, and 'n' or 'm' */
 	uint64_t messages, octets;
 };
-
-/* Owner and group of the queue, for good. True when we are no root. */
-static bool
-become_owner(int dir)
-{
-	struct stat st;
-
-	if (geteuid() != 0)
-		return true;
-	if (fstat(dir, &st) != 0)
-		return false;
-	if (st.st_uid == 0) {
-		errno = EPERM;
-		return false;
-	}
-	return setgroups(0, NULL) == 0 &&
-	    setresgid(st.st_gid, st.st_gid, st.st_gid) == 0 &&
-	    setresuid(st.st_uid, st.st_uid, st.st_uid) == 0 && setuid(0) != 0;
-}
-
-/* Collects the ids of new/<shard> or msg/<shard>; none if there is none. */
-static bool
-collect(struct listing *l, const char *path)
-{
-	int fd = openat(l->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct dirent *e;
-	DIR *d;
-
-	if (fd == -1)
-		return errno == ENOENT;
-	d = fdopendir(fd);
-	if (d == NULL) {
-		(void)close(fd);
-		return false;
-	}
-	while ((e = readdir(d)) != NULL) {
-		if (!queue_id_valid(span_str(e->d_name)))
-			continue;
-		sbuf_add(&l->ids, e->d_name, QUEUE_ID_LEN);
-		sbuf_putc(&l->ids, path[0]);
-	}
-	(void)closedir(d);
-	if (l->ids.bad)
-		errno = ENOMEM;
-	return !l->ids.bad;
-}
-
-static bool
-collect_all(struct listing *l)
-{
-	static const char digits[] = "0123456789abcdef";
-	char path[] = "new/x";
-
-	for (size_t i = 0; i < QUEUE_SHARDS; i++) {
-		path[4] = digits[i];
-		memcpy(path, "new", 3);
-		if (!collect(l, path))
-			return false;
-		memcpy(path, "msg", 3);
-		if (!collect(l, path))
-			return false;
-	}
-	return true;
-}
 
 /* Peer text: one line, and nothing that a terminal obeys. */
 static void
@@ -150,14 +79,8 @@ print_envelope(const struct queuefile *q, const struct status *s)
 static void
 read_status(struct listing *l, const struct queuefile *q, struct status *s)
 {
-	struct sbuf path;
-	int fd;
+	int fd = queuedir_log(l->dir, q->id);
 
-	sbuf_init(&path, 64);
-	queue_path(&path, "msg", q->id);
-	sbuf_adds(&path, ".log");
-	fd = openat(l->dir, path.s, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	sbuf_free(&path);
 	if (fd == -1)
 		return;
 	status_read(s, fd, q);
@@ -192,15 +115,11 @@ print_one(struct listing *l, const char *entry)
 	bool tried = entry[QUEUE_ID_LEN] == 'm';
 	char id[QUEUE_ID_SIZE];
 	struct queuefile q;
-	struct sbuf path;
 	int fd;
 
 	memcpy(id, entry, QUEUE_ID_LEN);
 	id[QUEUE_ID_LEN] = '\0';
-	sbuf_init(&path, 64);
-	queue_path(&path, tried ? "msg" : "new", id);
-	fd = openat(l->dir, path.s, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	sbuf_free(&path);
+	fd = queuedir_message(l->dir, id);
 	if (fd == -1)
 		return;
 	switch (queuefile_open(&q, fd, id)) {
@@ -219,10 +138,11 @@ print_one(struct listing *l, const char *entry)
 	(void)close(fd);
 }
 
-static int
-by_id(const void *a, const void *b)
+static bool
+is_same(const char *ids, size_t i)
 {
-	return memcmp(a, b, QUEUE_ID_LEN);
+	return memcmp(ids + i * QUEUE_ID_SIZE, ids + (i - 1) * QUEUE_ID_SIZE,
+		   QUEUE_ID_LEN) == 0;
 }
 
 static void
@@ -230,9 +150,10 @@ print_all(struct listing *l)
 {
 	size_t n = l->ids.len / QUEUE_ID_SIZE;
 
-	if (n > 0)
-		qsort(l->ids.s, n, QUEUE_ID_SIZE, by_id);
+	queuedir_sort(&l->ids);
 	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && is_same(l->ids.s, i))
+			continue; /* it was moved meanwhile */
 		if (l->messages == 0 && i == 0)
 			(void)printf("%-23s %9s  %-20s  %s\n", "Queue id",
 			    "Size", "Arrived", "Sender, recipients");
@@ -252,9 +173,9 @@ mailq_print(const struct conf *conf)
 	struct listing l = { .messages = 0 };
 	enum mailq_result r = MAILQ_FAILED;
 
-	sbuf_init(&l.ids, (size_t)MESSAGES_MAX * QUEUE_ID_SIZE);
-	l.dir = open(conf->queue, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (l.dir != -1 && become_owner(l.dir) && collect_all(&l)) {
+	sbuf_init(&l.ids, (size_t)QUEUEDIR_MAX * QUEUE_ID_SIZE);
+	l.dir = queuedir_open(conf->queue);
+	if (l.dir != -1 && queuedir_list(l.dir, &l.ids)) {
 		print_all(&l);
 		if (fflush(stdout) == 0)
 			r = MAILQ_OK;
