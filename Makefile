@@ -97,7 +97,8 @@ $(B)/smtpd-passwd: LDLIBS += -lcrypt
 smtpd-verify_SRC  = $(wildcard smtpd-session/verify/*.c) \
                     smtpd-session/link.c smtpd-session/reply.c
 smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
-                    smtpd-queue/entrance.c smtpd-queue/commit.c
+                    smtpd-queue/message-log.c smtpd-queue/entrance.c \
+                    smtpd-queue/commit.c
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
                     smtpd-queue/compose.c smtpd-queue/author.c \
                     smtpd-queue/addrlist.c

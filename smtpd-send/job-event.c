@@ -42,6 +42,7 @@ job_event_verdict(struct sched *s, const struct rcpt *r,
 	log_num(&l, "attempt", m->attempts + 1U);
 	log_num(&l, "delay_ms", age_ms(s, m));
 	log_num(&l, "left", left);
+	log_num(&l, "n", r->index);
 	if (o->verdict != VERDICT_DELIVERED) {
 		add_next(&l, r->job, s);
 		log_span(&l, "stage", o->stage);
@@ -67,27 +68,50 @@ job_event_origin(struct sched *s, const struct job *job, unsigned origin,
 							   "deferred");
 	log_span(&l, "rcpt", origin_path(job, origin));
 	log_num(&l, "attempt", job->message->attempts + 1U);
+	log_num(&l, "delay_ms", age_ms(s, job->message));
+	log_num(&l, "n", origin);
 	add_next(&l, job, s);
 	log_str(&l, "stage", "rcpt");
 	log_span(&l, "reply", reply);
 	log_end(&l);
 }
 
+/*
+ * Whoever counts the ends has to know how many there will be: the first rcpt
+ * has the origin's number, the others follow each other.
+ */
 void
-job_event_end(struct sched *s, const struct job *job, struct span address,
-    const char *event, const char *reply, struct span notice)
+job_event_expanded(struct sched *s, const struct job *job,
+    const struct rcpt *first, unsigned n)
+{
+	struct logline l;
+
+	log_begin(&l, job->message->id, "expanded");
+	log_span(&l, "rcpt", origin_path(job, first->origin));
+	log_num(&l, "age_ms", age_ms(s, job->message));
+	log_num(&l, "n", first->index);
+	log_num(&l, "rcpts", n);
+	if (n > 1)
+		log_num(&l, "others", first[1].index);
+	log_end(&l);
+}
+
+void
+job_event_end(struct sched *s, const struct job *job, const char *event,
+    const struct job_end *e)
 {
 	struct logline l;
 
 	log_begin(&l, job->message->id, event);
-	log_span(&l, "rcpt", address);
+	log_span(&l, "rcpt", e->address);
 	log_num(&l, "attempts",
 	    job->message->attempts + (unsigned)(job->tried && !job->concluded));
 	log_num(&l, "age_ms", age_ms(s, job->message));
 	log_num(&l, "left", job_left(job));
-	log_span(&l, "notice", notice);
-	if (reply != NULL)
-		log_span(&l, "reply", job_reply_text(reply));
+	log_num(&l, "n", e->index);
+	log_span(&l, "notice", e->notice);
+	if (e->reply != NULL)
+		log_span(&l, "reply", job_reply_text(e->reply));
 	log_end(&l);
 }
 

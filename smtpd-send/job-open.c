@@ -252,6 +252,34 @@ is_plain(const struct job *job, const struct rcpt *r)
 	    span_eq(rcpt_address(r), origin_path(job, r->origin));
 }
 
+/* Those of one origin stand together: one question, one answer. */
+static unsigned
+count_same_origin(const struct job *job, unsigned i)
+{
+	unsigned n = 1;
+
+	while (i + n < job->nrcpts &&
+	    job->rcpts[i + n].origin == job->rcpts[i].origin)
+		n++;
+	return n;
+}
+
+/*
+ * Crash states: said and not recorded: asked and said once more, before
+ * anything was delivered.
+ */
+static void
+tell_expansions(struct sched *s, const struct job *job)
+{
+	unsigned n;
+
+	for (unsigned i = job->nlogged; i < job->nrcpts; i += n) {
+		n = count_same_origin(job, i);
+		if (n > 1 || !is_plain(job, &job->rcpts[i]))
+			job_event_expanded(s, job, &job->rcpts[i], n);
+	}
+}
+
 /* Goes on where it stands: ask, record, sync, start. */
 static void
 advance(struct sched *s, struct job *job)
@@ -263,6 +291,7 @@ advance(struct sched *s, struct job *job)
 	for (unsigned i = job->nlogged; i < job->nrcpts; i++)
 		if (!is_plain(job, &job->rcpts[i]))
 			job->sync_first = true;
+	tell_expansions(s, job);
 	if (job->sync_first || (job->log_begun && job->nlogged < job->nrcpts))
 		job_log_rcpts(job);
 	if (!job_save(s, job)) {

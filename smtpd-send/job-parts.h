@@ -77,8 +77,15 @@ void job_event_verdict(struct sched *, const struct rcpt *,
     const struct outcome *, unsigned left);
 void job_event_origin(struct sched *, const struct job *, unsigned origin,
     struct span reply);
-void job_event_end(struct sched *, const struct job *, struct span address,
-    const char *event, const char *reply, struct span notice);
+void job_event_expanded(struct sched *, const struct job *,
+    const struct rcpt *first, unsigned n);
+struct job_end {
+	uint32_t index; /* of the rcpt, or the origin that never was one */
+	struct span address, notice;
+	const char *reply; /* or NULL */
+};
+void job_event_end(struct sched *, const struct job *, const char *event,
+    const struct job_end *);
 void job_event_unreported(const struct job *, struct span reply);
 void job_event_held(struct sched *, const struct message *, const char *event,
     const char *reason);

@@ -178,8 +178,8 @@ end_subject(void *arg, const struct subject *u)
 	} else {
 		u->origin->state = ORIGIN_BOUNCED;
 	}
-	job_event_end(t->s, t->job, u->address,
-	    u->failed ? "bounced" : "expired", u->reply, t->notice);
+	job_event_end(t->s, t->job, u->failed ? "bounced" : "expired",
+	    &(struct job_end){ u->index, u->address, t->notice, u->reply });
 	job_log_verdict(t->s, t->job, PROGRESS_BOUNCED, u->index, t->notice);
 }
 

@@ -58,10 +58,10 @@ refused() {
 
 @test "queue: one log line for each message, with what is known of it" {
 	run -0 --separate-stderr inject C:version=1 C:ip=192.0.2.1 \
-		'C:helo=a b"c' C:protocol=ESMTP "${MAIL[@]:1}"
+		'C:helo=a b"c' C:protocol=ESMTPS C:tls=TLS1.2 "${MAIL[@]:1}"
 	[[ $stderr == "id=${lines[0]#I } prog=smtpd-queue event=queued \
 entrance=in from=<a@client.example> nrcpt=1 size=21 ip=192.0.2.1 \
-helo=\"a b\\\"c\" protocol=ESMTP" ]]
+helo=\"a b\\\"c\" protocol=ESMTPS tls=TLS1.2 to=<user@example.com>" ]]
 }
 
 @test "queue: a closed log changes nothing" {
