@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: ISC */
+/* One line of the log, read back: what log.h has written, and its prefix. */
+#include "line.h"
+
+#include "queuefile.h"
+
+#define PREFIX_WORDS 8 /* of the longest prefix that journalctl writes: 7 */
+
+static bool
+is_plain(char c)
+{
+	return c > ' ' && c <= '~' && c != '"' && c != '=' && c != '\\';
+}
+
+/* The program's name in "smtpd-queue[17]:". */
+static bool
+is_our_tag(struct span word)
+{
+	return span_starts(word, SPAN("smtpd")) ||
+	    span_starts(word, SPAN("sendmail:")) ||
+	    span_starts(word, SPAN("sendmail["));
+}
+
+static bool
+is_time_word(struct span w)
+{
+	if (ascii_isdigit(w.p[0]) || memchr("@+[", w.p[0], 3) != NULL)
+		return true;
+	return w.n == 3 && w.p[0] >= 'A' && w.p[0] <= 'Z';
+}
+
+/* Where the event begins, or s.n: none of ours does. */
+static size_t
+skip_prefix(struct span s)
+{
+	bool tagged = false, timed = true;
+	size_t at = 0;
+
+	for (unsigned i = 0; i <= PREFIX_WORDS && at < s.n; i++) {
+		struct span rest = span_skip(s, at), w;
+
+		if (span_starts(rest, SPAN("id=")))
+			return tagged || timed ? at : s.n;
+		w = span_of(rest.p, span_find(rest, ' '));
+		if (tagged ||
+		    (w.n > 0 && w.p[w.n - 1] == ':' && !is_our_tag(w)))
+			return s.n;
+		tagged = w.n > 0 && w.p[w.n - 1] == ':';
+		timed = timed && (w.n == 0 || is_time_word(w));
+		at += w.n + 1;
+	}
+	return s.n;
+}
+
+/* How long the escape sequence at the front is; 0: it is none. */
+static size_t
+escape_length(struct span s)
+{
+	uint64_t octet;
+
+	if (s.n >= 2 && memchr("\"\\nrt", s.p[1], 5) != NULL)
+		return 2;
+	if (s.n >= 4 && s.p[1] == 'x' &&
+	    span_hex(span_of(s.p + 2, 2), 255, &octet))
+		return 4;
+	return 0;
+}
+
+/* Takes a quoted value off *rest, at its first octet after the quote. */
+static bool
+take_quoted(struct span *rest, struct span *value)
+{
+	struct span s = *rest;
+	size_t n = 0, step;
+
+	for (; n < s.n && s.p[n] != '"'; n += step) {
+		step = s.p[n] == '\\' ? escape_length(span_skip(s, n)) : 1;
+		if (step == 0 || s.p[n] < ' ' || s.p[n] > '~')
+			return false;
+	}
+	if (n == s.n)
+		return false; /* cut off */
+	*value = span_of(s.p, n);
+	*rest = span_skip(s, n + 1);
+	return true;
+}
+
+static bool
+take_plain(struct span *rest, struct span *value)
+{
+	size_t n = 0;
+
+	while (n < rest->n && is_plain(rest->p[n]))
+		n++;
+	*value = span_of(rest->p, n);
+	*rest = span_skip(*rest, n);
+	return n > 0;
+}
+
+static bool
+take_name(struct span *rest, struct span *name)
+{
+	size_t n = 0;
+
+	while (n < rest->n && (ascii_isalnum(rest->p[n]) || rest->p[n] == '_'))
+		n++;
+	if (n == 0 || n == rest->n || rest->p[n] != '=')
+		return false;
+	*name = span_of(rest->p, n);
+	*rest = span_skip(*rest, n + 1);
+	return true;
+}
+
+/* One field and the blank before the next. */
+static bool
+take_field(struct span *rest, struct span *name, struct span *value)
+{
+	bool ok;
+
+	if (!take_name(rest, name))
+		return false;
+	if (rest->n > 0 && rest->p[0] == '"') {
+		*rest = span_skip(*rest, 1);
+		ok = take_quoted(rest, value);
+	} else {
+		ok = take_plain(rest, value);
+	}
+	if (!ok || rest->n == 0)
+		return ok;
+	if (rest->p[0] != ' ' || rest->n == 1)
+		return false;
+	*rest = span_skip(*rest, 1);
+	return true;
+}
+
+static bool
+take_named(struct span *rest, const char *name, struct span *value)
+{
+	struct span found;
+
+	return take_field(rest, &found, value) &&
+	    span_eq(found, span_str(name));
+}
+
+enum line_kind
+line_parse(struct span s, struct line *l)
+{
+	size_t at = skip_prefix(s);
+	struct span rest = span_skip(s, at), name, value;
+
+	if (at == s.n)
+		return LINE_OTHER;
+	l->prefix = span_of(s.p, at);
+	if (!take_named(&rest, "id", &l->id) ||
+	    !take_named(&rest, "prog", &l->prog) ||
+	    !take_named(&rest, "event", &l->event))
+		return LINE_DAMAGED;
+	if (!queue_id_valid(l->id) && !span_eq(l->id, SPAN("-")))
+		return LINE_DAMAGED;
+	l->fields = rest;
+	while (rest.n > 0)
+		if (!take_field(&rest, &name, &value))
+			return LINE_DAMAGED;
+	return LINE_EVENT;
+}
+
+bool
+line_next(struct span *fields, struct span *name, struct span *value)
+{
+	return fields->n > 0 && take_field(fields, name, value);
+}
+
+bool
+line_get(const struct line *l, const char *name, struct span *value)
+{
+	struct span rest = l->fields, found;
+
+	while (line_next(&rest, &found, value))
+		if (span_eq(found, span_str(name)))
+			return true;
+	return false;
+}
+
+bool
+line_number(const struct line *l, const char *name, uint64_t max,
+    uint64_t *value)
+{
+	struct span text;
+
+	return line_get(l, name, &text) && span_u64(text, max, value);
+}
+
+bool
+line_is(const struct line *l, const char *prog, const char *event)
+{
+	return span_eq(l->event, span_str(event)) &&
+	    span_eq(l->prog, span_str(prog));
+}
+
+/* The octet that an escape sequence of n octets stands for. */
+static char
+unescape(struct span s, size_t n)
+{
+	static const char from[] = "\"\\nrt", to[] = "\"\\\n\r\t";
+	uint64_t octet = 0;
+
+	if (n == 2)
+		return to[(const char *)memchr(from, s.p[1], 5) - from];
+	(void)!span_hex(span_of(s.p + 2, 2), 255, &octet);
+	return (char)octet;
+}
+
+void
+line_text(struct sbuf *b, struct span value)
+{
+	while (value.n > 0) {
+		size_t n = value.p[0] == '\\' ? escape_length(value) : 0;
+
+		sbuf_putc(b, n == 0 ? value.p[0] : unescape(value, n));
+		value = span_skip(value, n == 0 ? 1 : n);
+	}
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/* One line of the log, read back: what log.h has written, and its prefix. */
+#ifndef LINE_H
+#define LINE_H
+
+#include "sbuf.h"
+
+enum line_kind {
+	LINE_OTHER,   /* not an event of ours */
+	LINE_EVENT,   /* whole, and taken apart */
+	LINE_DAMAGED, /* it begins like one, and is not whole */
+};
+
+/* All are views into the line. */
+struct line {
+	struct span prefix; /* what the log's keeper put before: "" or "... " */
+	struct span id;     /* a queue id, or "-" */
+	struct span prog, event;
+	struct span fields; /* what follows these */
+};
+
+/*
+ * Takes apart one line, without its newline. What a peer said stands within
+ * quotes, and escaped, so it can neither begin a line nor add a field.
+ *
+ * A prefix ends in a tag, as syslog and journalctl write it: the first word
+ * with ':' at its end, of a program of ours ("smtpd-queue[17]:"). Or it has
+ * no tag and is a time: words that begin with a digit or one of "@+[", names
+ * of days and months. Any other is what another program has to say, whatever
+ * it quotes.
+ */
+enum line_kind line_parse(struct span, struct line *) MUST_CHECK;
+
+/*
+ * Takes the next field off *fields (a copy of line.fields); false after the
+ * last. The value is without its quotes, and still escaped.
+ */
+bool line_next(struct span *fields, struct span *name, struct span *value);
+
+/* The first field of that name; false when there is none. */
+bool line_get(const struct line *, const char *name, struct span *value);
+
+/* The same, as a number; false also when it is none, or above max. */
+bool line_number(const struct line *, const char *name, uint64_t max,
+    uint64_t *value);
+
+bool line_is(const struct line *, const char *prog, const char *event);
+
+/* Appends a value as it was before it was escaped: any octets. */
+void line_text(struct sbuf *, struct span value);
+
+#endif
