@@ -43,6 +43,15 @@ cases() {
 	grep -q 'event=judged spf=pass' "$D/log"
 }
 
+@test "judge: every odd signature of judge-dkim.cases" {
+	play "$SMTPD_TOP/tests/dialogue/judge-dkim.cases" >"$D/out" || {
+		grep -A 20 '^not ok' "$D/out"
+		cat "$D/log"
+		false
+	}
+	[ "$(grep -c '^ok' "$D/out")" -gt 20 ]
+}
+
 @test "judge: report only says what enforce would have done" {
 	JUDGE+=(-o dmarc=report)
 	cases <<-EOT
@@ -100,6 +109,41 @@ cases() {
 	want spf=pass spf=pass dkim=none dmarc=pass
 	EOT
 	silent_dns_stop
+}
+
+# Who can make us wait must not get through by it.
+@test "judge: slow servers of his keep nobody from those of the author" {
+	JUDGE+=(-o judge_timeout=5)
+	local slow='field DKIM-Signature: v=1; a=rsa-sha256; d=slow.test; s=a; h=From; bh=eA==; b=eA=='
+	cases <<-EOT
+	case the sender is said to be the author
+	ip 192.0.2.77
+	helo slow.test
+	want iprev=temperror spf=fail,smtp.mailfrom=a@ok.test spf=temperror
+	want dmarc=fail
+	answer X ^550
+	case and so is the signer
+	ip 192.0.2.77
+	helo slow.test
+	sender <a@slow.test>
+	$slow
+	$slow
+	sign rsa ok.test relaxed/relaxed broken
+	want dkim=temperror dkim=temperror dkim=fail,header.d=ok.test
+	want dmarc=fail
+	answer X ^550
+	EOT
+}
+
+@test "judge: who sends slowly is judged no less" {
+	JUDGE+=(-o judge_timeout=2)
+	cases <<-EOT
+	case slow, and somebody else's
+	pause 1.5
+	ip 192.0.2.66
+	want dmarc=fail
+	answer X ^550
+	EOT
 }
 
 @test "judge: no library opens a file or a socket of its own" {

@@ -231,6 +231,7 @@ dmarc_check(struct resolve *r, const struct from *from,
 			v->reason = "malformed From field";
 	}
 	for (unsigned i = 0; i < from->n; i++) {
+		resolve_step(r, r->left / (from->n - i));
 		dmarc_evaluate(r, from->domains[i], ids, n, &one);
 		if (bad ? one.policy > v->policy : i == 0 || is_worse(&one, v))
 			*v = one;

@@ -132,10 +132,19 @@ check_spf(const struct judgement *j, struct span local, struct span domain)
 	return spf_check(j->resolve, &who);
 }
 
+/*
+ * Of the time for DNS about a quarter is for the identity that DMARC counts,
+ * and half is left for DKIM and DMARC.
+ */
+#define IPREV_SHARE 8
+#define HELO_SHARE 6
+#define SPF_SHARE 3
+
 void
 judgement_sender(struct judgement *j, struct span local, struct span domain)
 {
 	struct findings *f = &j->found;
+	struct resolve *r = j->resolve;
 
 	j->sender_known = true;
 	sbuf_addspan(&j->local, local);
@@ -145,10 +154,14 @@ judgement_sender(struct judgement *j, struct span local, struct span domain)
 	f->domain = sbuf_span(&j->domain);
 	if (f->ip.size == 0)
 		return;
-	f->iprev = check_iprev(j->resolve, &f->ip, f->iprev_name);
+	resolve_step(r, r->left / IPREV_SHARE);
+	f->iprev = check_iprev(r, &f->ip, f->iprev_name);
+	resolve_step(r, r->left / (f->domain.n > 0 ? HELO_SHARE : SPF_SHARE));
 	f->spf_helo = check_spf(j, SPAN("postmaster"), f->helo);
-	if (f->domain.n > 0)
-		f->spf_mailfrom = check_spf(j, f->local, f->domain);
+	if (f->domain.n == 0)
+		return;
+	resolve_step(r, r->left / SPF_SHARE);
+	f->spf_mailfrom = check_spf(j, f->local, f->domain);
 }
 
 void

@@ -1,27 +1,50 @@
 /* SPDX-License-Identifier: ISC */
-/* Where the judge asks: one deadline and one limit of queries a message. */
+/* Where the judge asks: so long for a message, and so often for each step. */
 #include "resolve.h"
 
 /*
- * Two SPF checks may ask 2 * (1 + 10 * 11), a signature asks once, DMARC at
- * most 9 times a domain: nobody honest comes near it.
+ * One SPF check asks 1 + 11 * 12 times and 22 more for names, DMARC for one
+ * author at most 8 times for each identifier: nobody honest comes near it.
  */
-#define QUERIES_MAX 300
+#define STEP_QUERIES 160
 
 static bool
-may_ask(struct resolve *l)
+begin(struct resolve *l)
 {
 	l->secure = false;
-	return l->queries++ < QUERIES_MAX && clock_left(l->deadline) != 0;
+	if (l->quota == 0 || l->step == 0)
+		return false;
+	l->quota--;
+	l->queries++;
+	l->began = clock_now();
+	return true;
+}
+
+static void
+spend(uint64_t *ms, uint64_t spent)
+{
+	*ms -= spent < *ms ? spent : *ms;
+}
+
+static enum dns_result
+end(struct resolve *l, enum dns_result r)
+{
+	uint64_t spent = clock_now() - l->began;
+
+	spend(&l->left, spent);
+	spend(&l->step, spent);
+	return r;
 }
 
 static enum dns_result
 txt(struct resolve *l, struct span name, struct dns_texts *out)
 {
 	*out = (struct dns_texts){ .text = NULL };
-	if (!may_ask(l))
+	if (!begin(l))
 		return DNS_TEMPORARY;
-	return dns_lookup_txt(l->source, name, l->deadline, out, &l->secure);
+	return end(l,
+	    dns_lookup_txt(l->source, name, clock_in(l->step), out,
+		&l->secure));
 }
 
 static enum dns_result
@@ -29,10 +52,11 @@ family(struct resolve *l, struct span name, unsigned char size, struct ip *out,
     size_t max, size_t *n)
 {
 	*n = 0;
-	if (!may_ask(l))
+	if (!begin(l))
 		return DNS_TEMPORARY;
-	return dns_lookup_family(l->source, name, size, l->deadline, out, max,
-	    n, &l->secure);
+	return end(l,
+	    dns_lookup_family(l->source, name, size, clock_in(l->step), out,
+		max, n, &l->secure));
 }
 
 static enum dns_result
@@ -40,10 +64,11 @@ mx(struct resolve *l, struct span name, struct dns_mx_host *out, size_t max,
     size_t *n)
 {
 	*n = 0;
-	if (!may_ask(l))
+	if (!begin(l))
 		return DNS_TEMPORARY;
-	return dns_lookup_mx(l->source, name, l->deadline, out, max, n,
-	    &l->secure);
+	return end(l,
+	    dns_lookup_mx(l->source, name, clock_in(l->step), out, max, n,
+		&l->secure));
 }
 
 static enum dns_result
@@ -51,10 +76,11 @@ ptr(struct resolve *l, const struct ip *ip, struct dns_host *out, size_t max,
     size_t *n)
 {
 	*n = 0;
-	if (!may_ask(l))
+	if (!begin(l))
 		return DNS_TEMPORARY;
-	return dns_lookup_ptr(l->source, ip, l->deadline, out, max, n,
-	    &l->secure);
+	return end(l,
+	    dns_lookup_ptr(l->source, ip, clock_in(l->step), out, max, n,
+		&l->secure));
 }
 
 void
@@ -69,5 +95,13 @@ void
 resolve_start(struct resolve *l, uint64_t ms)
 {
 	l->queries = 0;
-	l->deadline = clock_in(ms);
+	l->left = ms;
+	resolve_step(l, ms);
+}
+
+void
+resolve_step(struct resolve *l, uint64_t ms)
+{
+	l->step = ms < l->left ? ms : l->left;
+	l->quota = STEP_QUERIES;
 }

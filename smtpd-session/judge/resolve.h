@@ -6,9 +6,13 @@
 #include "dns/dns.h"
 
 /*
- * What each gives, and whose it is then, is as in dns.h. All of one message
- * share one deadline and one limit of queries; what comes too late or is one
- * too many is DNS_TEMPORARY.
+ * What each gives, and whose it is then, is as in dns.h. There is so much
+ * time for all that is asked for a message, and of it so much for each step;
+ * what comes too late or is one query too many is DNS_TEMPORARY.
+ *
+ * Only waiting for answers counts: who sends a message slowly must not have
+ * it go unjudged. And no step can take the time of another: who makes us ask
+ * his own dead servers must not keep us from those of whom he claims to be.
  */
 struct resolve {
 	enum dns_result (*txt)(struct resolve *, struct span name,
@@ -21,7 +25,10 @@ struct resolve {
 	    struct dns_host *, size_t max, size_t *n);
 	bool secure;      /* the last answer was validated */
 	unsigned queries; /* asked for this message */
-	instant deadline;
+	unsigned quota;   /* how many more this step may ask */
+	uint64_t left;    /* ms for this message */
+	uint64_t step;    /* and for this step */
+	instant began;
 	void *source;
 };
 
@@ -30,5 +37,8 @@ void resolve_init(struct resolve *, struct dns_resolver *);
 
 /* A message begins: it has so much time. */
 void resolve_start(struct resolve *, uint64_t ms);
+
+/* A step of it begins, and may take so much of what is left. */
+void resolve_step(struct resolve *, uint64_t ms);
 
 #endif

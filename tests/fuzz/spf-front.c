@@ -74,8 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct resolve dns = { .txt = txt,
 		.family = family,
 		.mx = mx,
-		.ptr = ptr,
-		.deadline = NEVER };
+		.ptr = ptr };
 	struct spf_subject who = { .ip = { .size = 4 } };
 
 	if (size == 0)

@@ -20,7 +20,9 @@ CASES is a file of paragraphs:
                                        relaxed/simple; WORDs: l (with l=),
                                        sha1, broken (then the body changes),
                                        opendkim (signed by that tool instead)
-  field LINE                           one more on top, as it is
+  field LINE                           one more on top, as it is; what stands
+                                       as {N*X} is X, N times
+  pause SECONDS                        within the text
   want METHOD=RESULT ...               what Authentication-Results holds, read
                                        by authres: all of it, in any order; a
                                        property behind a comma, as in
@@ -33,6 +35,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 import authres
 import dkim
@@ -107,9 +110,10 @@ class Case:
             "<a@ok.test>"
         self.froms, self.text, self.want = ["A <a@ok.test>"], "plain", None
         self.answer, self.says, self.own_from = "K", [], False
+        self.pause = "0"
 
     def take(self, word, rest):
-        if word in ("ip", "helo", "sender", "text", "answer"):
+        if word in ("ip", "helo", "sender", "text", "answer", "pause"):
             setattr(self, word, rest)
         elif word == "from":
             if not self.own_from:
@@ -119,7 +123,8 @@ class Case:
         elif word == "sign":
             self.signs.append(rest.split())
         elif word == "field":
-            self.fields.append(rest)
+            self.fields.append(re.sub(
+                r"\{(\d+)\*(.*?)\}", lambda m: int(m[1]) * m[2], rest))
         elif word == "want":
             self.want = (self.want or []) + rest.split()
         elif word == "says":
@@ -227,6 +232,10 @@ def play(directory, path, program):
         out = b"".join(frame(b"C", f.encode()) for f in (
             "version=1", "ip=" + case.ip, "helo=" + case.helo) if f[-1] != "=")
         out += frame(b"S", case.sender.encode())
+        if case.pause != "0":
+            ours.sendall(out + frame(b"B", message[:1]))
+            time.sleep(float(case.pause))
+            out, message = b"", message[1:]
         for i in range(0, len(message), 1021):
             out += frame(b"B", message[i:i + 1021])
         ours.sendall(out + frame(b"E", b""))

@@ -247,7 +247,6 @@ fake_init(struct fake *f)
 		.family = fake_family,
 		.mx = fake_mx,
 		.ptr = fake_ptr,
-		.deadline = NEVER,
 		.source = f };
 }
 
