@@ -228,7 +228,7 @@ $(B)/unit/alias: UNIT_SRC = $(ALIAS_SRC)
 $(B)/unit/alias: $(ALIAS_SRC)
 # What judges mail, against a fake DNS.
 JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front dmarc dmarc-suite \
-             judge-from judge-fields)
+             judge-from judge-fields judge-report)
 $(JUDGE_UNIT): UNIT_SRC = $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
 $(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)
@@ -321,7 +321,7 @@ fuzz: $(FUZZ)
 	done
 $(B)/fuzz/alias: FUZZ_SRC = $(ALIAS_SRC)
 $(B)/fuzz/alias: $(ALIAS_SRC)
-JUDGE_FUZZ = $(addprefix $(B)/fuzz/,spf-front)
+JUDGE_FUZZ = $(addprefix $(B)/fuzz/,spf-front judge-report)
 $(JUDGE_FUZZ): FUZZ_SRC = $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
 $(JUDGE_FUZZ): $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
 $(JUDGE_FUZZ): LDLIBS += $(JUDGE_LIBS)

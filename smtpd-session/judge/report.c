@@ -3,6 +3,8 @@
 #include "report.h"
 
 #define VALUE_MAX 320 /* octets of one value that are shown */
+/* Of one that is quoted, where several stand in a line: RFC 5322 2.1.1. */
+#define QUOTED_MAX 100
 
 const char *
 iprev_result_text(enum iprev_result r)
@@ -62,6 +64,8 @@ add_property(struct sbuf *b, const char *name, struct span value)
 	if (value.n == 0)
 		return;
 	sbuf_addf(b, " %s=", name);
+	if (!is_plain(value, "-._") && value.n > QUOTED_MAX)
+		value.n = QUOTED_MAX;
 	add_value(b, value, "-._");
 }
 
