@@ -124,8 +124,12 @@ word(struct from *f, char c)
 	/* Only a dot joins what blanks have parted (obs-domain). */
 	if (f->gap && f->len > 0 && c != '.' &&
 	    (f->len >= DNS_NAME_SIZE || f->n == FROM_DOMAINS_MAX ||
-		f->domains[f->n][f->len - 1] != '.'))
+		f->domains[f->n][f->len - 1] != '.')) {
 		f->bad = true;
+		take_domain(f);
+		f->at = FROM_AFTER;
+		return;
+	}
 	f->gap = false;
 	add_to_domain(f, c);
 }

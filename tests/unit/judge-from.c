@@ -51,6 +51,23 @@ static const struct {
 	{ " a@one.test.|", "one.test" },
 	{ " a@[192.0.2.1]|", "!" },
 	{ " a@\xc3\xa4.test|", "!" },
+	{ " \xc3\xa4 <a@one.test>|", "one.test" },
+	{ " <\xff@one.test>|", "one.test" },
+	/* Encoded words: one without blanks is a word, whatever is in it. */
+	{ " =?utf-8?Q?a?=@one.test|", "one.test" },
+	{ " =?utf-8?Q?a@evil.test?= <a@one.test>|", "!one.test" },
+	{ " =?utf-8?Q?<a@evil.test>?=|", "!evil.test" },
+	/* Blanks and comments where the old syntax had them. */
+	{ " a @ one . test|", "one.test" },
+	{ " a@one.test b|", "!one.test" },
+	{ " a@(c)one.(c)test|", "one.test" },
+	{ " a@one.test\r x|", "!one.test" },
+	{ " a@one.test,|", "one.test" },
+	{ " ,,a@one.test|", "one.test" },
+	{ " @one.test|", "!one.test" },
+	{ " G:a@one.test|", "!one.test" },
+	{ " G:H:a@one.test;;|", "!one.test" },
+	{ " a\\@evil.test@one.test|", "!evil.test one.test" },
 };
 
 static void
@@ -118,6 +135,12 @@ test_bounds(void)
 	for (unsigned depth = 0; depth < 100000; depth++)
 		from_push(&f, '(');
 	ok(f.bad, "so are comments of any depth");
+	from_init(&f);
+	from_begin(&f);
+	for (size_t i = 0; i < sizeof(" a@one.test\0@evil.test"); i++)
+		from_push(&f, " a@one.test\0@evil.test"[i]);
+	from_end(&f);
+	ok(f.bad, "so is a NUL");
 }
 
 int
