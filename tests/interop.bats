@@ -6,6 +6,7 @@
 
 setup() {
 	load lib/smtpd
+	load lib/peers
 	setup_dir
 	MESSAGE=$BATS_TEST_TMPDIR/message
 	printf '%s\n' 'From: A Sender <a@example.org>' \
@@ -19,23 +20,6 @@ setup() {
 teardown() {
 	[[ -z ${STOP-} ]] || eval "$STOP"
 	stop_chain
-}
-
-need_image() {
-	IMAGE=$("$SMTPD_TOP/tests/lib/image" 2>"$BATS_TEST_TMPDIR/why") ||
-		skip_loudly "no image: $(tail -n 1 "$BATS_TEST_TMPDIR/why")"
-}
-
-# in_image COMMAND...: with $BATS_TEST_TMPDIR as /mnt and a /dev and /proc.
-in_image() {
-	unshare --mount --propagation private sh -c '
-		mount --bind "$1" "$2/mnt" &&
-		mount --rbind /dev "$2/dev" &&
-		mount --rbind /proc "$2/proc" || exit 111
-		image=$2
-		shift 2
-		exec chroot "$image" "$@"' \
-		in_image "$BATS_TEST_TMPDIR" "$IMAGE" "$@"
 }
 
 # Ours below theirs: the servers add fields of their own above.
@@ -53,35 +37,18 @@ arrives_below_theirs() {
 @test "interop: Postfix delivers to us, under TLS, and both say so" {
 	need_image
 	start_chain
-	mkdir -p "$BATS_TEST_TMPDIR"/{etc,queue,data}
 	chmod 755 "$BATS_TEST_TMPDIR"
-	sed '/^smtp  *inet/d' "$IMAGE/usr/share/postfix/master.cf.dist" |
-		awk '/^[a-z]/ { $5 = "n" } { print }' \
-		>"$BATS_TEST_TMPDIR/etc/master.cf"
-	cat >"$BATS_TEST_TMPDIR/etc/main.cf" <<-EOT
-	compatibility_level = 3.6
-	queue_directory = /mnt/queue
-	data_directory = /mnt/data
-	myhostname = sender.example.org
-	mydestination =
-	inet_interfaces = 127.0.0.1
-	inet_protocols = ipv4
-	alias_maps =
-	relayhost = [127.0.0.1]:$PORT
-	maillog_file = /mnt/data/log
-	maillog_file_prefixes = /mnt
-	smtp_host_lookup = native
-	smtp_tls_security_level = secure
-	smtp_tls_secure_cert_match = mail.example.com
-	smtp_tls_CAfile = /mnt/etc/ca.pem
-	smtp_tls_loglevel = 1
-	EOT
+	postfix_make "$BATS_TEST_TMPDIR" 'myhostname = sender.example.org' \
+		"relayhost = [127.0.0.1]:$PORT" \
+		'smtp_tls_security_level = secure' \
+		'smtp_tls_secure_cert_match = mail.example.com' \
+		'smtp_tls_CAfile = /mnt/etc/ca.pem' 'smtp_tls_loglevel = 1'
 	cp "$CHAIN/tls/cert.pem" "$BATS_TEST_TMPDIR/etc/ca.pem"
 	chmod 644 "$BATS_TEST_TMPDIR/etc/ca.pem"
-	STOP='in_image postfix -c /mnt/etc stop >/dev/null 2>&1'
-	in_image sh -c 'chown postfix /mnt/data && postfix -c /mnt/etc start &&
-		sendmail -C /mnt/etc -i -f a@example.org user@example.com \
-		</mnt/message' 3>&- >&2
+	STOP='postfix_stop "$BATS_TEST_TMPDIR"'
+	postfix_start "$BATS_TEST_TMPDIR"
+	in_image "$BATS_TEST_TMPDIR" sh -c 'sendmail -C /mnt/etc -i \
+		-f a@example.org user@example.com </mnt/message' 3>&- >&2
 	arrives_below_theirs
 	tls='TLSv1.2.*ECDHE-ECDSA-AES128-GCM-SHA256'
 	grep -q "Verified TLS connection established.*$tls" \
@@ -117,7 +84,7 @@ arrives_below_theirs() {
 	EOT
 	chmod 755 "$BATS_TEST_TMPDIR"
 	chmod 644 "$BATS_TEST_TMPDIR/exim.conf"
-	in_image sh -c 'chown Debian-exim: /mnt/spool &&
+	in_image "$BATS_TEST_TMPDIR" sh -c 'chown Debian-exim: /mnt/spool &&
 		/opt/exim/usr/sbin/exim4 -C /mnt/exim.conf -odf -i \
 		-f a@example.org user@example.com </mnt/message' 3>&- >&2
 	arrives_below_theirs
@@ -140,7 +107,7 @@ arrives_below_theirs() {
 		-o mail_location=maildir:/mnt/chain/mail/user/Maildir
 	EOT
 	chmod 755 "$BATS_TEST_TMPDIR/imap"
-	in_image /mnt/imap >"$BATS_TEST_TMPDIR/answers" <<-'EOT'
+	in_image "$BATS_TEST_TMPDIR" /mnt/imap >"$BATS_TEST_TMPDIR/answers" <<-'EOT'
 	a select inbox
 	b search subject "from a server"
 	c fetch 1:4 (rfc822.size envelope)
