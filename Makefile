@@ -245,6 +245,8 @@ $(B)/unit/bounce-text: $(NOTICE_SRC)
 CERTIFICATE_SRC = smtpd-session/tls/certificate.c
 $(B)/unit/tls-certificate: UNIT_SRC = $(CERTIFICATE_SRC)
 $(B)/unit/tls-certificate: $(CERTIFICATE_SRC)
+$(B)/unit/tls-pem: UNIT_SRC = smtpd-session/tls/pem.c
+$(B)/unit/tls-pem: smtpd-session/tls/pem.c
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)

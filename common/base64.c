@@ -5,17 +5,28 @@
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			       "abcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* The six bits of a character, or more than six when it has none. */
+/* All ones when c is from lo to hi, else 0. */
 static uint32_t
-bits(char c)
+within(uint32_t c, uint32_t lo, uint32_t hi)
 {
-	if (c >= 'A' && c <= 'Z')
-		return (uint32_t)(c - 'A');
-	if (c >= 'a' && c <= 'z')
-		return (uint32_t)(c - 'a') + 26;
-	if (ascii_isdigit(c))
-		return (uint32_t)(c - '0') + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : 64;
+	return -(((lo - 1 - c) & (c - hi - 1)) >> 31);
+}
+
+/*
+ * The six bits of a character, or more than six when it has none. Keys and
+ * passwords pass: neither a branch nor a place in memory depends on them.
+ */
+static uint32_t
+bits(char character)
+{
+	uint32_t c = (unsigned char)character;
+	uint32_t upper = within(c, 'A', 'Z'), lower = within(c, 'a', 'z');
+	uint32_t digit = within(c, '0', '9'), plus = within(c, '+', '+');
+	uint32_t slash = within(c, '/', '/');
+	uint32_t any = upper | lower | digit | plus | slash;
+
+	return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) |
+	    (digit & (c - '0' + 52)) | (plus & 62) | (slash & 63) | (~any & 64);
 }
 
 /* One group of four, of which the last n octets are not there. */

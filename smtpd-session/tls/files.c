@@ -65,7 +65,9 @@ slurp(int fd, struct file *f, struct sbuf *why)
 	while ((r = read(fd, f->text + f->n, FILES_MAX + 1 - f->n)) != 0) {
 		if (r == -1 && errno == EINTR)
 			continue;
-		if (r == -1 || (f->n += (size_t)r) > FILES_MAX) {
+		if (r > 0)
+			f->used = f->n += (size_t)r;
+		if (r == -1 || f->n > FILES_MAX) {
 			sbuf_adds(why, r == -1 ? strerror(errno) : "too large");
 			file_wipe(f);
 			return false;
@@ -105,7 +107,7 @@ void
 file_wipe(struct file *f)
 {
 	if (f->text != NULL)
-		explicit_bzero(f->text, FILES_MAX + 2);
+		explicit_bzero(f->text, f->used);
 	free(f->text);
 	*f = (struct file){ .text = NULL };
 }

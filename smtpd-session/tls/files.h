@@ -14,7 +14,7 @@
  */
 struct file {
 	char *text;
-	size_t n;
+	size_t n, used; /* used: what there is to wipe */
 };
 
 bool file_read(struct span path, bool secret, struct file *,

@@ -4,73 +4,10 @@
 
 #include "files.h"
 #include "identity.h"
-
-static void
-append(void *b, const void *p, size_t n)
-{
-	sbuf_add(b, p, n);
-}
-
-/* A place in a PEM file. */
-struct pem {
-	br_pem_decoder_context decoder;
-	struct span rest;
-	struct sbuf der; /* of the object that was read */
-};
-
-static void
-pem_begin(struct pem *p, const struct file *f)
-{
-	br_pem_decoder_init(&p->decoder);
-	p->rest = span_of(f->text, f->n);
-	sbuf_init(&p->der, FILES_MAX);
-}
-
-/* Private keys go through it. */
-static void
-pem_end(struct pem *p)
-{
-	if (p->der.cap > 0)
-		explicit_bzero(p->der.s, p->der.cap);
-	sbuf_free(&p->der);
-	explicit_bzero(p, sizeof(*p));
-}
-
-enum pem_event { PEM_OBJECT, PEM_END, PEM_BROKEN };
-
-/* The next object: its name is in the decoder, its octets are in der. */
-static enum pem_event
-pem_next(struct pem *p)
-{
-	while (p->rest.n > 0) {
-		size_t used = br_pem_decoder_push(&p->decoder, p->rest.p,
-		    p->rest.n);
-
-		p->rest = span_skip(p->rest, used);
-		switch (br_pem_decoder_event(&p->decoder)) {
-		case BR_PEM_BEGIN_OBJ:
-			sbuf_reset(&p->der);
-			br_pem_decoder_setdest(&p->decoder, append, &p->der);
-			break;
-		case BR_PEM_END_OBJ:
-			return p->der.bad ? PEM_BROKEN : PEM_OBJECT;
-		case BR_PEM_ERROR:
-			return PEM_BROKEN;
-		default:
-			break;
-		}
-	}
-	return PEM_END;
-}
+#include "pem.h"
 
 static bool
-is_named(const struct pem *p, const char *name)
-{
-	return strcmp(p->decoder.name, name) == 0;
-}
-
-static bool
-keep_certificate(struct identity *id, const struct sbuf *der, struct sbuf *why)
+keep_certificate(struct identity *id, struct span der, struct sbuf *why)
 {
 	br_x509_certificate *c = &id->chain[id->nchain];
 
@@ -78,34 +15,34 @@ keep_certificate(struct identity *id, const struct sbuf *der, struct sbuf *why)
 		sbuf_addf(why, "more than %d certificates", IDENTITY_CHAIN_MAX);
 		return false;
 	}
-	c->data = malloc(der->len);
+	c->data = malloc(der.n > 0 ? der.n : 1);
 	if (c->data == NULL) {
 		sbuf_adds(why, "no memory");
 		return false;
 	}
-	memcpy(c->data, der->s, der->len);
-	c->data_len = der->len;
+	memcpy(c->data, der.p, der.n);
+	c->data_len = der.n;
 	id->nchain++;
 	return true;
 }
 
 static bool
-read_chain(struct identity *id, const struct file *f, struct sbuf *why)
+read_chain(struct identity *id, struct file *f, struct sbuf *why)
 {
+	struct span name, der;
 	enum pem_event e;
 	struct pem p;
 	bool good = true;
 
-	pem_begin(&p, f);
-	while (good && (e = pem_next(&p)) != PEM_END)
+	pem_begin(&p, f->text, f->n);
+	while (good && (e = pem_next(&p, &name, &der)) != PEM_END)
 		if (e == PEM_BROKEN) {
 			sbuf_adds(why, "broken PEM");
 			good = false;
-		} else if (is_named(&p, "CERTIFICATE") ||
-		    is_named(&p, "X509 CERTIFICATE")) {
-			good = keep_certificate(id, &p.der, why);
+		} else if (span_eq(name, SPAN("CERTIFICATE")) ||
+		    span_eq(name, SPAN("X509 CERTIFICATE"))) {
+			good = keep_certificate(id, der, why);
 		}
-	pem_end(&p);
 	if (good && id->nchain == 0) {
 		sbuf_adds(why, "no certificate in it");
 		good = false;
@@ -136,28 +73,29 @@ is_usable(const struct identity *id, struct sbuf *why)
 }
 
 static bool
-read_key(struct identity *id, const struct file *f, struct sbuf *why)
+read_key(struct identity *id, struct file *f, struct sbuf *why)
 {
-	bool found = false, encrypted = false;
+	bool found = false, encrypted;
+	struct span name, der;
 	enum pem_event e;
 	struct pem p;
 
-	pem_begin(&p, f);
-	while (!found && (e = pem_next(&p)) == PEM_OBJECT) {
-		encrypted = is_named(&p, "ENCRYPTED PRIVATE KEY");
-		found = is_named(&p, "PRIVATE KEY") ||
-		    is_named(&p, "RSA PRIVATE KEY") ||
-		    is_named(&p, "EC PRIVATE KEY");
+	/* The older way is a header inside, which is no base64. */
+	encrypted = memmem(f->text, f->n, "4,ENCRYPTED", 11) != NULL;
+	pem_begin(&p, f->text, f->n);
+	while (!found && (e = pem_next(&p, &name, &der)) == PEM_OBJECT) {
+		encrypted = span_eq(name, SPAN("ENCRYPTED PRIVATE KEY"));
+		found = span_eq(name, SPAN("PRIVATE KEY")) ||
+		    span_eq(name, SPAN("RSA PRIVATE KEY")) ||
+		    span_eq(name, SPAN("EC PRIVATE KEY"));
 		if (found) {
 			br_skey_decoder_init(&id->key);
-			br_skey_decoder_push(&id->key, p.der.s, p.der.len);
+			br_skey_decoder_push(&id->key, der.p, der.n);
 		}
 		if (encrypted)
 			break;
 	}
-	pem_end(&p);
-	/* The older way is a header inside, which is no base64. */
-	if (encrypted || memmem(f->text, f->n, "4,ENCRYPTED", 11) != NULL)
+	if (encrypted)
 		sbuf_adds(why,
 		    "is encrypted: there is nobody here to ask "
 		    "for its passphrase");

@@ -23,10 +23,46 @@ static const struct span none[] = { SPAN("Z"), SPAN("Zg"), SPAN("Zg="),
 	SPAN("Zm=v"), SPAN("Zm9-"), SPAN("Zm9_"), SPAN("Zh=="), SPAN("Zm9="),
 	SPAN("Zm9\0"), SPAN("Zm9\xff"), SPAN("*") };
 
+/* Each of the 64 characters is worth its own six bits, and no other any. */
+static void
+all_characters(void)
+{
+	const char want[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	char got[65] = "", text[] = "AAAx", mem[8];
+	unsigned good = 0;
+
+	for (unsigned c = 0; c < 256; c++) {
+		struct sbuf b = { .s = mem, .cap = 8, .max = 7 };
+
+		text[3] = (char)c;
+		if (c == '=' || !base64_decode(&b, span_of(text, 4)))
+			continue;
+		got[b.s[2] & 63] = (char)c;
+		good++;
+	}
+	ok(good == 64, "64 characters");
+	ok(memcmp(got, want, 64) == 0, "each is worth what it should be");
+}
+
+/* The text is where the octets go. */
+static void
+in_place(void)
+{
+	char mem[] = "Zm9vYmFyZm9vYg==";
+	struct sbuf b = { .s = mem, .cap = sizeof(mem), .max = 16 };
+
+	ok(base64_decode(&b, span_of(mem, 16)), "decodes in place");
+	is_span(sbuf_span(&b), SPAN("foobarfoob"), "to what it was");
+}
+
 int
 main(void)
 {
 	struct sbuf b;
+
+	all_characters();
+	in_place();
 
 	sbuf_init(&b, 64);
 	for (size_t i = 0; i < nitems(pairs); i++) {
