@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "log.h"
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
@@ -30,7 +31,9 @@
 
 #define PATHS_MAX 16
 #define CALLS_MAX 100
-#define FILTER_MAX (2 * CALLS_MAX + 9) /* jumps reach 255 instructions */
+#define FAMILIES_MAX 4
+/* Jumps reach 255 instructions. */
+#define FILTER_MAX (2 * CALLS_MAX + FAMILIES_MAX + 12)
 
 /* --- Landlock: which files --------------------------------------------- */
 
@@ -76,15 +79,12 @@ grant(int ruleset, const struct confine_path *path, uint64_t handled)
 }
 
 /*
- * Gives the ruleset's descriptor, -1 on failure, -2 where there is no
- * Landlock to speak of: the first ABI forbids every rename between
- * directories, which a Maildir needs, and the filter must do alone.
+ * Which Landlock there is: 0 for none to speak of, as the first ABI forbids
+ * every rename between directories, which a Maildir needs; -1 on failure.
  */
-static int
-make_ruleset(const struct confine *c)
+static long
+landlock_abi(void)
 {
-	struct landlock_ruleset_attr attr;
-	int ruleset, saved;
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
 
@@ -92,10 +92,24 @@ make_ruleset(const struct confine *c)
 	if (abi == -1)
 		return errno == ENOSYS || errno == EOPNOTSUPP ||
 			errno == EPERM ?
-		    -2 :
+		    0 :
 		    -1;
-	if (abi < 2)
-		return -2;
+	return abi < 2 ? 0 : abi;
+}
+
+/*
+ * Gives the ruleset's descriptor, -1 on failure, -2 where there is none to
+ * make, and the filter must do alone.
+ */
+static int
+make_ruleset(const struct confine *c)
+{
+	struct landlock_ruleset_attr attr;
+	int ruleset, saved;
+	long abi = c->all_files ? 0 : landlock_abi();
+
+	if (abi <= 0)
+		return abi == 0 ? -2 : -1;
 	attr.handled_access_fs = (LANDLOCK_ACCESS_FS_REFER << 1) - 1;
 	if (abi >= 3)
 		attr.handled_access_fs |= FS_TRUNCATE;
@@ -195,47 +209,98 @@ make_tree(struct sock_filter *f, const struct table *t, unsigned lo,
 	make_tree(f, t, mid + 1, hi, right, verdicts);
 }
 
+/* socket() is sent to a verdict by its first argument. Gives where we are. */
+static unsigned
+make_families(struct sock_filter *f, const struct confine *c, unsigned at,
+    unsigned allowed, unsigned refused)
+{
+	if (c->nfamilies == 0)
+		return at;
+	f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+	    SYS_socket, 0, (uint8_t)(c->nfamilies + 2));
+	/* An int: the kernel takes no more than the lower half, as we do. */
+	f[at + 1] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	    offsetof(struct seccomp_data, args[0]));
+	at += 2;
+	for (size_t i = 0; i < c->nfamilies; i++, at++)
+		f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		    (uint32_t)c->families[i], (uint8_t)(allowed - at - 1), 0);
+	f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, refused - at - 1,
+	    0, 0);
+	return at + 1;
+}
+
+/* Are they what is forbidden, and all else is not? */
+static bool
+is_denied_list(const int *calls)
+{
+	return calls == confine_modules || calls == confine_spawners;
+}
+
 static bool
 filter_calls(const struct confine *c, uint32_t denied)
 {
 	struct sock_filter f[FILTER_MAX];
 	struct sock_fprog prog = { .filter = f };
 	struct table t;
-	bool modules = c->calls == confine_modules;
-	unsigned verdicts, refused;
+	bool modules = is_denied_list(c->calls);
+	unsigned at = 3, verdicts, refused, allowed;
 
 	if (modules) {
-		make_table(&t, c->calls, nitems(confine_modules));
+		make_table(&t, c->calls,
+		    nitems(confine_modules) -
+			(size_t)(c->calls - confine_modules));
 		t.ends[t.n++] = X32_CALLS;
 	} else {
 		make_table(&t, c->calls, c->ncalls);
 	}
-	verdicts = 3 + t.n;
+	if (c->nfamilies > 0)
+		at += (unsigned)c->nfamilies + 3;
+	verdicts = at + t.n;
 	refused = verdicts + (modules ? 1 : 0);
+	allowed = verdicts + (modules ? 0 : 1);
 	f[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, arch));
 	f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 0,
 	    (uint8_t)(refused - 2));
 	f[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, nr));
-	make_tree(f, &t, 0, t.n, 3, verdicts);
-	f[verdicts] = f[verdicts + 1] = (struct sock_filter)BPF_STMT(BPF_RET |
-		BPF_K,
+	at = make_families(f, c, 3, allowed, refused);
+	make_tree(f, &t, 0, t.n, at, verdicts);
+	f[allowed] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
 	    SECCOMP_RET_ALLOW);
-	f[refused].k = denied;
+	f[refused] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, denied);
 	prog.len = (unsigned short)(verdicts + 2);
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0 ||
+	    errno == ENOSYS;
+}
+
+void
+confine_report(void)
+{
+	const uint32_t action = SECCOMP_RET_ERRNO;
+
+	if (landlock_abi() <= 0)
+		warn("this kernel has no Landlock (Linux 5.19): programs can "
+		     "open the files that their users can");
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == -1 &&
+	    errno == ENOSYS)
+		warn("this kernel has no seccomp: programs can do what their "
+		     "users can");
 }
 
 bool
 confine(const struct confine *c, const struct conf *conf)
 {
-	bool kill = strcmp(conf->confine, "kill") == 0, ok;
+	bool kill = strcmp(conf->confine, "kill") == 0 &&
+	    !is_denied_list(c->calls);
+	bool ok;
 	int ruleset, saved;
 
 	if (strcmp(conf->confine, "off") == 0)
 		return true;
-	if (c->ncalls > CALLS_MAX || c->npaths > PATHS_MAX) {
+	if (c->ncalls > CALLS_MAX || c->npaths > PATHS_MAX ||
+	    c->nfamilies > FAMILIES_MAX) {
 		errno = E2BIG;
 		return false;
 	}

@@ -24,14 +24,22 @@ struct confine {
 	size_t ncalls;
 	const struct confine_path *paths;
 	size_t npaths;
+	/* AF_...: all that socket() makes, if it is a call; none: of any */
+	const int *families;
+	size_t nfamilies;
+	bool all_files; /* no Landlock, for who starts others' programs */
 };
 
 /*
  * In place of calls, for programs that run what the system brings (NSS, PAM),
  * whose calls nobody can list: all is allowed but to run another program, to
- * listen, to look into others, and what administers.
+ * listen, to look into others, and what administers. It never kills: a module
+ * that is refused something says so or has another way.
  */
 extern const int confine_modules[];
+
+/* The same for who has to start programs: to run one is allowed too. */
+#define confine_spawners (confine_modules + 2)
 
 /*
  * no_new_privs, then Landlock (only these paths; skipped where the kernel
@@ -39,8 +47,12 @@ extern const int confine_modules[];
  * checked). The setting confine says what a forbidden call gets: "deny"
  * (EPERM), "kill" (the process dies by SIGSYS: tests), "off" (nothing is
  * done: debuggers and sanitizers). False with errno when a step that the
- * kernel knows fails: then do not go on.
+ * kernel knows fails: then do not go on. It is silent about a kernel that
+ * does not know one.
  */
 bool confine(const struct confine *, const struct conf *) MUST_CHECK;
+
+/* Programs that stay say once, at their start, what the kernel lacks. */
+void confine_report(void);
 
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "confine.h"
 #include "log.h"
 #include "proc.h"
 #include "sbuf.h"
@@ -392,6 +393,7 @@ run(char *const argv[], enum serve_start start, unsigned limit,
 		.context = context,
 		.argv = argv,
 		.limit = limit == 0 ? 1 : limit };
+	confine_report();
 	set_up(&s);
 	while (s.listener != -1 || s.nchildren > 0)
 		turn(&s);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-lspawn: starts smtpd-local as the user whose mail is delivered. */
-#include <sys/prctl.h>
-
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "lspawn-loop.h"
 #include "program.h"
 #include "serve.h"
@@ -35,10 +34,17 @@ check_start(const struct conf *conf, const char *program)
 	if (program[0] != '/' || access(program, X_OK) < 0)
 		die(EXIT_PERM, "'%s' is not the absolute path of a program",
 		    program);
-	/* It holds for smtpd-local too: setuid files mean nothing to it. */
-	if (strcmp(conf->confine, "off") != 0 &&
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		die_sys(EXIT_TEMP, "cannot set no_new_privs");
+}
+
+/* It holds for smtpd-local too: setuid files mean nothing to it. */
+static void
+give_up_rights(const struct conf *conf)
+{
+	const struct confine keep = { .calls = confine_spawners,
+		.all_files = true };
+
+	if (!confine(&keep, conf))
+		die_sys(EXIT_TEMP, "cannot confine itself");
 }
 
 int
@@ -52,8 +58,11 @@ main(int argc, char *argv[])
 	if (first + 1 != argc)
 		die(EXIT_PERM, "expected the path of smtpd-local and no more");
 	check_start(&conf, argv[first]);
-	startup_sentinel(&conf);
 	listener = serve_listener();
+	if (listener >= 0)
+		confine_report();
+	give_up_rights(&conf);
+	startup_sentinel(&conf);
 	lspawn_loop(&conf, argv[first], listener,
 	    listener < 0 ? connection() : -1);
 	return EXIT_OK;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-rcpt: knows whether a local recipient exists, and who gets its mail. */
-#include <sys/prctl.h>
-
 #include <errno.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "program.h"
 #include "rcpt-loop.h"
 #include "serve.h"
@@ -35,16 +34,20 @@ converse(struct rcpt_table *table, instant patience_ms)
 }
 
 /*
- * No more than this: NSS modules load libraries, open files anywhere and
- * connect to daemons (systemd, sssd, ldap) as the system's nsswitch.conf
- * says, so neither Landlock nor a list of calls would hold everywhere.
+ * NSS modules load libraries, read files anywhere and connect to daemons
+ * (systemd, sssd, ldap), as the system's nsswitch.conf says. So what nobody
+ * needs for that is listed, and no file is written.
  */
 static void
 give_up_rights(const struct conf *conf)
 {
-	if (strcmp(conf->confine, "off") != 0 &&
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		die_sys(EXIT_TEMP, "cannot set no_new_privs");
+	static const struct confine_path paths[] = { { "/", CONFINE_READ } };
+	const struct confine keep = { .calls = confine_modules,
+		.paths = paths,
+		.npaths = nitems(paths) };
+
+	if (!confine(&keep, conf))
+		die_sys(EXIT_TEMP, "cannot confine itself");
 }
 
 int
@@ -57,6 +60,8 @@ main(int argc, char *argv[])
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") < argc)
 		die(EXIT_PERM, "no operands are known");
 	listener = serve_listener();
+	if (listener >= 0)
+		confine_report();
 	give_up_rights(&conf);
 	startup_sentinel(&conf);
 	rcpt_table_open(&table, &conf);

@@ -34,8 +34,10 @@ give_up_rights(const struct conf *conf)
 	const struct confine_path paths[] = {
 		{ conf->queue, CONFINE_WRITE },
 	};
-	const struct confine keep = { calls, nitems(calls), paths,
-		nitems(paths) };
+	const struct confine keep = { .calls = calls,
+		.ncalls = nitems(calls),
+		.paths = paths,
+		.npaths = nitems(paths) };
 
 	if (!confine(&keep, conf))
 		die_sys(EXIT_TEMP, "cannot confine");

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -119,15 +120,22 @@ static const int calls[] = {
 };
 
 /*
- * The helpers are dialled again and again, so socket() and connect() stay; with helpers that are sockets nothing is ever exec'd. A
- * helper that is a command (as tests have it) would inherit the confinement,
- * down to smtpd-local that has to write a Maildir: then there is none.
+ * The helpers are dialled again and again, so socket() and connect() stay, for
+ * UNIX sockets; with helpers that are sockets nothing is ever exec'd. A helper
+ * that is a command (as tests have it) would inherit the confinement, down to
+ * smtpd-local that has to write a Maildir: then there is none.
  */
 static void
 confine_self(const struct conf *conf)
 {
 	const struct confine_path paths[] = { { conf->queue, CONFINE_WRITE } };
-	const struct confine c = { calls, nitems(calls), paths, nitems(paths) };
+	static const int families[] = { AF_UNIX };
+	const struct confine c = { .calls = calls,
+		.ncalls = nitems(calls),
+		.paths = paths,
+		.npaths = nitems(paths),
+		.families = families,
+		.nfamilies = nitems(families) };
 
 	if (dial_is_command(conf->rcpt) || dial_is_command(conf->lspawn) ||
 	    dial_is_command(conf->remote) || dial_is_command(conf->bouncer))
@@ -335,6 +343,7 @@ main(int argc, char *argv[])
 	take_signals(&waiting);
 	start(&s, &conf);
 	hints = find_hints_open(&conf);
+	confine_report();
 	confine_self(&conf);
 	find_all(&s);
 	tell("started", &s);

@@ -204,11 +204,12 @@ with_users() {
 	done
 	[[ $stderr == *'user=smtpd-a why="uid below min_uid"'* ]]
 	# Without the group nobody can tell, and nobody is told he is wrong. (It
-	# is pam_unix that then tries to run a helper, which must fail, not die.)
+	# is pam_unix that then tries to run a helper, which must fail, not die:
+	# a helper that was killed it takes for a wrong password.)
 	run -0 --separate-stderr with_users /usr/bin/python3 \
 		"$SMTPD_TOP/tests/tools/ask_auth.py" u-right:secret -- \
 		"${AS_USER[@]}" "$SMTPD_BIN/smtpd-auth" -c "$CONF" \
-		-o confine=deny "${ENTRANCE[@]}"
+		"${ENTRANCE[@]}"
 	[ "$output" = "$LATER" ]
 }
 

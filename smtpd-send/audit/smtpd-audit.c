@@ -29,7 +29,10 @@ give_up_rights(const struct conf *conf)
 		SYS_mprotect, SYS_madvise, SYS_rt_sigreturn,
 		SYS_restart_syscall, SYS_exit_group };
 	const struct confine_path paths[] = { { conf->queue, CONFINE_READ } };
-	const struct confine c = { calls, nitems(calls), paths, nitems(paths) };
+	const struct confine c = { .calls = calls,
+		.ncalls = nitems(calls),
+		.paths = paths,
+		.npaths = nitems(paths) };
 
 	if (!confine(&c, conf))
 		die_sys(EXIT_TEMP, "cannot confine itself");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-remote: carries mail to the servers of one destination. */
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <errno.h>
@@ -266,7 +267,12 @@ give_up_the_rest(void)
 		SYS_gettid,
 		SYS_tgkill,
 	};
-	const struct confine c = { .calls = calls, .ncalls = nitems(calls) };
+	/* None of UNIX: /run/smtpd/submit takes mail of everybody. */
+	static const int families[] = { AF_INET, AF_INET6 };
+	const struct confine c = { .calls = calls,
+		.ncalls = nitems(calls),
+		.families = families,
+		.nfamilies = nitems(families) };
 
 	if (!confine(&c, &remote.conf))
 		die_sys(EXIT_TEMP, "cannot confine itself");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-judge: SPF, DKIM, DMARC and reverse mapping of one message. */
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <stdlib.h>
@@ -112,7 +113,12 @@ give_up_the_rest(const struct conf *conf)
 		SYS_exit,
 		SYS_exit_group,
 	};
-	const struct confine c = { .calls = calls, .ncalls = nitems(calls) };
+	/* None of UNIX: /run/smtpd/submit takes mail of everybody. */
+	static const int families[] = { AF_INET, AF_INET6 };
+	const struct confine c = { .calls = calls,
+		.ncalls = nitems(calls),
+		.families = families,
+		.nfamilies = nitems(families) };
 
 	if (!confine(&c, conf))
 		die_sys(EXIT_TEMP, "cannot confine itself");

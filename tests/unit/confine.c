@@ -200,9 +200,63 @@ modules(void)
 	for (size_t i = 0; i < nitems(t); i++) {
 		is_num(confined("deny", &c, t[i].probe), DENIED,
 		    "modules: %s is denied", t[i].name);
-		is_num(confined("kill", &c, t[i].probe), KILLED,
-		    "modules: %s kills", t[i].name);
+		is_num(confined("kill", &c, t[i].probe), DENIED,
+		    "modules: %s does not kill", t[i].name);
 	}
+}
+
+static enum outcome
+runs_a_program(void)
+{
+	(void)execl("/bin/true", "true", (char *)NULL);
+	return OTHER;
+}
+
+/* What starts others, whose files are their own. */
+static void
+spawners(void)
+{
+	const struct confine c = { .calls = confine_spawners,
+		.all_files = true };
+
+	is_num(confined("kill", &c, runs_a_program), FINE, "spawners: exec");
+	is_num(confined("kill", &c, opens), FINE, "spawners: open");
+	is_num(confined("kill", &c, traces), DENIED, "spawners: ptrace");
+	is_num(confined("kill", &c, listens), DENIED, "spawners: listen");
+}
+
+static enum outcome
+makes_unix_socket(void)
+{
+	return outcome(socket(AF_UNIX, SOCK_STREAM, 0) != -1);
+}
+
+static enum outcome
+makes_v6_socket(void)
+{
+	return outcome(socket(AF_INET6, SOCK_STREAM, 0) != -1 ||
+	    errno == EAFNOSUPPORT);
+}
+
+static void
+families(void)
+{
+	static const int some[] = { SYS_exit_group, SYS_socket, SYS_read,
+		SYS_close },
+			 internet[] = { AF_INET, AF_INET6 };
+	struct confine c = { .calls = some,
+		.ncalls = nitems(some),
+		.families = internet,
+		.nfamilies = nitems(internet) };
+
+	is_num(confined("kill", &c, makes_socket), FINE, "family: IPv4");
+	is_num(confined("kill", &c, makes_v6_socket), FINE, "family: IPv6");
+	is_num(confined("deny", &c, makes_unix_socket), DENIED, "not: UNIX");
+	is_num(confined("kill", &c, makes_unix_socket), KILLED, "UNIX kills");
+	is_num(confined("kill", &c, reads), FINE, "and the others: read");
+	is_num(confined("kill", &c, opens), KILLED, "and open kills");
+	c.nfamilies = 0;
+	is_num(confined("kill", &c, makes_unix_socket), FINE, "none: any");
 }
 
 /* The kernel's own: uretprobe and uprobe of x86_64 never meet a filter. */
@@ -343,7 +397,9 @@ files(void)
 	const struct confine_path write_in = { in, CONFINE_WRITE },
 				  read_in = { in, CONFINE_READ },
 				  read_file = { file, CONFINE_READ };
-	struct confine c = { most, nmost, &write_in, 1 };
+	struct confine c = {
+		.calls = most, .ncalls = nmost, .paths = &write_in, .npaths = 1
+	};
 
 	if (syscall(SYS_landlock_create_ruleset, NULL, 0,
 		LANDLOCK_CREATE_RULESET_VERSION) < 2) {
@@ -436,6 +492,8 @@ main(void)
 	is_num(confined("deny", &c, no_new_privs), FINE, "no new privileges");
 	calls();
 	modules();
+	spawners();
+	families();
 	lists();
 	files();
 	(void)snprintf(text, sizeof(text), "rm -r %s", dir);
