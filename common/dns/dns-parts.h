@@ -13,6 +13,7 @@ struct question {
 	void *records; /* malloc'ed by the parser */
 	int status;    /* DNS_E_... */
 	bool done, truncated, authentic;
+	union endpoint answerer; /* once truncated or done with an answer */
 };
 
 /* A host or service name. False: nobody could be asked for such a name. */
@@ -23,7 +24,10 @@ void dns_ask(struct dns_resolver *, struct question *, size_t n,
     instant deadline);
 enum dns_result dns_result_of(const struct question *);
 
-/* dns-refused.c: marks the servers of *r whose host said that none is there. */
+/* dns-refused.c. The index of a server; nservers when it is none. */
+unsigned dns_server_at(const struct dns_resolver *, const union endpoint *);
+
+/* Marks the servers of *r whose host said that none is there. */
 void dns_hear_refusals(int fd);
 void dns_take_refusals(struct dns_resolver *r);
 

@@ -34,6 +34,16 @@ is_same(const union endpoint *a, const union endpoint *b)
 	    a4->sin_port == b4->sin_port;
 }
 
+unsigned
+dns_server_at(const struct dns_resolver *r, const union endpoint *address)
+{
+	unsigned i = 0;
+
+	while (i < r->nservers && !is_same(address, &r->servers[i]))
+		i++;
+	return i;
+}
+
 /* Was it said that there is no such server, or no such host? */
 static bool
 is_refusal(struct msghdr *m)
@@ -65,9 +75,8 @@ take_error(struct dns_resolver *r, int fd)
 
 	if (recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
 		return errno == EINTR;
-	for (unsigned i = 0; i < r->nservers && is_refusal(&m); i++)
-		if (is_same(&asked, &r->servers[i]))
-			r->refused[i] = true;
+	if (is_refusal(&m) && dns_server_at(r, &asked) < r->nservers)
+		r->refused[dns_server_at(r, &asked)] = true;
 	return true;
 }
 

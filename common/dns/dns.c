@@ -34,12 +34,19 @@ observe(int code, const struct sockaddr *sa, unsigned salen, dnscc_t *pkt,
 {
 	struct question *q = data;
 
-	(void)sa;
-	(void)salen;
 	if (code != 0 || query == NULL || q == NULL || len < DNS_HSIZE)
 		return;
+	if (salen <= sizeof(q->answerer))
+		memcpy(&q->answerer, sa, salen);
 	q->truncated = q->truncated || dns_tc(pkt) != 0;
 	q->authentic = dns_ad(pkt) != 0;
+}
+
+/* The servers in the order in which they are asked. */
+static unsigned
+nth_server(const struct dns_resolver *r, unsigned i)
+{
+	return (r->first + i) % r->nservers;
 }
 
 /*
@@ -54,9 +61,12 @@ open_context(struct dns_resolver *r)
 		errno = ENOMEM;
 		return false;
 	}
-	for (unsigned i = 0; i < r->nservers; i++)
-		if (!r->refused[i])
-			(void)dns_add_serv_s(r->udns, &r->servers[i].any);
+	for (unsigned i = 0; i < r->nservers; i++) {
+		unsigned k = nth_server(r, i);
+
+		if (!r->refused[k])
+			(void)dns_add_serv_s(r->udns, &r->servers[k].any);
+	}
 	(void)dns_set_opt(r->udns, DNS_OPT_FLAGS, DNS_NOSRCH | DNS_SET_DO);
 	(void)dns_set_opt(r->udns, DNS_OPT_TIMEOUT, TRY_SECONDS);
 	(void)dns_set_opt(r->udns, DNS_OPT_NTRIES, TRIES);
@@ -149,6 +159,28 @@ take_event(struct dns_resolver *r, short events)
 }
 
 /*
+ * udns would ask a silent server first each time, and wait for a second. So
+ * who has answered comes first, and whoever has not goes last.
+ */
+static void
+prefer(struct dns_resolver *r, const struct question *q, size_t n)
+{
+	unsigned first = r->first;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned server = dns_server_at(r, &q[i].answerer);
+
+		if (server < r->nservers)
+			first = server;
+	}
+	if (first == r->first && !all_done(q, n, true))
+		first = nth_server(r, 1);
+	if (first != r->first)
+		dns_close_resolver(r);
+	r->first = first;
+}
+
+/*
  * Runs udns until all is answered, a server has turned out to be none, or the
  * deadline comes. dns_cancel leaks in udns 0.4, so what is left goes down with
  * its context.
@@ -174,6 +206,7 @@ run(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 	}
 	if (!all_done(q, n, false))
 		dns_close_resolver(r);
+	prefer(r, q, n);
 }
 
 bool
@@ -238,9 +271,10 @@ ask_tcp(struct dns_resolver *r, struct question *q, instant deadline)
 
 	for (unsigned i = 0; i < r->nservers && !taken; i++) {
 		instant end = clock_in(TCP_MS);
+		unsigned k = nth_server(r, i);
 
-		if (r->refused[i] ||
-		    !dns_tcp_ask(&r->servers[i], &q->wire,
+		if (r->refused[k] ||
+		    !dns_tcp_ask(&r->servers[k], &q->wire,
 			end < deadline ? end : deadline, &a))
 			continue;
 		taken = take_tcp(q, &a);
@@ -273,6 +307,7 @@ dns_ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 		q[i].status = DNS_E_TEMPFAIL;
 		q[i].records = NULL;
 		q[i].done = q[i].truncated = q[i].authentic = false;
+		memset(&q[i].answerer, 0, sizeof(q[i].answerer));
 	}
 	while (ask_servers(r, q, n, deadline))
 		continue;

@@ -24,14 +24,15 @@ struct dns_resolver {
 	union endpoint servers[DNS_SERVERS];
 	unsigned nservers;
 	bool refused[DNS_SERVERS]; /* nobody listens there: not asked again */
+	unsigned first;            /* who is asked before the others */
 	bool trusted;              /* all on loopback: their AD bit counts */
 };
 
 /*
  * servers: one or two blank-separated endpoints, as the setting resolver has
- * them. The second is asked when the first does not answer; when nobody
- * listens at the one, then at once, and when at none, all is DNS_TEMPORARY
- * at once, for as long as the resolver is open. False with errno; EINVAL: not
+ * them. The second is asked when the first does not answer, and from then on
+ * before it; when nobody listens at the one, then at once, and when at none,
+ * all is DNS_TEMPORARY at once, for as long as the resolver is open. False with errno; EINVAL: not
  * of that form.
  */
 bool dns_open_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
