@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@
 
 #define SPARE 64 /* conversations beside those of sessions */
 #define MEMORY_MAX (512UL * 1024 * 1024)
-#define CPU_SECONDS 20
+#define CPU_SECONDS 20 /* for one message */
 #define FIELDS_ANSWER_MAX FRAME_PAYLOAD_MAX
 
 static struct chan chan;
@@ -53,7 +54,6 @@ static void
 limit(void)
 {
 	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
-	const struct rlimit cpu = { CPU_SECONDS, CPU_SECONDS };
 	const struct rlimit none = { 0, 0 };
 
 	/* A build with sanitizers reserves terabytes. */
@@ -61,8 +61,21 @@ limit(void)
 	if (setrlimit(RLIMIT_AS, &memory) == -1)
 		die_sys(EXIT_TEMP, "cannot limit itself");
 #endif
-	if (setrlimit(RLIMIT_CPU, &cpu) == -1 ||
-	    setrlimit(RLIMIT_CORE, &none) == -1)
+	if (setrlimit(RLIMIT_CORE, &none) == -1)
+		die_sys(EXIT_TEMP, "cannot limit itself");
+}
+
+/*
+ * SIGPROF kills who is not done by then. Not RLIMIT_CPU: of one limit for all
+ * messages of a connection the first ones could take what the last one needs,
+ * which then would go on unjudged.
+ */
+static void
+limit_message(void)
+{
+	const struct itimerval cpu = { .it_value.tv_sec = CPU_SECONDS };
+
+	if (setitimer(ITIMER_PROF, &cpu, NULL) == -1)
 		die_sys(EXIT_TEMP, "cannot limit itself");
 }
 
@@ -95,6 +108,7 @@ give_up_the_rest(const struct conf *conf)
 		SYS_recvmsg,
 		SYS_clock_gettime,
 		SYS_gettimeofday,
+		SYS_setitimer,
 		SYS_getpid,
 		SYS_gettid,
 		SYS_getrandom,
@@ -170,6 +184,7 @@ take_envelope(const struct conf *conf, const struct frame *f, enum stage *stage)
 	if (*stage == TEXT)
 		nonsense("a fact, or a second sender, behind the sender");
 	if (*stage == NONE) {
+		limit_message();
 		judgement_begin(&judgement);
 		resolve_start(&resolver, dns_ms(conf));
 	}
