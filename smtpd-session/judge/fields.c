@@ -17,7 +17,7 @@ fields_begin(struct fields *f, const struct fields_sink *sink, void *context)
 	f->context = context;
 	f->size = f->line = 0;
 	f->n = 0;
-	f->in_body = f->malformed = f->too_large = false;
+	f->in_body = f->malformed = f->too_large = f->astray = false;
 }
 
 /* The name before the colon; false: the line begins no field. */
@@ -72,8 +72,31 @@ static void
 begin_body(struct fields *f, bool malformed)
 {
 	f->in_body = true;
-	f->malformed = malformed;
+	f->malformed = f->astray = malformed;
 	f->sink->end_of_header(f->context);
+}
+
+/* The body goes on, and with it perhaps somebody's header. */
+static void
+look_astray(struct fields *f, struct span s)
+{
+	while (s.n > 0 && f->astray) {
+		size_t n = span_find(s, '\n');
+		bool whole = n < s.n;
+		struct span line;
+
+		n += whole;
+		sbuf_add(&f->field, s.p, n);
+		s = span_skip(s, n);
+		f->too_large = f->too_large || f->field.bad;
+		line = without_line_end(sbuf_span(&f->field));
+		if (f->field.bad || (whole && line.n == 0))
+			f->astray = false;
+		else if (whole)
+			f->sink->stray(f->context, line);
+		if (whole)
+			sbuf_reset(&f->field);
+	}
 }
 
 /* A line is whole: it goes on with the field, begins one, or the body. */
@@ -92,6 +115,7 @@ take_line(struct fields *f)
 		if (!name_of(line, &name)) {
 			begin_body(f, true);
 			f->sink->body(f->context, line);
+			sbuf_reset(&f->field);
 			return;
 		}
 	}
@@ -115,13 +139,17 @@ fields_push(struct fields *f, struct span s)
 			take_line(f);
 		}
 	}
-	if (s.n > 0)
-		f->sink->body(f->context, s);
+	if (s.n == 0)
+		return;
+	f->sink->body(f->context, s);
+	look_astray(f, s);
 }
 
 void
 fields_end(struct fields *f)
 {
+	if (f->astray && f->field.len > 0)
+		f->sink->stray(f->context, sbuf_span(&f->field));
 	if (f->in_body)
 		return;
 	if (f->line < f->field.len)

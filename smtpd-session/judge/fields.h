@@ -8,11 +8,16 @@
 #define FIELDS_SIZE_MAX (1024 * 1024) /* octets of all fields */
 #define FIELDS_MAX 2000
 
-/* Who listens. A field is given with its line ends but the last. */
+/*
+ * Who listens. A field is given with its line ends but the last. A stray line
+ * is one of the body that no empty line has parted from the header: another
+ * reader may find fields there.
+ */
 struct fields_sink {
 	void (*field)(void *, struct span field, struct span name);
 	void (*end_of_header)(void *);
 	void (*body)(void *, struct span);
+	void (*stray)(void *, struct span line);
 };
 
 /*
@@ -30,6 +35,7 @@ struct fields {
 	size_t line; /* where the last line of field begins */
 	unsigned n;
 	bool in_body, malformed, too_large;
+	bool astray; /* in the body, before an empty line */
 };
 
 void fields_init(struct fields *);

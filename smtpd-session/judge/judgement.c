@@ -25,19 +25,35 @@ judgement_init(struct judgement *j, const struct conf *conf,
 /* --- the parts of the message ------------------------------------------------ */
 
 static void
-take_field(void *context, struct span field, struct span name)
+take_from(struct judgement *j, struct span field)
 {
-	struct judgement *j = context;
-	bool from = span_ieq(name, SPAN("From"));
-
-	signatures_field(field, span_ieq(name, SPAN("DKIM-Signature")));
-	if (!from)
-		return;
 	field = span_skip(field, span_find(field, ':') + 1);
 	from_begin(&j->from);
 	for (size_t i = 0; i < field.n; i++)
 		from_push(&j->from, field.p[i]);
 	from_end(&j->from);
+}
+
+static void
+take_field(void *context, struct span field, struct span name)
+{
+	signatures_field(field, name);
+	if (span_ieq(name, SPAN("From")))
+		take_from(context, field);
+}
+
+/* A From that some would show, and others never see. */
+static void
+take_stray(void *context, struct span line)
+{
+	struct judgement *j = context;
+	struct span rest = line;
+
+	if (!span_ieq(span_trim(span_cut(&rest, ':')), SPAN("From")) ||
+	    rest.p == line.p + line.n)
+		return;
+	take_from(j, line);
+	j->from.bad = true;
 }
 
 static void
@@ -56,7 +72,7 @@ take_body(void *context, struct span s)
 }
 
 static const struct fields_sink sink = { take_field, take_end_of_header,
-	take_body };
+	take_body, take_stray };
 
 void
 judgement_begin(struct judgement *j)

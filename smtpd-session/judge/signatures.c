@@ -23,11 +23,13 @@ struct key_trouble {
 static struct {
 	struct resolve *resolve;
 	DKIM_LIB *library;
-	DKIM *message;    /* NULL: none, or nothing to be verified */
-	unsigned nfields; /* DKIM-Signature ones */
-	bool malformed;   /* the library does not take the header */
-	bool unsigned_;   /* no signature: the body does not matter */
-	char last[2];     /* octets of the body */
+	DKIM *message;     /* NULL: none, or nothing to be verified */
+	unsigned nfields;  /* DKIM-Signature ones */
+	bool malformed;    /* the library does not take the header */
+	const char *twice; /* a field that is there more than once */
+	unsigned seen;     /* bits of single_fields */
+	bool unsigned_;    /* no signature: the body does not matter */
+	char last[2];      /* octets of the body */
 	bool body;
 	struct key_trouble troubles[SIGNATURES_MAX];
 	unsigned ntroubles;
@@ -162,7 +164,7 @@ bool
 signatures_init(struct resolve *resolve)
 {
 	unsigned flags = DKIM_LIBFLAGS_DELAYSIGPROC |
-	    DKIM_LIBFLAGS_BADSIGHANDLES | DKIM_LIBFLAGS_STRICTHDRS;
+	    DKIM_LIBFLAGS_BADSIGHANDLES;
 
 	/*
 	 * No configuration of OpenSSL's is read, nor a module of its loaded;
@@ -200,6 +202,39 @@ signatures_begin(void)
 	state.nfields = state.ntroubles = 0;
 	state.malformed = state.unsigned_ = state.body = false;
 	state.last[0] = state.last[1] = '\0';
+	state.twice = NULL;
+	state.seen = 0;
+}
+
+/*
+ * RFC 5322 section 3.6: with a second one on top, a signature of the first
+ * would vouch for what readers do not see (RFC 6376 section 8.15). The
+ * library's own check would also refuse what lacks a Date.
+ */
+static void
+count_field(struct span name)
+{
+	static const struct {
+		struct span name;
+		const char *twice;
+	} single_fields[] = {
+		{ SPAN("From"), "more than one From" },
+		{ SPAN("Sender"), "more than one Sender" },
+		{ SPAN("Reply-To"), "more than one Reply-To" },
+		{ SPAN("To"), "more than one To" },
+		{ SPAN("Cc"), "more than one Cc" },
+		{ SPAN("Date"), "more than one Date" },
+		{ SPAN("Message-ID"), "more than one Message-ID" },
+		{ SPAN("Subject"), "more than one Subject" },
+	};
+
+	for (unsigned i = 0; i < nitems(single_fields); i++) {
+		if (!span_ieq(name, single_fields[i].name))
+			continue;
+		if ((state.seen & 1U << i) != 0)
+			state.twice = single_fields[i].twice;
+		state.seen |= 1U << i;
+	}
 }
 
 /*
@@ -207,8 +242,11 @@ signatures_begin(void)
  * for one is its length times the number of fields.
  */
 void
-signatures_field(struct span field, bool is_signature)
+signatures_field(struct span field, struct span name)
 {
+	bool is_signature = span_ieq(name, SPAN("DKIM-Signature"));
+
+	count_field(name);
 	if (is_signature &&
 	    (state.nfields == SIGNATURES_MAX || field.n > SIGNATURE_FIELD_MAX))
 		return;
@@ -334,6 +372,10 @@ describe(DKIM_SIGINFO *signature, struct signature *s)
 		NULL) {
 		s->result = SIGNATURE_POLICY;
 		s->reason = "l= leaves text unsigned";
+	}
+	if (s->result == SIGNATURE_PASS && state.twice != NULL) {
+		s->result = SIGNATURE_POLICY;
+		s->reason = state.twice;
 	}
 }
 

@@ -39,7 +39,7 @@ bool signatures_init(struct resolve *) MUST_CHECK;
  * body.
  */
 void signatures_begin(void);
-void signatures_field(struct span field, bool is_signature);
+void signatures_field(struct span field, struct span name);
 void signatures_end_of_header(bool too_large);
 void signatures_body(struct span);
 size_t signatures_finish(struct signature list[SIGNATURES_MAX]);

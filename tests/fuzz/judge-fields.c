@@ -35,7 +35,15 @@ on_body(void *context, struct span s)
 	sbuf_addspan(&again, s);
 }
 
-static const struct fields_sink sink = { on_field, on_end, on_body };
+static void
+on_stray(void *context, struct span line)
+{
+	if (!((struct fields *)context)->malformed ||
+	    memchr(line.p, '\n', line.n) != NULL)
+		abort();
+}
+
+static const struct fields_sink sink = { on_field, on_end, on_body, on_stray };
 
 /* Every LF of data as CRLF. */
 static struct span

@@ -53,6 +53,7 @@ TEXTS = {
     "dots": (b"", b".\r\n..\r\n.a\r\n"),
     "long": (b"", b"z" * 300000 + b"\r\n"),
     "unended": (b"", b"no end of line"),
+    "dateless": (b"", BODY),
 }
 HEADER = (b"To: user@example.com\r\nSubject:  a   test\r\n"
           b"Date: Thu, 01 Jan 2026 00:00:00 +0000\r\n"
@@ -136,7 +137,8 @@ class Case:
         more, body = TEXTS[self.text]
         header = b"".join(b"From: " + f.encode("latin-1").replace(
             b"\\r\\n", b"\r\n") + b"\r\n" for f in self.froms)
-        message = header + HEADER + more
+        message = header + more + (HEADER if self.text != "dateless" else
+                                   b"To: user@example.com\r\n")
         if body is not None:
             message += b"\r\n" + body
         for key, domain, canon, *words in self.signs:

@@ -3,18 +3,24 @@
 #include "fields.h"
 #include "tap.h"
 
-static struct sbuf seen;
+static struct sbuf seen, strays;
+
+static void
+show_in(struct sbuf *b, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\r')
+			sbuf_adds(b, "\\r");
+		else if (s.p[i] == '\n')
+			sbuf_adds(b, "\\n");
+		else
+			sbuf_putc(b, s.p[i]);
+}
 
 static void
 show(struct span s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] == '\r')
-			sbuf_adds(&seen, "\\r");
-		else if (s.p[i] == '\n')
-			sbuf_adds(&seen, "\\n");
-		else
-			sbuf_putc(&seen, s.p[i]);
+	show_in(&seen, s);
 }
 
 static void
@@ -42,9 +48,18 @@ on_body(void *context, struct span s)
 	show(s);
 }
 
-static const struct fields_sink sink = { on_field, on_end, on_body };
+static void
+on_stray(void *context, struct span line)
+{
+	(void)context;
+	sbuf_putc(&strays, '[');
+	show_in(&strays, line);
+	sbuf_putc(&strays, ']');
+}
 
-/* ! before: malformed. */
+static const struct fields_sink sink = { on_field, on_end, on_body, on_stray };
+
+/* ! before: malformed. In [ ]: the stray lines, at the end. */
 static const struct {
 	const char *message, *want;
 } cases[] = {
@@ -58,7 +73,10 @@ static const struct {
 	{ "A : b\r\n\r\n", "<A|A : b>/" },
 	{ "A: b\r\n \r\n\r\nx", "<A|A: b\\r\\n >/x" },
 	{ "A: b\r\nno field\r\nB: c\r\n\r\n",
-	    "!<A|A: b>/no field\\r\\nB: c\\r\\n\\r\\n" },
+	    "!<A|A: b>/no field\\r\\nB: c\\r\\n\\r\\n[B: c]" },
+	{ "x\r\nB: c\r\n d\r\n\r\nE: f\r\n",
+	    "!/x\\r\\nB: c\\r\\n d\\r\\n\\r\\nE: f\\r\\n[B: c][ d]" },
+	{ "x\r\nFrom: c", "!/x\\r\\nFrom: c[From: c]" },
 	{ "no field\r\n", "!/no field\\r\\n" },
 	{ ": b\r\n\r\n", "!/: b\\r\\n\\r\\n" },
 	{ " folded first\r\n", "!/ folded first\\r\\n" },
@@ -71,11 +89,13 @@ play(struct fields *f, const char *message, size_t piece)
 	size_t n = strlen(message);
 
 	sbuf_reset(&seen);
+	sbuf_reset(&strays);
 	fields_begin(f, &sink, NULL);
 	for (size_t i = 0; i < n; i += piece)
 		fields_push(f,
 		    span_of(message + i, n - i < piece ? n - i : piece));
 	fields_end(f);
+	sbuf_addspan(&seen, sbuf_span(&strays));
 }
 
 static void
@@ -123,6 +143,7 @@ main(void)
 	static struct fields f;
 
 	sbuf_init(&seen, 64 * 1024 * 1024);
+	sbuf_init(&strays, 64 * 1024 * 1024);
 	fields_init(&f);
 	test_cases(&f);
 	test_bounds(&f);
