@@ -74,6 +74,18 @@ ip_of_peer(int fd)
 	return (struct ip){ .size = 0 };
 }
 
+struct ip
+ip_of_shown(int fd)
+{
+	int type = 0;
+	socklen_t n = sizeof(type);
+
+	if (fd == -1 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0 ||
+	    type != SOCK_STREAM)
+		return (struct ip){ .size = 0 };
+	return ip_of_peer(fd);
+}
+
 void
 ip_text(const struct ip *ip, char text[IP_TEXT])
 {

@@ -17,6 +17,12 @@ bool ip_parse(struct span s, struct ip *) MUST_CHECK;
 /* The peer of a socket; size 0 when fd is no IP socket. */
 struct ip ip_of_peer(int fd);
 
+/*
+ * The same of a descriptor that another process has shown: it must be a
+ * connected stream, which no process without connect() can have made up.
+ */
+struct ip ip_of_shown(int fd);
+
 /* Writes its text, at most IP_TEXT octets with the NUL; "" when unknown. */
 #define IP_TEXT 46
 void ip_text(const struct ip *, char text[IP_TEXT]);

@@ -81,23 +81,6 @@ store(struct message *m, char tag, struct span payload)
 	}
 }
 
-/*
- * An address is believed if a connected TCP socket of it is shown. Another
- * descriptor, or none, leaves the client unknown: he may not relay.
- */
-static struct ip
-ip_of_descriptor(int fd)
-{
-	struct ip none = { .size = 0 };
-	int type = 0;
-	socklen_t n = sizeof(type);
-
-	if (fd == -1 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0 ||
-	    type != SOCK_STREAM)
-		return none;
-	return ip_of_peer(fd);
-}
-
 static void
 take_fact(struct message *m, const struct frame *f, int peer)
 {
@@ -120,8 +103,12 @@ take_fact(struct message *m, const struct frame *f, int peer)
 		refuse(m, 'X', "550 5.7.1 Not authorized");
 		return;
 	}
+	/*
+	 * An address is believed if a socket of it is shown. Another
+	 * descriptor, or none, leaves the client unknown: he may not relay.
+	 */
 	if (span_eq(f->payload, SPAN("peer=socket")))
-		m->client = ip_of_descriptor(peer);
+		m->client = ip_of_shown(peer);
 	store(m, 'C', f->payload);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* DATA: the text of a message, from the client through to the injector. */
 #include "action.h"
+#include "cidr.h"
 #include "dot.h"
 #include "header.h"
 #include "received.h"
@@ -249,6 +250,17 @@ conclude(struct text *t)
 		refuse_now(t, t->refusal);
 }
 
+/*
+ * What is in relay_clients may relay and is not judged. Nobody takes a
+ * session's word for that: the socket goes along.
+ */
+static bool
+is_trusted(const struct session *s)
+{
+	return s->user[0] == '\0' &&
+	    cidr_match(s->conf->relay_clients, &s->proven);
+}
+
 /* In one write: the injector opens its file while the client gets its 354. */
 static void
 send_envelope(struct session *s)
@@ -258,7 +270,7 @@ send_envelope(struct session *s)
 	char ip[IP_TEXT];
 
 	inject_fact(i, "version", SPAN("1"), -1);
-	if (s->transaction.relayed)
+	if (is_trusted(s))
 		inject_fact(i, "peer", SPAN("socket"), 0);
 	ip_text(&s->ip, ip);
 	if (s->ip.size != 0)

@@ -10,7 +10,7 @@ void
 transaction_reset(struct transaction *t)
 {
 	t->accepted = t->kept = 0;
-	t->relayed = t->deferred = t->tried = false;
+	t->deferred = t->tried = false;
 	t->sender_len = t->rcpts_len = 0;
 }
 
@@ -223,7 +223,6 @@ may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 	if (v == RELAY_LOCAL && !is_known(t, sbuf_span(rcpt)) &&
 	    !is_wanted(s, sbuf_span(rcpt)))
 		return false;
-	t->relayed |= v == RELAY_REMOTE && !known;
 	return true;
 }
 

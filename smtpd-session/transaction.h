@@ -18,7 +18,6 @@
 struct transaction {
 	unsigned accepted; /* recipients, with those given twice */
 	unsigned kept;     /* recipients without them */
-	bool relayed;      /* one is here only by relay_clients */
 	bool deferred;     /* one was refused for now, not for good */
 	bool tried;        /* RCPT was said, whatever came of it */
 	size_t sender_len, rcpts_len;

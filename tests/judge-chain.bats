@@ -32,7 +32,7 @@ judged_chain() {
 # send REVERSE-PATH WORD...: a message as judge_cases.py makes it.
 send() {
 	judge_cases message "$D" "${@:2}" >"$MESSAGE"
-	curl -sS "smtp://127.0.0.1:$PORT/mail.here.test" --mail-from "$1" \
+	curl -sS "${CURL[@]}" "smtp://127.0.0.1:$PORT/mail.here.test" --mail-from "$1" \
 		--mail-rcpt user@example.com -T "$MESSAGE"
 }
 
@@ -146,6 +146,8 @@ has_result() {
 
 @test "judge-chain: known users and relay_clients are not judged" {
 	judged_chain relay_clients=127.0.0.1
+	# Under TLS the socket that shows who it is has been given to another.
+	CURL=(--ssl-reqd -k)
 	send a@evil.test
 	lands_in ''
 	run ! grep -i '^authentication-results:' "$LANDED"

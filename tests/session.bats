@@ -215,10 +215,14 @@ transaction() {
 	grep -qxF 'R remote <x@external.test>' "$BATS_TEST_TMPDIR/frames"
 }
 
-@test "session: their socket stays here when nothing is relayed" {
+@test "session: it goes along when nothing is relayed, and nobody else's does" {
 	transaction '<user@example.com>'
 	dialogue --tcp "$BATS_TEST_TMPDIR/transaction" -- \
 		-o relay_clients=127.0.0.0/8
+	frames | grep -qx 'C peer=socket'
+	: >"$FAKES/log"
+	dialogue --tcp "$BATS_TEST_TMPDIR/transaction" -- \
+		-o relay_clients=192.0.2.0/24
 	run -1 grep -E '^(C peer|fd)' <<<"$(frames)"
 }
 

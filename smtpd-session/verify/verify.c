@@ -42,24 +42,27 @@ note_fact(struct verify *v, struct span fact)
 	static const char *const told[] = { "version", "ip", "helo", "protocol",
 		"tls" };
 	struct span name, value;
-	struct ip ip;
 
 	if (!envelope_fact(fact, &name, &value))
 		return;
 	for (size_t i = 0; i < nitems(told); i++)
 		if (span_eq(name, span_str(told[i])))
 			frame_add(&v->facts, 'C', fact);
-	if (span_eq(name, SPAN("ip")) && ip_parse(value, &ip))
-		v->trusted = cidr_match(v->conf->relay_clients, &ip);
 }
 
-/* The queue looks at the descriptor itself: it goes on with the fact. */
+/*
+ * Whose mail is not judged shows his socket: an address as a word is anybody's.
+ * The queue looks at the descriptor itself: it goes on with the fact.
+ */
 static void
 take_fact(struct verify *v, const struct frame *f)
 {
 	bool shown = span_eq(f->payload, SPAN("peer=socket"));
 	int fd = shown ? chan_take_fd(v->filter->up) : -1;
+	struct ip ip = ip_of_shown(fd);
 
+	if (shown)
+		v->trusted = cidr_match(v->conf->relay_clients, &ip);
 	note_fact(v, f->payload);
 	if (fd == -1) {
 		pass(v, f->tag, f->payload);

@@ -12,7 +12,7 @@ struct verify {
 	struct filter *filter;
 	const struct conf *conf;
 	struct judge *judge;
-	bool trusted;       /* the client is in relay_clients */
+	bool trusted;       /* his socket shows: he is in relay_clients */
 	bool judging;       /* the judge gets a copy */
 	struct sbuf facts;  /* frames, until S */
 	struct sbuf sender; /* domain of the reverse-path */
