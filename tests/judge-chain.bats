@@ -210,13 +210,30 @@ has_result() {
 	[ "$(maildir_count "$(maildir)")" -eq "$taken" ]
 }
 
-@test "judge-chain: 100 at once without a DNS: all arrive, none is refused" {
-	silent_dns_start
-	start_chain "resolver=$SILENT_DNS" judge_timeout=3 dmarc=enforce
+# flood RESOLVER: 100 messages at once; all arrive, and say that nobody knows.
+flood() {
+	start_chain "resolver=$1" judge_timeout=3 dmarc=enforce
 	python3 "$SMTPD_TOP/tests/tools/flood.py" "$PORT" 100 100 1 \
 		user@example.com >"$BATS_TEST_TMPDIR/accepted"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/accepted")" -eq 100 ]
 	wait_for queue_is_empty "$CHAIN/queue"
 	[ "$(maildir_count "$(maildir)")" -eq 100 ]
 	[ "$(cat "$(maildir)"/new/* | grep -c '^	spf=temperror smtp.mailfrom=')" -eq 100 ]
+}
+
+@test "judge-chain: 100 at once, a DNS that is silent: all arrive" {
+	silent_dns_start
+	flood "$SILENT_DNS"
+}
+
+@test "judge-chain: 100 at once, and no DNS there: all arrive" {
+	flood "127.0.0.1:$(free_port)"
+}
+
+@test "judge-chain: no signature makes the judge unbelievable" {
+	local words='a={40*"}; d={250*\}; s={250*"}; h=From; bh=eA==; b={99*\}'
+	judged_chain
+	run ! send a@evil.test "field DKIM-Signature: v=1; $words"
+	grep -q 'event=judged .*dmarc=fail policy=reject .*do=refuse' "$CHAIN/log"
+	run ! grep event=unjudged "$CHAIN/log"
 }

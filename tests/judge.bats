@@ -136,6 +136,11 @@ cases() {
 	want dkim=temperror dkim=temperror dkim=fail,header.d=ok.test
 	want dmarc=fail
 	answer X ^550
+	case and so is another author
+	ip 192.0.2.66
+	from a@1.2.3.slow.test, b@slow.test, c@ok.test
+	want dmarc=fail
+	answer X ^550
 	EOT
 }
 
@@ -229,6 +234,16 @@ cases() {
 	    assert "dkim=pass" in said, said
 	    said = ask(read("dkimpy_rfc6376.msg.eml"))
 	    assert "dkim=none" in said, said
+	    with open(tools + "/../dialogue/rfc8463.eml", "rb") as f:
+	        both = f.read()
+	    said = ask(both)
+	    assert said.count("dkim=pass") == 2, said
+	    assert "header.s=brisbane header.a=ed25519-sha256" in said, said
+	    assert "header.s=test header.a=rsa-sha256" in said, said
+	    said = ask(both.replace(b"dinner", b"supper"))
+	    assert said.count("dkim=fail") == 2, said
+	    said = ask(both.replace(b"hungry", b"angry"))
+	    assert said.count("dkim=fail reason=\"body hash mismatch") == 2, said
 	finally:
 	    dns.kill()
 	PY
