@@ -125,7 +125,7 @@ slot_open(struct sched *s, struct transport *t, struct dest *d)
 	slot->ngiven = 0;
 	slot->served = 0;
 	slot->named = slot->slow = slot->idle = false;
-	slot->len = 0;
+	slot->len = slot->tls_len = 0;
 	slot->since = s->now;
 	enlist(t, slot);
 	t->nslots++;
