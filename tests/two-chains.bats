@@ -55,6 +55,9 @@ start_server() {
 			"$T/$name/chain/log"
 		run ! grep -E 'event=(deferred|failed|bounced|crash)' \
 			"$T/$name/chain/log"
+		# There is no TLS on the way to a mailbox.
+		run ! grep -E 'event=delivered .* user=.* tls=' \
+			"$T/$name/chain/log"
 	done
 	# By TLS, and by MX.
 	grep -qx 'udp b.test MX' "$T/dns"
