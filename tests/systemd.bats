@@ -6,7 +6,7 @@ setup_file() {
 	load lib/smtpd
 	load lib/container
 	if container_start >"$BATS_FILE_TMPDIR/why" 2>&1; then
-		prepare_root >"$BATS_FILE_TMPDIR/why" 2>&1
+		container_install >"$BATS_FILE_TMPDIR/why" 2>&1
 		container_boot >"$BATS_FILE_TMPDIR/why" 2>&1 || return 0
 		inside sh -c 'systemd-sysusers && systemd-tmpfiles --create &&
 			systemctl daemon-reload &&
@@ -31,17 +31,6 @@ setup() {
 teardown() {
 	[ -n "${BATS_TEST_COMPLETED-}" ] || [ -z "${INIT-}" ] ||
 		inside journalctl --no-pager -n 40 -o cat >&2
-}
-
-prepare_root() {
-	copy_checkout "$BATS_FILE_TMPDIR/checkout"
-	make -s -C "$BATS_FILE_TMPDIR/checkout" DESTDIR="$ROOT" install
-	printf '%s\n' 'hostname = mail.example.com' \
-		'local_domains = example.com' >"$ROOT/etc/smtpd/smtpd.conf"
-	sed -i 's/^#postmaster:.*/postmaster: alice/' \
-		"$ROOT/etc/smtpd/aliases"
-	chroot "$ROOT" useradd --create-home --uid 1001 alice
-	chroot "$ROOT" useradd --create-home --uid 1002 bob
 }
 
 # send_mail ADDRESS SUBJECT [SWAKS-OPTION...]

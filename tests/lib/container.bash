@@ -27,6 +27,19 @@ container_start() {
 	fi
 }
 
+# The programs under test, installed into $ROOT as the README says, and two
+# users, alice (1001) and bob (1002).
+container_install() {
+	copy_checkout "$BATS_FILE_TMPDIR/checkout"
+	make -s -C "$BATS_FILE_TMPDIR/checkout" DESTDIR="$ROOT" install
+	printf '%s\n' 'hostname = mail.example.com' \
+		'local_domains = example.com' >"$ROOT/etc/smtpd/smtpd.conf"
+	sed -i 's/^#postmaster:.*/postmaster: alice/' \
+		"$ROOT/etc/smtpd/aliases"
+	chroot "$ROOT" useradd --create-home --uid 1001 alice
+	chroot "$ROOT" useradd --create-home --uid 1002 bob
+}
+
 # Boots what container_start has made; install into $ROOT between the two.
 container_boot() {
 	local log=$BATS_FILE_TMPDIR/boot.log

@@ -1,0 +1,192 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+# No program can hurt another: each is taken over, in a booted systemd where
+# users, modes and units are real, and made to do what it should not.
+
+setup_file() {
+	load lib/smtpd
+	load lib/container
+	container_start >"$BATS_FILE_TMPDIR/why" 2>&1 || return 0
+	{
+		container_install
+		prepare_secrets
+		container_boot
+	} >"$BATS_FILE_TMPDIR/why" 2>&1 || return 0
+	inside sh -c 'systemd-sysusers && systemd-tmpfiles --create &&
+		/usr/local/sbin/smtpd-dkim-key example.com s1 &&
+		echo file | /usr/local/sbin/smtpd-passwd bob &&
+		chown smtpd-tls /etc/smtpd/tls/key.pem &&
+		chown smtpd-remote /etc/smtpd/remote-passwords &&
+		for user in alice bob; do
+			runuser -u $user -- sh -c "umask 077 && cd &&
+				mkdir -p Maildir/new && echo >.netrc"
+		done &&
+		systemctl daemon-reload &&
+		systemctl start smtpd.socket smtpd-auth.socket \
+			smtpd-submission.socket' >"$BATS_FILE_TMPDIR/why" 2>&1
+}
+
+teardown_file() {
+	load lib/smtpd
+	load lib/container
+	container_stop
+}
+
+setup() {
+	load lib/smtpd
+	load lib/container
+	[ -n "${INIT-}" ] ||
+		skip_loudly "no container: $(cat "$BATS_FILE_TMPDIR/why")"
+}
+
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED-}" ] || [ -z "${INIT-}" ] ||
+		inside journalctl --no-pager -n 40 -o cat >&2
+}
+
+prepare_secrets() {
+	local etc=$ROOT/etc/smtpd
+
+	mkdir -p "$etc/tls"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj /CN=mail.example.com -keyout "$etc/tls/key.pem" \
+		-out "$etc/tls/cert.pem"
+	chmod 400 "$etc/tls/key.pem"
+	echo 'smtp.example.net user password' >"$etc/remote-passwords"
+	chmod 400 "$etc/remote-passwords"
+	printf '%s\n' 'tls_cert = /etc/smtpd/tls/cert.pem' \
+		'tls_key = /etc/smtpd/tls/key.pem' 'auth_without_tls = yes' \
+		'remote_passwords = /etc/smtpd/remote-passwords' \
+		>>"$etc/smtpd.conf"
+	echo alice:secret | chroot "$ROOT" chpasswd
+}
+
+separation() {
+	on_its_net timeout 100 /usr/bin/python3 \
+		"$SMTPD_TOP/tests/tools/separation.py" "$1" "$INIT" "${@:2}"
+}
+
+# expect COMMAND...: it prints just what stands on our input.
+expect() {
+	diff -u - <("$@" 2>&1) >&2
+}
+
+# program | user | calls, files and secrets | sockets it was given | sockets
+# that it can open besides
+@test "separation: each program is who it should be, and can no more" {
+	expect separation table <<-'EOT'
+	unconfined | smtpd | read write create inet unix netlink listen exec fork ptrace spy bpf | - | auth rcpt submit tls verify
+	session | smtpd | - | auth rcpt tls verify | -
+	session-587 | smtpd | - | auth rcpt tls | -
+	tls | smtpd-tls | - | - | -
+	auth | smtpd-auth | read inet unix netlink fork passwords shadow | submit-auth | submit submit-auth
+	rcpt | smtpd-rcpt | read inet unix netlink fork | - | submit
+	verify | smtpd-verify | - | judge queue-in | -
+	judge | smtpd-judge | inet | - | -
+	submit | smtpd-submit | - | sign-user | -
+	submit-auth | smtpd-submit | - | sign-user | -
+	sign-user | smtpd-sign | dkim-key | queue-user | -
+	sign-own | smtpd-sign | dkim-key | queue-own | -
+	queue-in | smtpd-queue | queue queue-write | wakeup | -
+	queue-user | smtpd-queue | queue queue-write | wakeup | -
+	queue-own | smtpd-queue | queue queue-write | wakeup | -
+	send | smtpd-queue | unix fork queue queue-write | - | bounce lspawn rcpt remote sign-own submit
+	bounce | smtpd-queue | - | sign-own | -
+	lspawn | root capabilities | read write create inet unix netlink exec fork dkim-key shadow | - | submit
+	local | alice | alice alice-write | - | -
+	remote | smtpd-remote | inet | - | -
+	EOT
+}
+
+@test "separation: each secret has one reader" {
+	expect separation secrets <<-'EOT'
+	alice alice alice-home
+	bob bob
+	smtpd -
+	smtpd-auth passwords shadow
+	smtpd-judge -
+	smtpd-queue queue
+	smtpd-rcpt -
+	smtpd-remote remote-passwords
+	smtpd-sign dkim-key
+	smtpd-submit -
+	smtpd-tls tls-key
+	smtpd-verify -
+	EOT
+}
+
+@test "separation: a stolen session injects for local users, and no more" {
+	expect separation session 25 <<-'EOT'
+	local: taken
+	relay: 550
+	relay called local: 550
+	local called remote: 451
+	relay of a user: 550
+	relay from another address: 550
+	relay with its client's socket: 550
+	relay as if from inside: 550
+	a user's to local: 550
+	a notice to local: 550
+	rcpt: b'1:K,'
+	and goes on: 250 2.0.0 Nothing done
+	EOT
+	wait_for grep -rq 'Subject: stolen-in' "$ROOT/home/alice/Maildir/new"
+	file=$(grep -rl 'Subject: stolen-in' "$ROOT/home/alice/Maildir/new")
+	run -1 grep -i '^DKIM-Signature' "$file"
+	run -1 grep -r 'stolen-as-alice\|stolen-notice' "$ROOT/home/alice/Maildir"
+}
+
+@test "separation: a stolen session of port 587 is who can log in" {
+	expect separation submission 587 <<-'EOT'
+	holds: auth rcpt tls
+	wrong password: X535 no way
+	right password: K way
+	as alice: taken
+	as bob: 550
+	as bob, by fact: 550
+	EOT
+}
+
+# What stands behind the places where users are told from each other.
+@test "separation: stolen filters get what their place in the chain gives" {
+	expect separation filters <<-'EOT'
+	verify local: taken
+	verify relay: 550
+	auth local: taken
+	auth relay: taken
+	submit-auth local: taken
+	submit-auth relay: taken
+	sign-user local: taken
+	sign-user relay: taken
+	sign-own local: taken
+	sign-own relay: taken
+	bounce local: taken
+	bounce relay: taken
+	EOT
+}
+
+@test "separation: no file gives rights to who runs it" {
+	# Also none of /usr/local that was there before.
+	run -0 inside find /usr/local /etc/smtpd /var/lib/smtpd /run/smtpd \
+		-type f -perm /6000
+	[ -z "$output" ]
+	# File capabilities; ls of the image would not show them.
+	run -0 /usr/bin/python3 - "$ROOT/usr/local" <<-'PY'
+	import os, sys
+	for top, _, names in os.walk(sys.argv[1]):
+	    for path in (os.path.join(top, name) for name in names):
+	        if not os.path.islink(path) and "security.capability" in \
+	                os.listxattr(path):
+	            print(path)
+	PY
+	[ -z "$output" ]
+	[ "$(inside id -nG smtpd-auth)" = 'smtpd-auth shadow' ]
+}
+
+@test "separation: passwords of a file, by who cannot open another" {
+	inside systemctl stop smtpd-auth.socket smtpd-auth.service
+	inside systemctl start smtpd-auth-file.socket
+	expect separation table auth-file <<-'EOT'
+	auth-file | smtpd-auth | - | submit-auth | -
+	EOT
+}
