@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* How every program of the chain starts. */
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cidr.h"
 #include "program.h"
 
 #define WHY_MAX 65536 /* more than the longest line of a file */
@@ -25,6 +28,40 @@ open_standard_fds(void)
 		if ((p[i].revents & POLLNVAL) != 0 &&
 		    open("/dev/null", O_RDWR) == -1)
 			_exit(EXIT_TEMP);
+}
+
+static bool
+is_log_the_client(void)
+{
+	struct stat client, log;
+
+	return ip_of_peer(2).size != 0 && fstat(0, &client) == 0 &&
+	    fstat(2, &log) == 0 && client.st_dev == log.st_dev &&
+	    client.st_ino == log.st_ino;
+}
+
+/*
+ * inetd makes the connection 2 as well. What we log is not for the client, who
+ * under TLS would take it for a broken record: /dev/log gets it, or nobody.
+ */
+static void
+keep_log_from_client(void)
+{
+	static const struct sockaddr_un log = { AF_UNIX, "/dev/log" };
+	int fd;
+
+	if (!is_log_the_client())
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd != -1 && connect(fd, (const void *)&log, sizeof(log)) == -1) {
+		(void)close(fd);
+		fd = -1;
+	}
+	if (fd == -1)
+		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (fd == -1 || dup2(fd, 2) == -1)
+		_exit(EXIT_TEMP);
+	(void)close(fd);
 }
 
 static void
@@ -159,6 +196,7 @@ program_start(int argc, char *argv[], struct conf *conf, enum program_user user,
 	int first;
 
 	open_standard_fds();
+	keep_log_from_client();
 	set_progname(argv[0]);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);

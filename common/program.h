@@ -13,8 +13,8 @@ enum program_user {
 };
 
 /*
- * Sets progname, opens 0 to 2 if they are closed, ignores SIGPIPE, sets the
- * umask to 077, parses -c FILE and -o name=value (any number), loads and
+ * Sets progname, opens 0 to 2 if they are closed, lets the log go to /dev/log
+ * when 2 is the connection that 0 is, ignores SIGPIPE, sets the umask to 077, parses -c FILE and -o name=value (any number), loads and
  * checks the configuration. Any error there is fatal: "FILE:LINE: what" and
  * EXIT_PERM, or EXIT_TEMP when the file cannot be read. Gives the index of
  * the first operand in argv. usage: the operands, as in the synopsis.

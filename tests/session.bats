@@ -200,6 +200,27 @@ transaction() {
 	run -1 grep '^C ip=' <<<"$(frames)"
 }
 
+@test "session: a client that is on descriptor 2 too is not told the log" {
+	as_user /usr/bin/python3 - "${SESSION[@]}" <<-'PY'
+	import socket, subprocess, sys
+	for options in ([], ["-o", "no=such"]):
+	    listener = socket.create_server(("127.0.0.1", 0))
+	    ours = socket.create_connection(listener.getsockname())
+	    theirs, _ = listener.accept()
+	    p = subprocess.Popen(sys.argv[1:] + options, stdin=theirs,
+	                         stdout=theirs, stderr=theirs)
+	    theirs.close()
+	    f = ours.makefile("rb")
+	    said = [f.readline()]
+	    if not options:
+	        ours.sendall(b"EHLO c\r\nNOOP\0\r\nQUIT\r\n")
+	    said += f.read().splitlines()
+	    assert p.wait() == (100 if options else 0), p.returncode
+	    assert all(line[:3].isdigit() for line in said), said
+	    assert options or said[-1].startswith(b"221 "), said
+	PY
+}
+
 # --- relay_clients ----------------------------------------------------------
 
 @test "session: relay_clients may relay, and their socket goes along" {

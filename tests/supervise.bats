@@ -44,6 +44,19 @@ prepare_root() {
 	chroot "$ROOT" useradd --create-home --uid 1001 alice
 	cp -a "$ROOT/usr/local/share/smtpd/run" "$ROOT/etc/smtpd/run"
 	chroot "$ROOT" /etc/smtpd/run/setup
+	echo alice:secret | chroot "$ROOT" chpasswd
+	make_certificate
+}
+
+make_certificate() {
+	local dir=/etc/smtpd/tls
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj /CN=mail.example.com -keyout "$ROOT$dir/key.pem" \
+		-out "$ROOT$dir/cert.pem"
+	chroot "$ROOT" chown smtpd-tls "$dir/key.pem"
+	chmod 400 "$ROOT$dir/key.pem"
+	printf '%s\n' "tls_cert = $dir/cert.pem" "tls_key = $dir/key.pem" \
+		>>"$ROOT/etc/smtpd/smtpd.conf"
 }
 
 # Starts a supervisor (or inetd) that goes when the test does.
@@ -69,6 +82,16 @@ send_mail() {
 
 has_subject() {
 	grep -rlx "Subject: $1" "$ROOT/home/alice/Maildir/new"
+}
+
+# As alice herself, on a port where nobody else may send.
+send_as_alice() {
+	send_mail "$@" --server 127.0.0.1 --from alice@example.com \
+		--auth-user alice --auth-password secret
+}
+
+with_tls() {
+	grep -q 'with ESMTPS' "$(has_subject "$1")"
 }
 
 lands_as_alices() {
@@ -145,6 +168,9 @@ lands_as_alices() {
 	launch svscan /service
 	wait_for send_mail 'tcpserver' --server 127.0.0.1
 	lands_as_alices tcpserver
+	send_mail 'tcpserver starttls' --server 127.0.0.1 --tls
+	lands_as_alices 'tcpserver starttls'
+	with_tls 'tcpserver starttls'
 }
 
 @test "supervise: the port under inetd" {
@@ -154,6 +180,16 @@ lands_as_alices() {
 		/usr/local/share/smtpd/inetd.conf
 	wait_for send_mail 'inetd' --server 127.0.0.1
 	lands_as_alices inetd
+	send_mail 'inetd starttls' --server 127.0.0.1 --tls
+	send_as_alice 'inetd submission' --port 587 --tls
+	send_as_alice 'inetd submissions' --port 465 --tls-on-connect
+	run send_mail 'inetd stranger' --server 127.0.0.1 --port 465 \
+		--tls-on-connect
+	[ "$status" -ne 0 ]
+	for subject in starttls submission submissions; do
+		lands_as_alices "inetd $subject"
+		with_tls "inetd $subject"
+	done
 	inside systemctl stop inetd.service
 }
 
