@@ -74,7 +74,7 @@ COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 
 STATIC_PROGRAMS  = smtpd-session smtpd-verify smtpd-queue smtpd-submit \
                    smtpd-send smtpd-local smtpd-bounce smtpd-listen \
-                   smtpd-conf smtpd-tls smtpd-audit
+                   smtpd-conf smtpd-tls smtpd-audit smtpd-trace
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
                    smtpd-auth-file smtpd-passwd
 # Static as well, with glibc, which Debian's libraries are built for.
@@ -145,9 +145,13 @@ smtpd-dns_SRC     = smtpd-queue/sign/smtpd-dns.c smtpd-queue/sign/published.c \
                     $(RECORDS_SRC) $(wildcard common/dns/*.c)
 $(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
 smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
-AUDIT_SRC         = $(filter-out %/smtpd-audit.c %/smtpd-trace.c,\
-                    $(wildcard smtpd-send/audit/*.c)) smtpd-send/progress.c
-smtpd-audit_SRC   = smtpd-send/audit/smtpd-audit.c $(AUDIT_SRC)
+READER_SRC        = $(addprefix smtpd-send/audit/,line.c source.c mailid.c \
+                    reader.c) smtpd-send/progress.c
+smtpd-audit_SRC   = $(addprefix smtpd-send/audit/,smtpd-audit.c balance.c \
+                    double.c entry.c extent.c finding.c ledger.c look.c mail.c) \
+                    $(READER_SRC)
+smtpd-trace_SRC   = $(addprefix smtpd-send/audit/,smtpd-trace.c story.c show.c \
+                    now.c stamp.c) $(READER_SRC)
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c smtpd-send/remote/policy.c
 
@@ -341,7 +345,7 @@ $(REMOTE_FUZZ): $(REMOTE_PARSERS)
 $(REMOTE_FUZZ): LDLIBS += -lbearssl
 $(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
 $(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
-LINE_SRC = smtpd-send/audit/line.c
+LINE_SRC = smtpd-send/audit/line.c smtpd-send/audit/stamp.c
 $(B)/fuzz/log-line: FUZZ_SRC = $(LINE_SRC)
 $(B)/fuzz/log-line: $(LINE_SRC)
 $(B)/fuzz/certificate: FUZZ_SRC = $(CERTIFICATE_SRC)
@@ -377,7 +381,7 @@ confdir     = $(sysconfdir)/smtpd
 datadir     = $(prefix)/share/smtpd
 
 SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen smtpd-dkim-key smtpd-dns \
-                smtpd-passwd smtpd-audit
+                smtpd-passwd smtpd-audit smtpd-trace
 LIB_PROGRAMS  = $(filter-out $(SBIN_PROGRAMS),$(PROGRAMS))
 UNITS         = $(notdir $(wildcard systemd/*.socket systemd/*.service \
                 systemd/*.target))

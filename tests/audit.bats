@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 # smtpd-audit: over what a real chain has done it finds nothing; when a line
-# or a queue file is missing, or there twice, it finds just that.
+# or a queue file is missing, or there twice, it finds just that. smtpd-trace
+# tells the life of each of those messages.
 
 setup_file() {
 	load lib/smtpd
@@ -149,6 +150,23 @@ remove() {
 double() {
 	grep -Eq "$1" "$LOG"
 	sed -i -E "0,/$1/{/$1/p}" "$LOG"
+}
+
+# trace STATUS ID [LOG...]
+trace() {
+	[[ $# -gt 2 ]] || set -- "$1" "$2" "$LOG"
+	run "-$1" --separate-stderr as_user "$SMTPD_BIN/smtpd-trace" \
+		-c "$T/chain/smtpd.conf" -o "queue=$Q" "${CONFINE[@]}" "${@:2}"
+	printf '%s\n%s\n' "$output" "$stderr"
+	[[ -z $stderr ]]
+}
+
+# The last output, with what differs from run to run as T(ime), ID and PORT.
+told() {
+	sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}(\.[0-9]{3})?/T/g
+		s/\b[0-9a-f]{22}\b/ID/g; s/\]:[0-9]+/]:PORT/
+		s/^(octets +)[0-9]+/\1N/; s/^(helo +).*/\1HOST/; s/ +$//' \
+		<<<"$output"
 }
 
 # The queue file of the message that still waits.
@@ -385,4 +403,120 @@ waiting() {
 	run -111 --separate-stderr as_user bash -c '"$@" >/dev/full' -- \
 		"$SMTPD_BIN/smtpd-audit" -c "$T/chain/smtpd.conf" \
 		-o "queue=$Q" "$LOG"
+}
+
+@test "trace: from acceptance to a bounce" {
+	trace 0 "$(id_of 'event=bounced rcpt=<b@')"
+	diff - <(told | sed '/^T  delivered/,+2d') <<-'EOT'
+	message     ID
+	accepted    T UTC
+	entrance    in
+	client      127.0.0.1
+	helo        HOST
+	protocol    ESMTP
+	octets      N
+	from        <user@example.com>
+	to          <b@bad.example>
+	            <bob@example.com>
+
+	time (UTC)               event
+	T  failed      <b@bad.example>
+	                                     try 1, stage rcpt, host 127.0.0.2[127.0.0.2]:PORT
+	                                     550 5.1.1 "no" id=ID prog=smtpd-send event=delivered n=0
+	T  notice      kind failed, nrcpt 1, to <user@example.com>, notice ID
+	T  bounced     <b@bad.example>
+	                                     tries 1, notice ID
+	                                     550 5.1.1 "no" id=ID prog=smtpd-send event=delivered n=0
+	T  removed
+
+	queue       it is not there
+	EOT
+}
+
+@test "trace: an alias, and a notice that is dropped" {
+	trace 0 "$(id_of 'event=expanded rcpt=<list@')"
+	run told
+	says '^T  expanded +<list@example.com>$'
+	says '^T  delivered +<far@good.example>$'
+	[[ $(grep -c '^T  delivered' <<<"$output") -eq 4 ]]
+	trace 0 "$(id_of 'event=dropped')"
+	run told
+	says '^notice of +ID$'
+	says 'dropped +kind failed, nrcpt 1, reason a notice to postmaster$'
+}
+
+@test "trace: what waits, by log and queue, and by the queue alone" {
+	id=$(waiting)
+	id=${id##*/}
+	trace 0 "$id"
+	next=$(date -u -d "@$(sed -n 's/.* tried [0-9]* //p' \
+		"$Q/msg/${id: -1}/$id.log" | tail -n 1)" '+%F %T')
+	says "^queue +[0-9]+ tries, the next is due $next$"
+	told >"$BATS_TEST_TMPDIR/told"
+	sed '1,/^queue/d' "$BATS_TEST_TMPDIR/told" | diff - <(cat <<-'EOT'
+	T      waits       <d@slow.example>
+	                                     450 4.2.0 later
+	T      delivered   <bob@example.com>
+	                                     250 2.0.0 Delivered
+	EOT
+	)
+	trace 0 "$id" /dev/null
+	says '^accepted +no line says so$'
+	diff <(sed '1,/^queue/d' "$BATS_TEST_TMPDIR/told") \
+		<(told | sed '1,/^queue/d')
+}
+
+@test "trace: each try and each notice of one that expired" {
+	trace 0 "$(id_of 'event=expired')"
+	for try in 1 2 3 4 5; do
+		says "^ +try $try, .*stage rcpt, host 127.0.0.3"
+	done
+	says 'notice +kind delayed, nrcpt 1, to <user@example.com>, notice [0-9a-f]{22}$'
+	says 'notice +kind failed, nrcpt 1, to <user@example.com>, notice [0-9a-f]{22}$'
+	[[ $(grep -c '^2.* notice ' <<<"$output") -eq 2 ]]
+}
+
+@test "trace: what a peer quotes is no message, and no terminal obeys it" {
+	trace 1 0660ee029bdfc00c7da957
+	says '^queue +it is not there$'
+	id=$(id_of 'event=queued')
+	echo "id=$id prog=smtpd-send event=deferred rcpt=<x@example.net> attempt=1 delay_ms=5 left=1 n=0 stage=rcpt reply=\"450-4.2.0 \\x1b[2J\\\"\\\\\\r\\n450 id=$id\\x00\"" \
+		>>"$LOG"
+	trace 0 "$id"
+	says '^ {37}450-4.2.0 \\x1b\[2J"\\$'
+	says "^ {37}450 id=$id\\\\x00$"
+}
+
+@test "trace: times from the prefix where the event has none" {
+	id=$(id_of 'event=queued')
+	event="id=$id prog=smtpd-remote event=uncertain host=h reason=timeout"
+	{
+		echo "@400000006b0795dd1dcd6500 $event"
+		echo "2026-11-26T04:13:40.5+0200 host smtpd-remote[7]: $event"
+		echo "2026-11-26T02:13:41Z $event"
+		echo "Thu 2026-11-26 02:13:42 UTC host smtpd-remote[7]: $event"
+		echo "1795659223.250000 host smtpd-remote[7]: $event"
+		echo "Nov 26 02:13:44 host smtpd-remote[7]: $event"
+	} >>"$LOG"
+	trace 0 "$id"
+	diff - <(grep uncertain <<<"$output") <<-'EOT'
+	2026-11-26 02:13:39.500  uncertain   prog smtpd-remote, host h, reason timeout
+	2026-11-26 02:13:40.500  uncertain   prog smtpd-remote, host h, reason timeout
+	2026-11-26 02:13:41      uncertain   prog smtpd-remote, host h, reason timeout
+	2026-11-26 02:13:42      uncertain   prog smtpd-remote, host h, reason timeout
+	2026-11-26 02:13:43.250  uncertain   prog smtpd-remote, host h, reason timeout
+	                         uncertain   prog smtpd-remote, host h, reason timeout
+	EOT
+}
+
+@test "trace: without the queue it says what the log says, and 111" {
+	id=$(id_of 'event=dropped')
+	Q=/nonexistent/queue trace 111 "$id"
+	says '^queue +it cannot be read: No such file or directory$'
+	says '^from +<>$'
+	for id in '' x 0660EE029BDFC00C7DA957 ../../../etc/passwd; do
+		run -100 as_user "$SMTPD_BIN/smtpd-trace" \
+			-c "$T/chain/smtpd.conf" "$id" "$LOG"
+		[[ $output == *"'$id' is no queue id" ]]
+	done
 }

@@ -26,6 +26,8 @@ ledger_add_double(struct ledger *l, const struct mailid *id,
 		l->totals.again++;
 	else if (end == END_DELIVERED && (had & END_DELIVERED) != 0)
 		finding_add(f, FINDING_TWICE, id, who, "delivered once more");
+	else if (((had | end) & END_REMOVED) != 0)
+		return; /* killed while it obeyed: it does so again */
 	else if ((end & END_TOLD) != 0 && (had & END_TOLD) != 0)
 		finding_add(f, FINDING_TOLD_TWICE, id, who,
 		    "its sender was told once more");

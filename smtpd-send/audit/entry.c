@@ -194,6 +194,8 @@ take_event(struct ledger *l, const struct mailid *id, const struct line *line)
 		return take_end(l, id, line, END_BOUNCED);
 	if (line_is(line, "smtpd-send", "expired"))
 		return take_end(l, id, line, END_EXPIRED);
+	if (line_is(line, "smtpd-send", "discarded"))
+		return take_end(l, id, line, END_REMOVED);
 	if (line_is(line, "smtpd-send", "expanded"))
 		return take_expansion(l, id, line);
 	if (line_is(line, "smtpd-send", "removed"))

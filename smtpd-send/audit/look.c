@@ -31,26 +31,12 @@ take_record(void *arg, const struct progress_record *r)
 {
 	struct look *k = arg;
 
-	switch (r->kind) {
-	case PROGRESS_DONE:
-	case PROGRESS_BOUNCED:
+	if (r->kind == PROGRESS_DONE || r->kind == PROGRESS_BOUNCED)
 		check_end(k, r);
-		break;
-	case PROGRESS_HELD:
+	else if (r->kind == PROGRESS_HELD)
 		k->held = true;
-		break;
-	case PROGRESS_TRIED:
+	else if (r->kind == PROGRESS_TRIED)
 		k->held = false;
-		break;
-	case PROGRESS_LOG:
-	case PROGRESS_RCPT:
-	case PROGRESS_FAILED:
-	case PROGRESS_DEFERRED:
-	case PROGRESS_REFUSED:
-	case PROGRESS_TOLD:
-	case PROGRESS_CRASH:
-		break;
-	}
 }
 
 static void

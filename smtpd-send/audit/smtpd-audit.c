@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-audit: proves from log and queue that no message was lost. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "balance.h"
-#include "confine.h"
 #include "program.h"
-#include "queuedir.h"
+#include "reader.h"
 #include "source.h"
-
-/* What strangers said stands in the log: parse it with nothing to lose. */
-static void
-give_up_rights(const struct conf *conf)
-{
-	static const int calls[] = { SYS_read, SYS_write, SYS_writev,
-		SYS_openat, SYS_pread64, SYS_close, SYS_fstat, SYS_newfstatat,
-		SYS_getdents64, SYS_lseek, SYS_fcntl, SYS_ioctl, SYS_ppoll,
-#ifdef SYS_poll
-		SYS_poll,
-#endif
-#ifdef SYS_open
-		SYS_open,
-#endif
-		SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap,
-		SYS_mprotect, SYS_madvise, SYS_rt_sigreturn,
-		SYS_restart_syscall, SYS_exit_group };
-	const struct confine_path paths[] = { { conf->queue, CONFINE_READ } };
-	const struct confine c = { .calls = calls,
-		.ncalls = nitems(calls),
-		.paths = paths,
-		.npaths = nitems(paths) };
-
-	if (!confine(&c, conf))
-		die_sys(EXIT_TEMP, "cannot confine itself");
-}
 
 static void
 print(const char *name, uint64_t n)
@@ -65,18 +35,17 @@ int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
-	struct ledger ledger;
-	struct balance balance;
+	static struct ledger ledger;
+	static struct balance balance;
 	struct source *logs;
 	int first, n, dir;
 
 	first = program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT,
 	    "[log ...]");
 	logs = source_open(argv + first, argc - first, &n);
-	dir = queuedir_open(conf.queue);
+	dir = reader_begin(&conf);
 	if (dir == -1)
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
-	give_up_rights(&conf);
 	ledger_init(&ledger);
 	balance_begin(&balance, &ledger, dir);
 	source_read(logs, n, ledger_line, &ledger);

@@ -2,8 +2,10 @@
 /* Reading the log back: no octets break it, what was written comes back. */
 #include <stdlib.h>
 
-#include "../../smtpd-send/audit/ledger.h"
+#include "../../smtpd-send/audit/line.h"
+#include "../../smtpd-send/audit/stamp.h"
 #include "log.h"
+#include "queuefile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -41,6 +43,18 @@ write_and_read(const uint8_t *data, size_t size)
 	sbuf_free(&back);
 }
 
+static void
+show_time(struct span prefix)
+{
+	struct sbuf b;
+
+	sbuf_init(&b, 64);
+	stamp_add(&b, stamp_parse(prefix));
+	if (b.len != STAMP_LEN)
+		abort();
+	sbuf_free(&b);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -49,6 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct line l;
 
 	write_and_read(data, size);
+	show_time(rest);
 	while (rest.n > 0) {
 		if (line_parse(span_cut(&rest, '\n'), &l) != LINE_EVENT)
 			continue;
