@@ -343,12 +343,15 @@ waiting() {
 }
 
 @test "audit: what came before the log begins is older, and no finding" {
-	cut=$(($(wc -l <"$LOG") / 2))
-	sed -i "1,${cut}d" "$LOG"
-	audit
-	[[ $status -eq 0 || $status -eq 2 ]]
-	counts lost 0 untold 0 unaccepted 0
-	run ! counts older 0
+	lines=$(wc -l <"$LOG")
+	for cut in 20 $((lines / 3)) $((lines / 2)) $((lines - 30)); do
+		tail -n "+$cut" "$LOG" >"$LOG.cut"
+		chmod a+r "$LOG.cut"
+		audit "$LOG.cut"
+		[[ $status -eq 0 || $status -eq 2 ]]
+		counts lost 0 untold 0 unaccepted 0
+		run ! counts older 0
+	done
 }
 
 @test "audit: with a log for each service, each may reach back less" {
@@ -356,12 +359,15 @@ waiting() {
 		grep "prog=smtpd-$prog" "$LOG" >"$LOG.$prog"
 	done
 	chmod a+r "$LOG".*
-	cut=$(($(wc -l <"$LOG.send") / 2))
-	sed -i "1,${cut}d" "$LOG.send"
-	audit "$LOG.queue" "$LOG.send" "$LOG.bounce"
-	[[ $status -eq 0 || $status -eq 2 ]]
-	counts lost 0
-	run ! counts older 0
+	lines=$(wc -l <"$LOG.send")
+	for cut in 10 20 $((lines / 2)) $((lines - 20)) $((lines - 10)); do
+		tail -n "+$cut" "$LOG.send" >"$LOG.cut"
+		chmod a+r "$LOG.cut"
+		audit "$LOG.queue" "$LOG.cut" "$LOG.bounce"
+		[[ $status -eq 0 || $status -eq 2 ]]
+		counts lost 0 untold 0 unaccepted 0
+		run ! counts older 0
+	done
 	sed -i '/prog=smtpd-send/d' "$LOG"
 	audit
 	[[ $status -eq 1 ]]

@@ -99,6 +99,8 @@ judge_missing(struct balance *b, const struct mail *m, enum place place)
 static void
 judge_surplus(struct ledger *l, const struct mail *m)
 {
+	if (extent_is_partial(&l->extent, &m->id))
+		return;
 	for (uint32_t n = 0; n < m->nends; n++)
 		if (m->ends[n] != 0 && !mail_has(m, n))
 			finding_add(&l->findings, FINDING_UNACCEPTED, &m->id,
@@ -126,7 +128,7 @@ judge_complete(struct balance *b, const struct mail *m)
 static bool
 is_beyond(const struct ledger *l, const struct mail *m, enum place place)
 {
-	return place == PLACE_GONE && m->id.time < l->extent.ends;
+	return place == PLACE_GONE && extent_is_partial(&l->extent, &m->id);
 }
 
 static void
@@ -158,7 +160,7 @@ judge(struct balance *b, const struct mail *m)
 		judge_open(b, m);
 	judge_surplus(l, m);
 	if (m->is_notice && !m->named && m->id.time < b->now &&
-	    m->id.time >= l->extent.ends)
+	    !extent_is_partial(&l->extent, &m->id))
 		finding_add(&l->findings, FINDING_TOLD_TWICE, &m->about,
 		    SPAN(""), "a notice was sent that is no recipient's end");
 }
@@ -187,8 +189,6 @@ balance_end(struct balance *b)
 	struct ledger *l = b->ledger;
 	struct mailid id, last = { 0 };
 
-	if (l->extent.ends == UINT64_MAX)
-		l->extent.ends = 0; /* there are none at all */
 	for (size_t i = 0; i < l->nbuckets; i++)
 		for (const struct mail *m = l->buckets[i]; m != NULL;
 		     m = m->next)

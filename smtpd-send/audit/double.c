@@ -47,6 +47,8 @@ ledger_add_late(struct ledger *l, const struct mailid *id,
 		ledger_add_double(l, id, line, e->flags, end);
 		return;
 	}
+	if (extent_is_partial(&l->extent, id))
+		return; /* the line of the alias is there no more */
 	(void)line_get(line, "rcpt", &who);
 	finding_add(&l->findings, FINDING_UNACCEPTED, id, who,
 	    "recipient %u is none of its own", n + 1);

@@ -2,6 +2,9 @@
 /* How far back the log reaches: what is older cannot be judged by it. */
 #include "ledger.h"
 
+/* Ids are older than their acceptance, and do not come in its order. */
+#define SLACK (60 * 1000000U)
+
 void
 extent_init(struct extent *e)
 {
@@ -78,12 +81,20 @@ later(uint64_t a, uint64_t b)
 bool
 extent_is_before(const struct extent *e, const struct mailid *id)
 {
-	return id->time < later(later(e->in, e->user), e->own);
+	uint64_t begin = later(later(e->in, e->user), e->own);
+
+	return begin == UINT64_MAX || id->time < begin + SLACK;
 }
 
 bool
 extent_is_before_notices(const struct extent *e, const struct mailid *id)
 {
-	return e->own != UINT64_MAX ? id->time < e->own :
+	return e->own != UINT64_MAX ? id->time < e->own + SLACK :
 				      extent_is_before(e, id);
+}
+
+bool
+extent_is_partial(const struct extent *e, const struct mailid *id)
+{
+	return e->ends != UINT64_MAX && id->time < e->ends;
 }

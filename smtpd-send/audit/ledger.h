@@ -82,9 +82,12 @@ void extent_init(struct extent *);
 void extent_take(struct extent *, const struct mailid *, const struct line *,
     int file);
 
-/* Was this accepted, or this notice, before the log of that begins? */
+/* May this, or this notice, have been accepted before the log of that? */
 bool extent_is_before(const struct extent *, const struct mailid *);
 bool extent_is_before_notices(const struct extent *, const struct mailid *);
+
+/* May what was done with it at first be missing? */
+bool extent_is_partial(const struct extent *, const struct mailid *);
 
 /* Has the message a recipient of that number? And to which end did he come? */
 bool mail_has(const struct mail *, uint32_t n);

@@ -18,7 +18,7 @@ check_end(const struct look *k, const struct progress_record *r)
 
 	if (m == NULL || !m->accepted || mail_end(m, r->number) != 0 ||
 	    r->time >= k->balance->now / 1000000 ||
-	    r->time < l->extent.ends / 1000000)
+	    extent_is_partial(&l->extent, &m->id))
 		return;
 	finding_add(&l->findings, FINDING_UNLOGGED, &m->id,
 	    mail_address(m, r->number),
