@@ -14,6 +14,7 @@ chain_make() {
 	aliases = $1/aliases
 	queue = $2
 	injector = $1/sock/verify
+	judge = $1/sock/judge
 	rcpt = $1/sock/rcpt
 	lspawn = $1/sock/lspawn
 	remote = $1/sock/remote
@@ -44,6 +45,9 @@ chain_service() {
 	verify)
 		exec "${listen[@]}" -u smtpd-verify "$sock/verify" \
 			"$bin/smtpd-verify" "${conf[@]}" "$sock/queue-in" ;;
+	judge)
+		exec "${listen[@]}" -u smtpd-judge "$sock/judge" \
+			"$bin/smtpd-judge" "${conf[@]}" ;;
 	queue-own)
 		exec "${listen[@]}" -u smtpd-queue "$sock/queue-own" \
 			"$bin/smtpd-queue" "${conf[@]}" own ;;

@@ -48,6 +48,11 @@ function row(title, f, how, floor, aim,    p, s, r, x, mark) {
 		(r ? sprintf("%.2fx", r) : "-"), floor, aim, mark
 }
 
+function judged(title, s) {
+	printf "  %-32s accepted/s %s, CPU s/1000 %s\n", title,
+		cell("accept-judging", s), cell("cpu-judging", s)
+}
+
 END {
 	printf "%-34s %-22s %-22s %6s %6s %5s\n", "", "Postfix", "smtpd",
 		"ratio", "floor", "aim"
@@ -86,4 +91,8 @@ END {
 	printf "  accepted/s %s, to Maildir/s %s, CPU s/1000 %s\n",
 		cell("accept-10", "tcpserver"), cell("maildir-10", "tcpserver"),
 		cell("cpu-10", "tcpserver")
+	print "\nA stranger's message, 4 KiB, DKIM-signed, 10 connections, one each:"
+	judged("straight to the queue", "direct")
+	judged("through smtpd-verify", "verify")
+	judged("and judged by smtpd-judge", "judge")
 }

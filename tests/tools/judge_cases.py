@@ -52,6 +52,7 @@ TEXTS = {
     "eightbit": (b"X-Name: Gr\xc3\xbc\xc3\x9fe \xff\r\n", b"\x80\xff\r\n"),
     "dots": (b"", b".\r\n..\r\n.a\r\n"),
     "long": (b"", b"z" * 300000 + b"\r\n"),
+    "4k": (b"", (b"x" * 70 + b"\r\n") * 56),
     "unended": (b"", b"no end of line"),
     "dateless": (b"", BODY),
 }
