@@ -115,6 +115,7 @@ take_line(struct fields *f)
 		if (!name_of(line, &name)) {
 			begin_body(f, true);
 			f->sink->body(f->context, line);
+			f->sink->stray(f->context, without_line_end(line));
 			sbuf_reset(&f->field);
 			return;
 		}
