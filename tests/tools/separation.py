@@ -248,7 +248,8 @@ PROGRAMS = {
 # --- what it can ---------------------------------------------------------
 
 def is_allowed(result):
-    return stolen.name_of(result) not in ("EPERM", "EACCES")
+    """EAFNOSUPPORT: a unit's RestrictAddressFamilies=."""
+    return stolen.name_of(result) not in ("EPERM", "EACCES", "EAFNOSUPPORT")
 
 
 def attempt_file(s, path, flags):
