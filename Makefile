@@ -74,7 +74,7 @@ COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 
 STATIC_PROGRAMS  = smtpd-session smtpd-verify smtpd-queue smtpd-submit \
                    smtpd-send smtpd-local smtpd-bounce smtpd-listen \
-                   smtpd-conf smtpd-tls smtpd-audit smtpd-trace
+                   smtpd-conf smtpd-tls smtpd-audit smtpd-trace smtpd-ctl
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
                    smtpd-auth-file smtpd-passwd
 # Static as well, with glibc, which Debian's libraries are built for.
@@ -152,6 +152,7 @@ smtpd-audit_SRC   = $(addprefix smtpd-send/audit/,smtpd-audit.c balance.c \
                     $(READER_SRC)
 smtpd-trace_SRC   = $(addprefix smtpd-send/audit/,smtpd-trace.c story.c show.c \
                     now.c stamp.c) $(READER_SRC)
+smtpd-ctl_SRC     = $(wildcard smtpd-send/ctl/*.c)
 smtpd-listen_SRC  = common/smtpd-listen.c
 smtpd-conf_SRC    = common/smtpd-conf.c smtpd-send/remote/policy.c
 
@@ -381,7 +382,7 @@ confdir     = $(sysconfdir)/smtpd
 datadir     = $(prefix)/share/smtpd
 
 SBIN_PROGRAMS = sendmail smtpd-conf smtpd-listen smtpd-dkim-key smtpd-dns \
-                smtpd-passwd smtpd-audit smtpd-trace
+                smtpd-passwd smtpd-audit smtpd-trace smtpd-ctl
 LIB_PROGRAMS  = $(filter-out $(SBIN_PROGRAMS),$(PROGRAMS))
 UNITS         = $(notdir $(wildcard systemd/*.socket systemd/*.service \
                 systemd/*.target))

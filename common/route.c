@@ -123,7 +123,12 @@ add_lower(struct sbuf *b, struct span s)
 void
 route_find(struct sbuf *b, const struct conf *conf, struct span domain)
 {
-	struct span target = choose(conf, domain);
+	route_to(b, choose(conf, domain), domain);
+}
+
+void
+route_to(struct sbuf *b, struct span target, struct span domain)
+{
 	struct target t = { domain, SPAN(""), false };
 
 	/* What the settings hold is valid; empty and "-" are not targets. */

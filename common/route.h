@@ -20,6 +20,12 @@
  */
 void route_find(struct sbuf *, const struct conf *, struct span domain);
 
+/*
+ * The same for the domain if the settings said target: "-", or as
+ * route_target_valid has it.
+ */
+void route_to(struct sbuf *, struct span target, struct span domain);
+
 /* One word of routes: DOMAIN=TARGET or .DOMAIN=TARGET (all below it). */
 bool route_valid(struct span word);
 

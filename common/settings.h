@@ -131,6 +131,8 @@ X(DOMAIN, dkim_selector, "", "optional", 0, \
 	"Selector of dkim_key: its record is at SELECTOR._domainkey.DOMAIN") \
 X(PATH, wakeup, "/run/smtpd/wakeup", "required", 0, \
 	"Datagram socket on which smtpd-send hears of new mail") \
+X(PATH, control, "/run/smtpd/send/control", "optional", 0, \
+	"Socket on which smtpd-send takes the orders of smtpd-ctl; none when empty") \
 X(ENDPOINTS, resolver, "127.0.0.1:53", "required", 0, \
 	"One or two DNS resolvers; a validating one on this host is advised") \
 X(CHOICE, dmarc, "enforce", "enforce report", 0, \

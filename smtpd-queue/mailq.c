@@ -96,9 +96,9 @@ print_message(struct listing *l, const struct queuefile *q, bool tried)
 	if (tried)
 		read_status(l, q, &s);
 	(void)printf("%s%c %9llu  ", q->id,
-	    !tried     ? '*' :
-		s.held ? '!' :
-			 ' ',
+	    !tried               ? '*' :
+		s.held || s.kept ? '!' :
+				   ' ',
 	    (unsigned long long)q->body_len);
 	print_date(q->id);
 	(void)printf("  ");

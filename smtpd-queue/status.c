@@ -100,6 +100,18 @@ set_bounced(struct status *s, uint32_t number)
 	set_done(c != NULL ? c : find(s, NO_INDEX, number));
 }
 
+/* Of the operator, "WHAT WHO": a hold outlasts every try. */
+static void
+take_order(struct status *s, struct span text)
+{
+	struct span what = span_cut(&text, ' ');
+
+	if (span_eq(what, SPAN("hold")))
+		s->kept = true;
+	else if (span_eq(what, SPAN("release")))
+		s->kept = false;
+}
+
 static void
 take_record(void *arg, const struct progress_record *r)
 {
@@ -130,6 +142,12 @@ take_record(void *arg, const struct progress_record *r)
 	case PROGRESS_TRIED:
 		s->held = false;
 		break;
+	case PROGRESS_ORDER:
+		take_order(s, r->text);
+		break;
+	case PROGRESS_ROUTE:
+	case PROGRESS_PAUSE:
+	case PROGRESS_RESUME:
 	case PROGRESS_LOG:
 	case PROGRESS_TOLD:
 	case PROGRESS_CRASH:

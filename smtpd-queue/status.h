@@ -12,7 +12,8 @@ struct status {
 	struct status_child *children;
 	size_t n, cap;
 	struct sbuf replies;
-	bool held;
+	bool held; /* by smtpd-send */
+	bool kept; /* by the operator */
 };
 
 void status_init(struct status *);

@@ -17,6 +17,7 @@
 #define LIST_SHARE 20  /* at most this part of the time is listing */
 #define HINTS_AT_ONCE 32
 #define GIVEN_FD 3
+#define GIVEN_MAX 2 /* for hints, for the operator */
 
 static bool
 add(struct sched *s, const char *id, unsigned flags)
@@ -136,43 +137,51 @@ find_more(struct sched *s, struct listing *l)
 }
 
 void
+find_make_due(struct sched *s, struct message *m)
+{
+	m->flags |= MESSAGE_FORCED;
+	if (message_is_active(m))
+		return; /* due again after that */
+	m->flags &= (uint8_t)~MESSAGE_HELD;
+	heap_put(&s->heap, m, s->now);
+}
+
+void
 find_due_now(struct sched *s)
 {
 	struct message *m;
 
 	remote_hurry(s);
 	for (m = table_first(&s->table); m != NULL;
-	     m = table_after(&s->table, m)) {
-		m->flags |= MESSAGE_FORCED;
-		if (m->job != NULL && m->place == 0)
-			continue; /* it is being worked on: due again after that */
-		m->flags &= (uint8_t)~MESSAGE_HELD;
-		heap_put(&s->heap, m, s->now);
-	}
+	     m = table_after(&s->table, m))
+		find_make_due(s, m);
 }
 
 /* --- hints ----------------------------------------------------------------------- */
 
 static bool
-is_datagram_socket(int fd)
+is_socket(int fd, int type)
 {
 	socklen_t n = sizeof(int);
-	int type;
+	int t;
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
-	    type == SOCK_DGRAM;
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &t, &n) == 0 && t == type;
 }
 
-/* systemd's: LISTEN_FDS=1 and our own pid in LISTEN_PID. */
-static bool
-is_given(void)
+int
+find_given(int type)
 {
 	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-	uint32_t v;
+	uint32_t fds, v;
 
-	return n != NULL && pid != NULL && strcmp(n, "1") == 0 &&
-	    span_u32(span_str(pid), INT32_MAX, &v) && (pid_t)v == getpid() &&
-	    is_datagram_socket(GIVEN_FD);
+	if (n == NULL || pid == NULL ||
+	    !span_u32(span_str(n), GIVEN_MAX, &fds) ||
+	    !span_u32(span_str(pid), INT32_MAX, &v) || (pid_t)v != getpid())
+		return -1;
+	for (int fd = GIVEN_FD; fd < GIVEN_FD + (int)fds; fd++)
+		if (is_socket(fd, type) && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+			return fd;
+	return -1;
 }
 
 /*
@@ -186,10 +195,10 @@ find_hints_open(const struct conf *conf)
 	const char *path = conf->wakeup;
 	size_t n = strlen(path);
 	struct stat st;
-	int fd;
+	int fd = find_given(SOCK_DGRAM);
 
-	if (is_given() && fcntl(GIVEN_FD, F_SETFD, FD_CLOEXEC) == 0)
-		return GIVEN_FD;
+	if (fd != -1)
+		return fd;
 	if (n >= sizeof(sun.sun_path))
 		die(EXIT_PERM, "wakeup: '%s' is too long", path);
 	memcpy(sun.sun_path, path, n);

@@ -8,6 +8,9 @@
 /* All of the queue; removes logs without a message. At the start, once. */
 void find_all(struct sched *);
 
+/* The socket of that type which systemd gives (LISTEN_FDS), or -1. */
+int find_given(int type);
+
 /* The socket of hints, made at conf.wakeup or given by systemd. Fatal. */
 int find_hints_open(const struct conf *);
 
@@ -27,7 +30,10 @@ struct listing {
 /* Goes on with it; gives when to be called again. */
 instant find_more(struct sched *, struct listing *);
 
-/* Everything that waits, even what is held, is due now. */
+/* It is due now, even if it is held; after what runs, if it is worked on. */
+void find_make_due(struct sched *, struct message *);
+
+/* Everything is, but what the operator holds. */
 void find_due_now(struct sched *);
 
 #endif

@@ -68,7 +68,8 @@ finish(struct sched *s, struct job *job)
 	if (spool_remove(s->queue, m)) {
 		if ((m->flags & MESSAGE_LOGGED) != 0)
 			spool_log_remove(s->queue, m->id);
-		if ((m->flags & MESSAGE_LOGGED) != 0 || job->nrcpts > 1)
+		if ((m->flags & MESSAGE_LOGGED) != 0 || job->nrcpts > 1 ||
+		    job->discarded)
 			job_event_removed(s, m);
 		sync_forget(s, job);
 		job_free(s, job);
@@ -77,15 +78,36 @@ finish(struct sched *s, struct job *job)
 	}
 	warn_sys("cannot remove '%s'", m->id);
 	for (unsigned i = 0; i < job->nrcpts; i++)
-		if (!job->rcpts[i].recorded)
+		if (!job->rcpts[i].recorded && rcpt_is_done(&job->rcpts[i]))
 			job_log_verdict(s, job, PROGRESS_DONE,
 			    job->rcpts[i].index, SPAN("250 2.0.0 Delivered"));
 	for (unsigned i = 0; i < job->nrcpts; i++)
-		job->rcpts[i].recorded = true;
+		if (rcpt_is_done(&job->rcpts[i]))
+			job->rcpts[i].recorded = true;
 	if (!job_save(s, job))
 		warn_sys("cannot write the log of '%s'", m->id);
 	sync_forget(s, job);
 	job_release(s, job, AGAIN_LATER);
+}
+
+/*
+ * Crash states: the order is recorded before: what the log says here comes
+ * true at the next start, with these lines once more.
+ */
+void
+job_discard(struct sched *s, struct job *job)
+{
+	unsigned left = job_left(job);
+
+	for (unsigned i = 0; i < job->nrcpts; i++)
+		if (!rcpt_is_done(&job->rcpts[i]))
+			job_event_discarded(s, job, job->rcpts[i].index,
+			    rcpt_address(&job->rcpts[i]), --left);
+	for (unsigned i = 0; i < job->norigins; i++)
+		if (!origin_is_done(&job->origins[i]))
+			job_event_discarded(s, job, i, origin_path(job, i),
+			    --left);
+	finish(s, job);
 }
 
 static void
@@ -126,7 +148,7 @@ conclude(struct sched *s, struct job *job)
 		m->attempts++;
 	job_log(job, PROGRESS_TRIED, m->attempts, job->plan.at, "");
 	job->hold = HOLD_NONE;
-	if (job->plan.expired) {
+	if (job->plan.expired && !job->kept) {
 		job_expire(job);
 	} else if (job->crashed && job->crashes >= CRASHES_MAX) {
 		job->hold = HOLD_CRASH;
@@ -186,13 +208,20 @@ park(struct sched *s, struct job *job)
 {
 	struct message *m = job->message;
 	uint64_t ms = choose_wait(s, job);
+	bool stays = job->hold == HOLD_OTHER || job->kept;
 
 	/* What it knows and the disk does not, memory has to keep. */
 	if (job->unsaved.len > 0) {
 		job_close_file(s, job);
 		m->flags &= (uint8_t)~MESSAGE_HELD;
+		ms = stays ? AGAIN_LATER : ms;
 	} else {
 		job_free(s, job);
+		if (stays && (m->flags & MESSAGE_REPORT) == 0) {
+			m->flags |= MESSAGE_HELD;
+			m->flags &= (uint8_t)~MESSAGE_FORCED;
+			return;
+		}
 	}
 	if ((m->flags & MESSAGE_FORCED) != 0) {
 		m->flags &= (uint8_t)~MESSAGE_HELD;
@@ -212,6 +241,10 @@ job_settle(struct sched *s, struct job *job)
 	}
 	if (job->tried && !job->concluded)
 		conclude(s, job);
+	if (job->discarded) {
+		job_discard(s, job);
+		return;
+	}
 	kind = job_report_due(s, job);
 	if (kind != REPORT_NONE) {
 		job->report = kind;

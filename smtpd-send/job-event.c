@@ -139,6 +139,25 @@ job_event_held(struct sched *s, const struct message *m, const char *event,
 	log_end(&l);
 }
 
+/* The operator has thrown it away: "remove WHO". */
+void
+job_event_discarded(struct sched *s, const struct job *job, uint32_t n,
+    struct span address, unsigned left)
+{
+	struct span who = job_ordered(job);
+	struct logline l;
+
+	(void)span_cut(&who, ' ');
+	log_begin(&l, job->message->id, "discarded");
+	log_span(&l, "rcpt", address);
+	log_num(&l, "attempts", job->message->attempts);
+	log_num(&l, "age_ms", age_ms(s, job->message));
+	log_num(&l, "left", left);
+	log_num(&l, "n", n);
+	log_span(&l, "by", who);
+	log_end(&l);
+}
+
 void
 job_event_removed(struct sched *s, const struct message *m)
 {

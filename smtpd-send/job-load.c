@@ -95,6 +95,31 @@ rcpt_address(const struct rcpt *r)
 	return rest;
 }
 
+struct span
+rcpt_route(const struct rcpt *r)
+{
+	return r->route != 0 ? text_at(r->job, r->route) : span_of("", 0);
+}
+
+struct span
+job_ordered(const struct job *job)
+{
+	return job->ordered != 0 ? text_at(job, job->ordered) : span_of("", 0);
+}
+
+void
+job_keep_order(struct job *job, struct span text)
+{
+	job->ordered = keep_text(job, text);
+}
+
+bool
+job_keep_route(struct rcpt *r, struct span destination)
+{
+	r->route = keep_text(r->job, destination);
+	return !r->job->text.bad;
+}
+
 /* What can stand in a frame, a record and a log line as it is. */
 static bool
 is_path(struct span s)
@@ -272,6 +297,7 @@ job_load(struct sched *s, struct job *job, int fd)
 		return LOAD_IOERR;
 	}
 	job->nonce = q.nonce;
+	job->size = q.body_len;
 	r = take_envelope(job, &q);
 	queuefile_close(&q);
 	if (r != LOAD_OK)

@@ -172,9 +172,9 @@ put_back(struct sched *s, struct job *job)
 	uint64_t ms = job->hold == HOLD_CRASH ? job_hold_ms(s, job) :
 						job_wait_ms(s, job->plan.at);
 
-	if (job->hold != HOLD_NONE)
+	if (job->hold != HOLD_NONE || job->kept)
 		m->flags |= MESSAGE_HELD;
-	if (job->hold != HOLD_OTHER)
+	if (job->hold != HOLD_OTHER && !job->kept)
 		job_wait(s, m, ms);
 	job_free(s, job);
 }
@@ -195,9 +195,13 @@ must_wait(struct sched *s, struct job *job)
 	m->flags |= MESSAGE_SEEN;
 	m->flags &= (uint8_t) ~(MESSAGE_FORCED | MESSAGE_UNREADY |
 	    MESSAGE_REPORT | MESSAGE_HELD);
-	if (forced)
+	if (job->discarded || job->given_up) {
+		job->report_only = true;
+	} else if (job->kept) {
+		job->report_only = job_has_failed(job);
+	} else if (forced) {
 		return false;
-	if (job->hold == HOLD_NONE) {
+	} else if (job->hold == HOLD_NONE) {
 		if (!early || job->plan.at <= s->wall / 1000000)
 			return false;
 		job->report_only = job_has_failed(job);
@@ -210,21 +214,33 @@ must_wait(struct sched *s, struct job *job)
 	return true;
 }
 
+/* Not loaded yet. On failure fd is closed. */
 static struct job *
-make_job(struct sched *s, struct message *m, int fd)
+new_job(struct sched *s, struct message *m, int fd)
 {
 	struct job *job = calloc(1, sizeof(*job));
-	enum load_result r;
 
 	if (job == NULL) {
 		(void)close(fd);
-		trouble(s, m);
 		return NULL;
 	}
 	job->message = m;
 	job->fd = fd;
 	m->job = job;
 	s->nopen++;
+	return job;
+}
+
+static struct job *
+make_job(struct sched *s, struct message *m, int fd)
+{
+	struct job *job = new_job(s, m, fd);
+	enum load_result r;
+
+	if (job == NULL) {
+		trouble(s, m);
+		return NULL;
+	}
 	r = job_load(s, job, fd);
 	if (r != LOAD_OK) {
 		not_loaded(s, job, r);
@@ -348,7 +364,8 @@ resume(struct sched *s, struct job *job)
 	m->looks = 0;
 	m->flags &= (uint8_t)~MESSAGE_FORCED;
 	job->planned = job->tried = job->concluded = job->crashed = false;
-	job->report_only = job->unreported = false;
+	job->report_only = job_is_stopped(job);
+	job->unreported = false;
 	job->wake = 0;
 	for (unsigned i = 0; i < job->norigins; i++)
 		if (job->origins[i].state == ORIGIN_DEFERRED)
@@ -376,6 +393,71 @@ job_open(struct sched *s, struct message *m)
 	job = make_job(s, m, fd);
 	if (job != NULL)
 		advance(s, job);
+}
+
+static const char *
+why_not_opened(enum spool_result r)
+{
+	switch (r) {
+	case SPOOL_OPENED:
+		break;
+	case SPOOL_GONE:
+		return "it has just gone";
+	case SPOOL_RECEIVED:
+	case SPOOL_UNREADABLE:
+		return "it is not received completely";
+	case SPOOL_LOCKED:
+		return "a delivery from before the restart still has it";
+	case SPOOL_IOERR:
+		return strerror(errno);
+	}
+	return "";
+}
+
+static const char *
+why_not_loaded(enum load_result r)
+{
+	switch (r) {
+	case LOAD_OK:
+		break;
+	case LOAD_TORN:
+		return "it is not received completely";
+	case LOAD_CORRUPT:
+		return "its queue file is damaged";
+	case LOAD_IOERR:
+		return strerror(errno);
+	}
+	return "";
+}
+
+struct job *
+job_fetch(struct sched *s, struct message *m, const char **why)
+{
+	enum spool_result o;
+	enum load_result l;
+	struct job *job;
+	int fd;
+
+	if (m->job != NULL) {
+		o = reopen(s, m->job);
+		*why = why_not_opened(o);
+		return o == SPOOL_OPENED ? m->job : NULL;
+	}
+	o = spool_open(s->queue, m, m->looks >= LOOKS_MAX, &fd);
+	*why = why_not_opened(o);
+	if (o != SPOOL_OPENED)
+		return NULL;
+	job = new_job(s, m, fd);
+	if (job == NULL) {
+		*why = strerror(ENOMEM);
+		return NULL;
+	}
+	l = job_load(s, job, fd);
+	*why = why_not_loaded(l);
+	if (l == LOAD_OK)
+		return job;
+	job_free(s, job);
+	return NULL;
 }
 
 void

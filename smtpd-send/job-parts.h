@@ -21,6 +21,10 @@ enum load_result {
 enum load_result job_load(struct sched *, struct job *, int fd) MUST_CHECK;
 enum load_result job_load_log(struct sched *, struct job *) MUST_CHECK;
 bool job_is_target(struct span);
+
+/* Keeps the text of an order, "WHAT WHO", or of a route. */
+void job_keep_order(struct job *, struct span text);
+bool job_keep_route(struct rcpt *, struct span destination);
 bool job_add_rcpt(struct sched *, struct job *, unsigned origin, uint32_t index,
     struct span target) MUST_CHECK;
 void job_free(struct sched *, struct job *);
@@ -32,14 +36,25 @@ void job_hold(struct sched *, struct message *, const char *event,
     const char *why);
 void job_close_file(struct sched *, struct job *);
 
+/*
+ * The job of a message that waits, for who does something else with it than
+ * try it; the message stays where it is in the heap. NULL: *why says.
+ */
+struct job *job_fetch(struct sched *, struct message *, const char **why);
+
 /* job.c: gives every rcpt that is left to its transport. */
 void job_start(struct sched *, struct job *);
 
 /* How many recipients have not come to an end. */
 unsigned job_left(const struct job *);
+bool rcpt_is_done(const struct rcpt *);
+bool origin_is_done(const struct origin *);
 
 /* job-end.c: one plan for the whole try, so that all its log lines agree. */
 void job_plan(struct sched *, struct job *);
+
+/* Its end without a word to its sender: the operator's will. */
+void job_discard(struct sched *, struct job *);
 
 /* Nothing is busy any more: record, report, and wait or remove. */
 void job_settle(struct sched *, struct job *);
@@ -89,6 +104,8 @@ void job_event_end(struct sched *, const struct job *, const char *event,
 void job_event_unreported(const struct job *, struct span reply);
 void job_event_held(struct sched *, const struct message *, const char *event,
     const char *reason);
+void job_event_discarded(struct sched *, const struct job *, uint32_t n,
+    struct span address, unsigned left);
 void job_event_removed(struct sched *, const struct message *);
 
 #endif

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "job-parts.h"
+#include "route.h"
 #include "spool.h"
 
 struct replay {
@@ -87,6 +88,32 @@ hold_of(struct span why)
 }
 
 static void
+replay_order(struct job *job, struct span text)
+{
+	struct span rest = text, what = span_cut(&rest, ' ');
+
+	job_keep_order(job, text);
+	if (span_eq(what, SPAN("hold")))
+		job->kept = true;
+	else if (span_eq(what, SPAN("release")))
+		job->kept = false;
+	else if (span_eq(what, SPAN("bounce")))
+		job->given_up = true;
+	else if (span_eq(what, SPAN("remove")))
+		job->discarded = true;
+}
+
+static void
+replay_route(struct replay *r, const struct progress_record *p)
+{
+	struct rcpt *to = find(r, p->number);
+
+	if (to != NULL && p->text.n > 0 && p->text.n <= ROUTE_MAX &&
+	    !job_keep_route(to, p->text))
+		r->failed = true;
+}
+
+static void
 replay_tried(struct job *job, const struct progress_record *p)
 {
 	struct message *m = job->message;
@@ -137,7 +164,15 @@ replay(void *arg, const struct progress_record *p)
 	case PROGRESS_HELD:
 		job->hold = (uint8_t)hold_of(p->text);
 		break;
+	case PROGRESS_ORDER:
+		replay_order(job, p->text);
+		break;
+	case PROGRESS_ROUTE:
+		replay_route(r, p);
+		break;
 	case PROGRESS_LOG:
+	case PROGRESS_PAUSE:
+	case PROGRESS_RESUME:
 		break;
 	}
 }

@@ -20,7 +20,8 @@ static bool
 is_wanted(const struct job *job, bool failed, bool waits)
 {
 	if (job->report == REPORT_FAILED)
-		return failed || (waits && job->hold == HOLD_EXPIRED);
+		return failed ||
+		    (waits && (job->hold == HOLD_EXPIRED || job->given_up));
 	return waits;
 }
 
@@ -99,7 +100,8 @@ job_report_due(const struct sched *s, const struct job *job)
 {
 	if (s->stopping || job->unreported)
 		return REPORT_NONE;
-	if (job_has_failed(job) || job->hold == HOLD_EXPIRED)
+	if (job_has_failed(job) || job->given_up ||
+	    (job->hold == HOLD_EXPIRED && !job->kept))
 		return REPORT_FAILED;
 	if (job->hold == HOLD_CRASH && !job->told_hold)
 		return REPORT_HELD;
@@ -123,6 +125,7 @@ write_subject(void *arg, const struct subject *u)
 	sbuf_adds(&b,
 	    w->job->report != REPORT_FAILED ? "delayed" :
 		u->failed                   ? "failed" :
+		w->job->given_up            ? "ordered" :
 					      "expired");
 	sbuf_putc(&b, ' ');
 	sbuf_addspan(&b, host);
@@ -178,7 +181,8 @@ end_subject(void *arg, const struct subject *u)
 	} else {
 		u->origin->state = ORIGIN_BOUNCED;
 	}
-	job_event_end(t->s, t->job, u->failed ? "bounced" : "expired",
+	job_event_end(t->s, t->job,
+	    u->failed || t->job->given_up ? "bounced" : "expired",
 	    &(struct job_end){ u->index, u->address, t->notice, u->reply });
 	job_log_verdict(t->s, t->job, PROGRESS_BOUNCED, u->index, t->notice);
 }

@@ -11,10 +11,22 @@ job_attempt(const struct job *job)
 	return m->attempts > 0 ? m->attempts : (m->flags & MESSAGE_OLD) != 0;
 }
 
-static bool
-is_at_its_end(const struct rcpt *r)
+bool
+rcpt_is_done(const struct rcpt *r)
 {
 	return r->state == RCPT_DELIVERED || r->state == RCPT_BOUNCED;
+}
+
+bool
+origin_is_done(const struct origin *o)
+{
+	return o->state == ORIGIN_EXPANDED || o->state == ORIGIN_BOUNCED;
+}
+
+bool
+job_is_stopped(const struct job *job)
+{
+	return job->kept || job->given_up || job->discarded;
 }
 
 unsigned
@@ -23,10 +35,9 @@ job_left(const struct job *job)
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < job->nrcpts; i++)
-		left += !is_at_its_end(&job->rcpts[i]);
+		left += !rcpt_is_done(&job->rcpts[i]);
 	for (unsigned i = 0; i < job->norigins; i++)
-		left += job->origins[i].state != ORIGIN_EXPANDED &&
-		    job->origins[i].state != ORIGIN_BOUNCED;
+		left += !origin_is_done(&job->origins[i]);
 	return left;
 }
 
@@ -40,10 +51,14 @@ let_go(struct sched *s, struct job *job)
 static void
 submit(struct sched *s, struct rcpt *r)
 {
+	uint32_t pause = pause_of(s, r);
+
 	r->state = RCPT_BUSY;
 	r->recorded = false;
 	r->job->busy++;
-	if (rcpt_user(r).n > 0)
+	if (pause != 0)
+		job_untried(s, r, s->now + PAUSE_MS, pause);
+	else if (rcpt_user(r).n > 0)
 		local_submit(s, r);
 	else
 		remote_submit(s, r);
@@ -76,6 +91,8 @@ job_start(struct sched *s, struct job *job)
 		return;
 	}
 	job->busy = 1; /* a guard: verdicts may come at once */
+	if (job_is_stopped(job))
+		job->report_only = true;
 	for (unsigned i = 0; i < job->nrcpts && !job->report_only; i++)
 		if (job->rcpts[i].state == RCPT_OPEN ||
 		    job->rcpts[i].state == RCPT_DEFERRED)

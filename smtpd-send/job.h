@@ -26,6 +26,7 @@ struct rcpt {
 	struct job *job;
 	char *reply;     /* malloc'ed "HOST REPLY" of the last try, or NULL */
 	uint32_t target; /* in job->text: the payload of a T frame */
+	uint32_t route;  /* there too: the operator's destination, or 0 */
 	uint32_t index;  /* its number within the message */
 	uint16_t origin; /* number of the R frame */
 	uint8_t state;   /* enum rcpt_state */
@@ -70,6 +71,7 @@ struct job {
 	struct message *message;
 	int fd; /* locked; -1: closed while it waits */
 	uint64_t nonce;
+	uint64_t size;    /* octets as received */
 	struct sbuf text; /* NUL-ended strings; the sender's path at 0 */
 	struct origin *origins;
 	struct rcpt *rcpts; /* stay where they are once one is busy */
@@ -96,6 +98,10 @@ struct job {
 	bool unreported;    /* smtpd-bounce could not, in this try */
 	bool junk;          /* so marked: it is not sent on */
 	uint8_t hold;       /* enum hold */
+	bool kept;          /* held by the operator, until released */
+	bool given_up;      /* by the operator: its sender is to be told */
+	bool discarded;     /* by the operator: nobody is */
+	uint32_t ordered;   /* in text: the last order, "WHAT WHO"; or 0 */
 	uint8_t report;     /* enum report_kind: what is being told */
 	instant wake;       /* untried: when it may be, and */
 	uint32_t parked_at; /* for which destination it waits */
@@ -157,6 +163,9 @@ void job_untried(struct sched *, struct rcpt *, instant wake, uint32_t hash);
 void job_report_frames(struct sched *, struct job *, struct sbuf *);
 void job_reported(struct sched *, struct job *, bool ok, struct span reply);
 
+/* What the operator says may end a try before it begins. */
+bool job_is_stopped(const struct job *);
+
 /* Has the message come to the end of queue_lifetime? */
 bool job_is_old(const struct sched *, const struct job *);
 
@@ -171,12 +180,16 @@ void job_keep_reply(char **reply, struct span host, struct span text);
 struct span job_reply_host(const char *reply);
 struct span job_reply_text(const char *reply);
 
-struct span job_sender(const struct job *); /* its path */
+struct span job_sender(const struct job *);  /* its path */
+struct span job_ordered(const struct job *); /* the last order, or empty */
 struct span origin_path(const struct job *, unsigned origin);
 
 /* "user NAME <address>" or "remote <path>", and its parts. */
 struct span rcpt_target(const struct rcpt *);
 struct span rcpt_user(const struct rcpt *); /* empty: remote */
 struct span rcpt_address(const struct rcpt *);
+
+/* Where the operator sends it, a destination as of route_find; or empty. */
+struct span rcpt_route(const struct rcpt *);
 
 #endif

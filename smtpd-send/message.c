@@ -90,6 +90,36 @@ table_remove(struct table *t, struct message *m)
 	free(m);
 }
 
+static uint32_t
+reverse(uint32_t v)
+{
+	uint32_t r = 0;
+
+	for (unsigned i = 0; i < 32; i++, v >>= 1)
+		r = r << 1 | (v & 1);
+	return r;
+}
+
+/*
+ * The buckets are numbered by the low bits of the seed, and a table twice the
+ * size tells by one more bit above. Counting from the highest bit down, what
+ * one bucket is split into stays together, behind us or before us.
+ */
+void
+table_scan(const struct table *t, uint32_t *cursor, struct sbuf *ids)
+{
+	uint32_t mask = (uint32_t)(t->nbuckets - 1);
+
+	if (t->nbuckets == 0) {
+		*cursor = 0;
+		return;
+	}
+	for (struct message *m = t->bucket[*cursor & mask]; m != NULL;
+	     m = m->chain)
+		sbuf_add(ids, m->id, QUEUE_ID_LEN);
+	*cursor = reverse(reverse(*cursor | ~mask) + 1);
+}
+
 static struct message *
 first_from(const struct table *t, size_t i)
 {

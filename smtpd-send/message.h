@@ -48,6 +48,21 @@ struct message *table_add(struct table *, const char *id);
 /* Forgets and frees it; it is in no heap any more. */
 void table_remove(struct table *, struct message *);
 
+/* Is it being worked on? */
+static inline bool
+message_is_active(const struct message *m)
+{
+	return m->job != NULL && m->place == 0;
+}
+
+/*
+ * Goes through the table while it changes: appends the ids of one more bucket,
+ * QUEUE_ID_LEN octets each. Starts with *cursor 0, and is 0 again after the
+ * last. A message that is there all the time is met once, however the table
+ * has grown.
+ */
+void table_scan(const struct table *, uint32_t *cursor, struct sbuf *ids);
+
 /* The first, and the one after m; NULL: no more. Nothing may change between. */
 struct message *table_first(const struct table *);
 struct message *table_after(const struct table *, const struct message *m);

@@ -27,6 +27,10 @@ static const struct layout {
 	[PROGRESS_TRIED] = { "tried", true, false, true, false },
 	[PROGRESS_CRASH] = { "crash", true, false, false, true },
 	[PROGRESS_HELD] = { "held", false, false, false, true },
+	[PROGRESS_ORDER] = { "order", false, false, true, true },
+	[PROGRESS_ROUTE] = { "route", true, false, false, true },
+	[PROGRESS_PAUSE] = { "pause", false, false, true, true },
+	[PROGRESS_RESUME] = { "resume", false, false, true, true },
 };
 
 static bool
@@ -82,7 +86,8 @@ progress_parse(struct span line, struct progress_record *r)
 static size_t
 text_max(enum progress_kind kind)
 {
-	return kind == PROGRESS_FAILED || kind == PROGRESS_RCPT ?
+	return kind == PROGRESS_FAILED || kind == PROGRESS_RCPT ||
+		kind == PROGRESS_ROUTE ?
 	    PROGRESS_REPLY_MAX :
 	    PROGRESS_DEFERRED_MAX;
 }

@@ -30,6 +30,14 @@
  *	held <why>		not tried any more until a later tried record:
  *				crash (until it expires), expired (the sender
  *				is to be told)
+ *	order <time> <what> <who>	the operator's: hold (whatever else
+ *				comes, until), release; bounce, remove
+ *	route <index> <destination>	where the operator sends that rcpt
+ *
+ * queue/paused is such a log too, for the id "paused" and the nonce 0, of
+ *
+ *	pause <time> <destination>
+ *	resume <time> <destination>
  *
  * Times are seconds since 1970; a reply is an SMTP reply line. The first line
  * that is not whole ends the log: it is what a crash left, and is cut off
@@ -51,13 +59,17 @@ enum progress_kind {
 	PROGRESS_TRIED,
 	PROGRESS_CRASH,
 	PROGRESS_HELD,
+	PROGRESS_ORDER,
+	PROGRESS_ROUTE,
+	PROGRESS_PAUSE,
+	PROGRESS_RESUME,
 };
 
 struct progress_record {
 	enum progress_kind kind;
 	uint32_t number;  /* index, origin, attempt, attempts or count */
 	uint32_t other;   /* rcpt: origin; verdicts: attempt */
-	uint64_t time;    /* verdicts: when; tried: next */
+	uint64_t time;    /* verdicts, orders: when; tried: next */
 	struct span text; /* rcpt: "user ..."; reply, how, why */
 };
 

@@ -204,7 +204,10 @@ remote_submit(struct sched *s, struct rcpt *r)
 		return;
 	}
 	sbuf_init(&name, ROUTE_MAX);
-	route_find(&name, s->conf, address.domain);
+	if (r->route != 0)
+		sbuf_addspan(&name, rcpt_route(r));
+	else
+		route_find(&name, s->conf, address.domain);
 	if (!name.bad)
 		d = dest_get(&s->remote.dests, sbuf_span(&name));
 	sbuf_free(&name);
@@ -223,6 +226,17 @@ remote_pump(struct sched *s)
 		s->sweep = s->now + SWEEP_MS;
 	}
 	return transport_pump(s, &s->remote);
+}
+
+void
+remote_hurry_one(struct sched *s, struct span name)
+{
+	struct dest *d = dest_find(&s->remote.dests, name);
+
+	if (d == NULL)
+		return;
+	pace_hurry(&d->pace, s->now);
+	d->watched = false;
 }
 
 void

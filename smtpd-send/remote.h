@@ -13,7 +13,10 @@ void remote_submit(struct sched *, struct rcpt *);
 /* transport_pump, and what is known of old destinations is forgotten. */
 instant remote_pump(struct sched *);
 
-/* Those that are dead are looked at now. */
+/* If the destination of that name is dead, it is looked at now. */
+void remote_hurry_one(struct sched *, struct span name);
+
+/* All those that are dead are. */
 void remote_hurry(struct sched *);
 
 #endif

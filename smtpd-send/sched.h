@@ -4,10 +4,12 @@
 #define SCHED_H
 
 #include "conf.h"
+#include "control.h"
 #include "heap.h"
 #include "intake.h"
 #include "job.h"
 #include "local.h"
+#include "pause.h"
 #include "remote.h"
 #include "report.h"
 #include "schedule.h"
@@ -34,6 +36,8 @@ struct sched {
 	instant sweep; /* of remote destinations */
 	struct reports reports;
 	struct sync sync;
+	struct pauses pauses;
+	struct controls control;
 	bool stopping;
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "control.h"
 #include "dial.h"
 #include "find.h"
 #include "program.h"
@@ -74,6 +75,7 @@ static const int calls[] = {
 	SYS_statx,
 	SYS_fchmod,
 	SYS_socket,
+	SYS_accept4,
 	SYS_socketpair,
 	SYS_connect,
 	SYS_sendto,
@@ -233,6 +235,7 @@ fill_watch(struct sched *s, struct watch *w, int *hints)
 	watch_slots(w, &s->local);
 	watch_slots(w, &s->remote);
 	report_watch(s, w);
+	control_watch(s, w);
 }
 
 /* All that can go on without waiting; when it can again at the latest. */
@@ -243,6 +246,7 @@ pump(struct sched *s, struct listing *listing)
 
 	if (!s->stopping)
 		next = earlier(next, find_more(s, listing));
+	next = earlier(next, control_pump(s));
 	open_due(s);
 	next = earlier(next, intake_pump(s));
 	next = earlier(next, transport_pump(s, &s->local));
@@ -326,6 +330,7 @@ start(struct sched *s, const struct conf *conf)
 	local_init(s);
 	remote_init(s);
 	report_init(&s->reports);
+	pause_init(s);
 }
 
 int
@@ -343,6 +348,7 @@ main(int argc, char *argv[])
 	take_signals(&waiting);
 	start(&s, &conf);
 	hints = find_hints_open(&conf);
+	control_init(&s, find_given(SOCK_STREAM));
 	confine_report();
 	confine_self(&conf);
 	find_all(&s);

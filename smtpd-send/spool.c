@@ -135,6 +135,21 @@ spool_open(int queue, const struct message *m, bool insist, int *fd)
 	return errno == EWOULDBLOCK ? SPOOL_LOCKED : SPOOL_IOERR;
 }
 
+int
+spool_peek(int queue, const struct message *m)
+{
+	char path[PATH_SIZE];
+
+	path_of(path, m);
+	return openat(queue, path, O_RDONLY | OPEN_FLAGS);
+}
+
+int
+spool_paused_open(int queue)
+{
+	return openat(queue, "paused", O_RDWR | OPEN_FLAGS | O_CREAT, 0600);
+}
+
 bool
 spool_settle(int queue, struct message *m)
 {

@@ -28,6 +28,12 @@ enum spool_result {
 enum spool_result spool_open(int queue, const struct message *, bool insist,
     int *fd) MUST_CHECK;
 
+/* Opens it to be read and nothing else, whoever has it; -1: errno says. */
+int spool_peek(int queue, const struct message *) MUST_CHECK;
+
+/* The list of paused destinations, open for reading and writing. */
+int spool_paused_open(int queue) MUST_CHECK;
+
 /* Moves it, unsynced, from new/ to msg/, if it is not there yet. */
 bool spool_settle(int queue, struct message *) MUST_CHECK;
 

@@ -173,6 +173,27 @@ may_follow(const struct slot *slot, const struct rcpt *r)
 		is_fresh(slot->given[0]));
 }
 
+/* Those of a parcel that may still be tried; the others wait on disk. */
+static struct rcpt *
+weed(struct sched *s, struct rcpt *r)
+{
+	struct rcpt *kept = NULL, **end = &kept, *also;
+	uint32_t pause;
+
+	for (; r != NULL; r = also) {
+		also = r->also;
+		pause = pause_of(s, r);
+		if (pause != 0 || job_is_stopped(r->job)) {
+			job_untried(s, r, s->now + PAUSE_MS, pause);
+		} else {
+			*end = r;
+			end = &r->also;
+		}
+	}
+	*end = NULL;
+	return kept;
+}
+
 /*
  * Gives the slot its destination's next parcels. False: now it has none, as
  * there is none, or this connection takes no more.
@@ -187,6 +208,9 @@ give_next(struct sched *s, struct slot *slot)
 	while ((r = dest_next(d)) != NULL && may_follow(slot, r)) {
 		(void)dest_pop(d);
 		t->kind->moved(s, d);
+		r = weed(s, r);
+		if (r == NULL)
+			continue;
 		r->job->running++;
 		if (!job_reopen(s, r->job)) {
 			r->job->running--;

@@ -183,6 +183,9 @@ services() {
 	remote smtpd-queue
 	EOT
 	[ "$(inside stat -c '%U %a' /run/smtpd/wakeup)" = 'smtpd-queue 600' ]
+	[ "$(inside stat -c '%U %a' /run/smtpd/send/control)" = \
+		'smtpd-queue 600' ]
+	[[ $(inside /usr/local/sbin/smtpd-ctl list --json) == *'"count":'* ]]
 	[ "$(inside stat -c '%U %a' /var/lib/smtpd/queue)" = 'smtpd-queue 700' ]
 	[ "$(inside stat -c '%U %a' /etc/smtpd/dkim)" = 'root 750' ]
 	[ "$(inside stat -c '%U %G %a' /etc/smtpd/tls)" = 'root smtpd-tls 750' ]

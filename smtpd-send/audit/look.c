@@ -37,6 +37,12 @@ take_record(void *arg, const struct progress_record *r)
 		k->held = true;
 	else if (r->kind == PROGRESS_TRIED)
 		k->held = false;
+	else if (r->kind == PROGRESS_ORDER &&
+	    span_starts(r->text, SPAN("hold ")))
+		k->held = true;
+	else if (r->kind == PROGRESS_ORDER &&
+	    span_starts(r->text, SPAN("release ")))
+		k->held = false;
 }
 
 static void

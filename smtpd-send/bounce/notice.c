@@ -79,6 +79,10 @@ notice_status(struct sbuf *b, const struct notice_rcpt *r)
 		sbuf_adds(b, "4.4.7"); /* RFC 3463: delivery time expired */
 		return;
 	}
+	if (r->action == NOTICE_ORDERED) {
+		sbuf_adds(b, "5.0.0");
+		return;
+	}
 	text = span_cut(&text, '\n');
 	if (text.n > 3 && text.p[3] == '-')
 		text = span_skip(text, 4);
@@ -162,6 +166,10 @@ explain_rcpt(struct sbuf *b, const struct notice *n,
 	line(b, ":");
 	if (r->action == NOTICE_EXPIRED)
 		line(b, " given up after many tries; the last answer was");
+	if (r->action == NOTICE_ORDERED)
+		line(b,
+		    " given up by the operator of this mail server; "
+		    "the last answer was");
 	sbuf_putc(b, ' ');
 	if (has_host(r)) {
 		text_clean(b, r->host, TEXT_UTF8);

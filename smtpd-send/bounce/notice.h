@@ -22,6 +22,7 @@ enum notice_kind {
 enum notice_action {
 	NOTICE_REFUSED, /* for good */
 	NOTICE_EXPIRED, /* given up after many tries */
+	NOTICE_ORDERED, /* given up by the operator */
 	NOTICE_WAITS,   /* is tried further */
 };
 

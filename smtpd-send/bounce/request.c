@@ -171,6 +171,8 @@ parse_action(struct span word, enum notice_action *action)
 		*action = NOTICE_REFUSED;
 	else if (span_eq(word, SPAN("expired")))
 		*action = NOTICE_EXPIRED;
+	else if (span_eq(word, SPAN("ordered")))
+		*action = NOTICE_ORDERED;
 	else if (span_eq(word, SPAN("delayed")))
 		*action = NOTICE_WAITS;
 	else

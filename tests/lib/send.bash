@@ -16,7 +16,7 @@ send_setup() {
 	SEND=("$SMTPD_BIN/smtpd-send" -c "$D/conf" -o "confine=kill"
 		-o "queue=$D/queue" -o "rcpt=$D/rcpt" -o "lspawn=$D/lspawn"
 		-o "wakeup=$D/wakeup" -o "remote=$D/remote"
-		-o "bouncer=$D/bounce")
+		-o "bouncer=$D/bounce" -o "control=$D/control")
 	if [[ -n ${SMTPD_ASAN-} ]]; then
 		SEND+=(-o confine=off)
 	fi

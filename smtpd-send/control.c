@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: ISC */
+/* The operator's socket: who connects there, what they say and are told. */
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "log.h"
+#include "sched.h"
+#include "watch.h"
+
+#define IDLE_MS 30000   /* for the next order, or to read anything of ours */
+#define AGAIN_MS 1000   /* after a failed accept */
+#define OUT_FULL 65536  /* octets: an order waits until these are read */
+#define OUT_MAX 1048576 /* and one step beyond */
+#define BACKLOG 16
+
+/* --- the socket ------------------------------------------------------------------ */
+
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t n = strlen(path);
+	struct stat st;
+	int fd;
+
+	errno = ENAMETOOLONG;
+	if (n >= sizeof(sun.sun_path))
+		return -1;
+	memcpy(sun.sun_path, path, n);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(path) == -1)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd != -1 && bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	n = (size_t)errno;
+	if (fd != -1)
+		(void)close(fd);
+	errno = (int)n;
+	return -1;
+}
+
+/* Called under the queue's lock, as for the hints: the path is ours. */
+void
+control_init(struct sched *s, int fd)
+{
+	struct controls *c = &s->control;
+
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		c->client[i].fd = -1;
+	c->uid = geteuid();
+	c->fd = fd;
+	if (fd != -1) {
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+		return;
+	}
+	if (s->conf->control[0] == '\0')
+		return;
+	c->fd = listen_at(s->conf->control);
+	if (c->fd == -1)
+		warn_sys("nobody can use smtpd-ctl: cannot make '%s'",
+		    s->conf->control);
+}
+
+/* --- clients --------------------------------------------------------------------- */
+
+static void
+end(struct control_client *p)
+{
+	(void)close(p->fd);
+	p->fd = -1;
+	order_free(&p->order);
+	sbuf_free(&p->out);
+}
+
+static void
+flush(struct sched *s, struct control_client *p)
+{
+	ssize_t n;
+
+	if (p->fd == -1 || p->sent == p->out.len)
+		return;
+	n = send(p->fd, p->out.s + p->sent, p->out.len - p->sent,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == -1) {
+		end(p);
+		return;
+	}
+	p->sent += (size_t)n;
+	p->deadline = s->now + IDLE_MS;
+	if (p->sent == p->out.len) {
+		sbuf_reset(&p->out);
+		p->sent = 0;
+	}
+}
+
+static void
+refuse(struct control_client *p, const char *why)
+{
+	frame_add(&p->out, 'X', span_str(why));
+	p->last = true;
+}
+
+static struct control_client *
+free_client(struct controls *c)
+{
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		if (c->client[i].fd == -1)
+			return &c->client[i];
+	return NULL;
+}
+
+/* Root, and whoever may write to the queue anyway. */
+static bool
+may_order(const struct controls *c, int fd, uid_t *uid)
+{
+	struct ucred u;
+	socklen_t n = sizeof(u);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) == -1)
+		return false;
+	*uid = u.uid;
+	return u.uid == 0 || u.uid == c->uid;
+}
+
+static void
+welcome(struct sched *s, struct control_client *p, int fd)
+{
+	uid_t uid = 0;
+
+	p->fd = fd;
+	p->sent = p->len = 0;
+	p->ended = p->last = false;
+	p->deadline = s->now + IDLE_MS;
+	sbuf_init(&p->out, OUT_MAX);
+	order_init(&p->order);
+	if (!may_order(&s->control, fd, &uid))
+		refuse(p, "you may not do this");
+	p->order.uid = uid;
+	(void)snprintf(p->order.who, sizeof(p->order.who), "uid=%u",
+	    (unsigned)uid);
+}
+
+static void
+accept_ready(struct sched *s, void *arg)
+{
+	struct control_client *p = free_client(&s->control);
+	int fd;
+
+	(void)arg;
+	if (p == NULL)
+		return;
+	fd = accept4(s->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd != -1) {
+		welcome(s, p, fd);
+		return;
+	}
+	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return;
+	warn_sys("cannot accept the operator");
+	s->control.again = s->now + AGAIN_MS;
+}
+
+/* --- what they say ---------------------------------------------------------------- */
+
+/* The login of the one who asks: a word for the log, not a right. */
+static void
+take_name(struct order *o, struct span name)
+{
+	if (name.n == 0 || name.n > ORDER_WHO_MAX)
+		return;
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] <= ' ' || name.p[i] > '~')
+			return;
+	memcpy(o->who, name.p, name.n);
+	o->who[name.n] = '\0';
+}
+
+static void
+take_frame(struct sched *s, struct control_client *p, const struct frame *f)
+{
+	if (f->tag == 'u')
+		take_name(&p->order, f->payload);
+	else if (f->tag == 'O')
+		order_begin(s, &p->order, f->payload, &p->out);
+	else if (f->tag < 'a')
+		refuse(p, "what you say is not understood");
+}
+
+static void
+take_frames(struct sched *s, struct control_client *p)
+{
+	struct frame f;
+	size_t used;
+
+	while (!p->last && !p->order.active && p->out.len < OUT_FULL) {
+		switch (frame_parse(span_of(p->in, p->len), &f, &used)) {
+		case FRAME_MORE:
+			if (p->len == sizeof(p->in))
+				refuse(p, "the order is too long");
+			return;
+		case FRAME_BAD:
+			refuse(p, "what you say is not understood");
+			return;
+		case FRAME_READY:
+			break;
+		}
+		take_frame(s, p, &f);
+		p->len -= used;
+		memmove(p->in, p->in + used, p->len);
+	}
+}
+
+static void
+hear(struct sched *s, struct control_client *p)
+{
+	ssize_t n = recv(p->fd, p->in + p->len, sizeof(p->in) - p->len,
+	    MSG_DONTWAIT);
+
+	if (n > 0) {
+		p->len += (size_t)n;
+		p->deadline = s->now + IDLE_MS;
+	} else if (n == 0) {
+		p->ended = true;
+	} else if (errno != EAGAIN && errno != EINTR) {
+		end(p);
+	}
+}
+
+/* --- the loop --------------------------------------------------------------------- */
+
+static void
+client_ready(struct sched *s, void *arg)
+{
+	struct control_client *p = arg;
+
+	flush(s, p);
+	if (p->fd != -1 && !p->ended && !p->last && p->len < sizeof(p->in))
+		hear(s, p);
+}
+
+void
+control_watch(struct sched *s, struct watch *w)
+{
+	struct controls *c = &s->control;
+
+	if (free_client(c) != NULL && s->now >= c->again && !s->stopping)
+		watch_add(w, c->fd, POLLIN, accept_ready, NULL);
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+		struct control_client *p = &c->client[i];
+		bool in = !p->ended && !p->last && p->len < sizeof(p->in);
+		bool out = p->fd != -1 && p->sent < p->out.len;
+
+		if (in || out)
+			watch_add(w, p->fd,
+			    (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0)),
+			    client_ready, p);
+	}
+}
+
+/* When it can go on, at once, or has been silent for too long. */
+static instant
+serve(struct sched *s, struct control_client *p)
+{
+	if (!p->order.active)
+		take_frames(s, p);
+	if (p->order.active && p->out.len < OUT_FULL)
+		order_go_on(s, &p->order, &p->out, OUT_FULL);
+	if (p->out.bad) {
+		end(p);
+		return NEVER;
+	}
+	flush(s, p);
+	if (p->fd == -1)
+		return NEVER;
+	if (p->order.active && p->out.len < OUT_FULL)
+		return s->now;
+	if (s->now >= p->deadline ||
+	    (p->out.len == 0 && !p->order.active && (p->last || p->ended))) {
+		end(p);
+		return NEVER;
+	}
+	return p->deadline;
+}
+
+instant
+control_pump(struct sched *s)
+{
+	instant next = s->control.again > s->now ? s->control.again : NEVER, t;
+
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+		if (s->control.client[i].fd == -1)
+			continue;
+		t = serve(s, &s->control.client[i]);
+		if (t < next)
+			next = t;
+	}
+	return next;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: ISC */
+/* What the operator wants done: understood, and done in steps. */
+#include "order.h"
+
+#include <stdio.h>
+
+#include "find.h"
+#include "frame.h"
+#include "log.h"
+#include "sched.h"
+#include "target.h"
+
+#define TURN_MS 2     /* of one turn of the loop */
+#define TURN_LEAST 4  /* messages, however long they take */
+#define IDS_MAX 65536 /* octets of ids of one bucket */
+
+const char *const verb_names[VERBS] = {
+	[VERB_LIST] = "list",
+	[VERB_SHOW] = "show",
+	[VERB_RETRY] = "retry",
+	[VERB_HOLD] = "hold",
+	[VERB_RELEASE] = "release",
+	[VERB_REMOVE] = "remove",
+	[VERB_BOUNCE] = "bounce",
+	[VERB_REROUTE] = "reroute",
+	[VERB_PAUSE] = "pause",
+	[VERB_RESUME] = "resume",
+	[VERB_PAUSED] = "paused",
+};
+
+void
+order_init(struct order *o)
+{
+	*o = (struct order){ .active = false };
+	sbuf_init(&o->ids, IDS_MAX);
+}
+
+void
+order_free(struct order *o)
+{
+	sbuf_free(&o->ids);
+	o->active = false;
+}
+
+static void
+answer(struct order *o, struct sbuf *out, char tag, const char *text)
+{
+	frame_add(out, tag, span_str(text));
+	o->active = false;
+}
+
+/* --- understanding ------------------------------------------------------------ */
+
+static bool
+find_verb(struct span word, enum verb *v)
+{
+	for (unsigned i = 0; i < VERBS; i++)
+		if (span_eq(word, span_str(verb_names[i]))) {
+			*v = (enum verb)i;
+			return true;
+		}
+	return false;
+}
+
+enum need { NEED_NOTHING, NEED_ID, NEED_ID_OR_TARGET, NEED_ANY, NEED_TARGET };
+
+static enum need
+need_of(enum verb v)
+{
+	switch (v) {
+	case VERB_LIST:
+	case VERB_PAUSED:
+		return NEED_NOTHING;
+	case VERB_SHOW:
+	case VERB_HOLD:
+	case VERB_RELEASE:
+	case VERB_REMOVE:
+	case VERB_BOUNCE:
+		return NEED_ID;
+	case VERB_REROUTE:
+		return NEED_ID_OR_TARGET;
+	case VERB_RETRY:
+		return NEED_ANY;
+	case VERB_PAUSE:
+	case VERB_RESUME:
+		return NEED_TARGET;
+	}
+	return NEED_NOTHING;
+}
+
+static const char *
+check_what(const struct order *o)
+{
+	bool id = queue_id_valid(o->what);
+
+	switch (need_of(o->verb)) {
+	case NEED_NOTHING:
+		return o->what.n == 0 ? NULL : "too many words";
+	case NEED_ID:
+		return id ? NULL : "that is not the id of a message";
+	case NEED_TARGET:
+		return !id && target_is_valid(o->what) ?
+		    NULL :
+		    "that is not a destination";
+	case NEED_ANY:
+		if (span_eq(o->what, SPAN("all")))
+			return NULL;
+		break;
+	case NEED_ID_OR_TARGET:
+		break;
+	}
+	return id || target_is_valid(o->what) ?
+	    NULL :
+	    "that is neither an id nor a destination";
+}
+
+/* NULL, or what is wrong with it. */
+static const char *
+parse(struct order *o, struct span text)
+{
+	struct span rest;
+
+	if (text.n > ORDER_TEXT_MAX)
+		return "the order is too long";
+	memcpy(o->text, text.p, text.n);
+	rest = span_of(o->text, text.n);
+	if (!find_verb(span_word(&rest), &o->verb))
+		return "there is no such order";
+	o->what = span_word(&rest);
+	o->route = span_of("", 0);
+	if (o->verb == VERB_REROUTE) {
+		o->route = span_word(&rest);
+		if (!route_target_valid(o->route))
+			return "that is not a host or a domain to go to";
+	}
+	if (span_word(&rest).n > 0)
+		return "too many words";
+	return check_what(o);
+}
+
+/* --- one message --------------------------------------------------------------- */
+
+static struct message *
+find_message(struct sched *s, struct span what)
+{
+	char id[QUEUE_ID_SIZE];
+
+	memcpy(id, what.p, QUEUE_ID_LEN);
+	id[QUEUE_ID_LEN] = '\0';
+	return table_find(&s->table, id);
+}
+
+static void
+answer_order(struct order *o, enum order_result r, const char *why,
+    struct sbuf *out)
+{
+	switch (r) {
+	case ORDER_DONE:
+		answer(o, out, 'K', "done");
+		break;
+	case ORDER_LATER:
+		answer(o, out, 'K', "after the try that runs now");
+		break;
+	case ORDER_REFUSED:
+		answer(o, out, 'X', why);
+		break;
+	case ORDER_FAILED:
+		answer(o, out, 'Z', why);
+		break;
+	}
+}
+
+static void
+begin_one(struct sched *s, struct order *o, struct sbuf *out)
+{
+	struct message *m = find_message(s, o->what);
+	const char *why = NULL;
+	enum order_result r;
+
+	if (m == NULL) {
+		answer(o, out, 'X', "there is no such message in the queue");
+		return;
+	}
+	if (o->verb == VERB_SHOW)
+		return; /* order_go_on does it */
+	r = job_order(s, m, o, &why);
+	answer_order(o, r, why, out);
+}
+
+static void
+show_more(struct sched *s, struct order *o, struct sbuf *out, size_t full)
+{
+	struct message *m = find_message(s, o->what);
+
+	if (m == NULL ||
+	    !show_message(s, m, true, &o->subject, out, out->len + full))
+		answer(o, out, 'X', "there is no such message in the queue");
+	else if (o->subject == 0)
+		answer(o, out, 'K', "1");
+}
+
+/* --- all messages ---------------------------------------------------------------- */
+
+static void
+tell(const struct order *o)
+{
+	struct logline l;
+
+	log_begin(&l, NULL, "order");
+	log_str(&l, "do", verb_names[o->verb]);
+	log_span(&l, "dest", o->what);
+	if (o->route.n > 0)
+		log_span(&l, "route", o->route);
+	if (o->verb != VERB_PAUSE)
+		log_num(&l, "messages", o->done + o->later);
+	log_str(&l, "by", o->who);
+	log_num(&l, "uid", o->uid);
+	log_end(&l);
+}
+
+/* The next message that is there, or NULL after the last. */
+static struct message *
+next_message(struct sched *s, struct order *o)
+{
+	struct message *m;
+
+	for (;;) {
+		while (o->at < o->ids.len) {
+			m = find_message(s,
+			    span_of(o->ids.s + o->at, QUEUE_ID_LEN));
+			if (m != NULL)
+				return m;
+			o->at += QUEUE_ID_LEN;
+			o->subject = 0;
+		}
+		if (o->scanned)
+			return NULL;
+		sbuf_reset(&o->ids);
+		o->at = 0;
+		table_scan(&s->table, &o->cursor, &o->ids);
+		o->scanned = o->cursor == 0;
+	}
+}
+
+static bool
+is_meant(struct sched *s, struct message *m, const struct order *o)
+{
+	const char *why;
+	struct job *job = view_begin(s, m, &why);
+	bool meant = false;
+
+	if (job == NULL)
+		return false;
+	for (unsigned i = 0; i < job->nrcpts && !meant; i++)
+		meant = target_fits(o->what, s->conf, &job->rcpts[i]);
+	view_end(s, m, job);
+	return meant;
+}
+
+static void
+order_one(struct sched *s, struct message *m, struct order *o)
+{
+	const char *why;
+
+	if (!is_meant(s, m, o))
+		return;
+	switch (job_order(s, m, o, &why)) {
+	case ORDER_DONE:
+		o->done++;
+		break;
+	case ORDER_LATER:
+		o->later++;
+		break;
+	case ORDER_REFUSED:
+	case ORDER_FAILED:
+		o->refused++;
+		break;
+	}
+}
+
+static void
+answer_all(struct order *o, struct sbuf *out)
+{
+	char text[96];
+
+	if (o->verb == VERB_LIST) {
+		(void)snprintf(text, sizeof(text), "%u", o->done);
+	} else {
+		tell(o);
+		(void)snprintf(text, sizeof(text),
+		    "%u messages, %u more after the try that runs now, "
+		    "%u not",
+		    o->done, o->later, o->refused);
+	}
+	answer(o, out, 'K', text);
+}
+
+void
+order_go_on(struct sched *s, struct order *o, struct sbuf *out, size_t full)
+{
+	instant end = clock_now() + TURN_MS;
+	struct message *m;
+
+	if (o->verb == VERB_SHOW) {
+		show_more(s, o, out, full);
+		return;
+	}
+	for (unsigned i = 0; out->len < full; i++) {
+		if (i >= TURN_LEAST && clock_now() >= end)
+			return;
+		m = next_message(s, o);
+		if (m == NULL) {
+			answer_all(o, out);
+			return;
+		}
+		if (o->verb != VERB_LIST)
+			order_one(s, m, o);
+		else if (o->subject == 0)
+			o->done += show_message(s, m, false, &o->subject, out,
+			    full);
+		else if (!show_message(s, m, false, &o->subject, out, full))
+			o->subject = 0;
+		if (o->subject == 0)
+			o->at += QUEUE_ID_LEN;
+	}
+}
+
+/* --- beginning --------------------------------------------------------------------- */
+
+static void
+begin_all(struct sched *s, struct order *o, struct sbuf *out)
+{
+	struct message *m;
+
+	remote_hurry(s);
+	for (m = table_first(&s->table); m != NULL;
+	     m = table_after(&s->table, m)) {
+		o->later += message_is_active(m);
+		o->done += !message_is_active(m);
+		find_make_due(s, m);
+	}
+	answer_all(o, out);
+}
+
+static void
+begin_pause(struct sched *s, struct order *o, struct sbuf *out)
+{
+	bool ends = o->verb == VERB_RESUME;
+
+	switch (ends ? pause_end(s, o->what) : pause_add(s, o->what)) {
+	case PAUSE_DONE:
+		if (ends)
+			return; /* order_go_on tries all that waited */
+		tell(o);
+		answer(o, out, 'K', "done");
+		break;
+	case PAUSE_ALREADY:
+		answer(o, out, 'X',
+		    ends ? "it is not paused" : "it is paused already");
+		break;
+	case PAUSE_FULL:
+		answer(o, out, 'X', "too many destinations are paused");
+		break;
+	case PAUSE_IOERR:
+		answer(o, out, 'Z', "the queue cannot remember it");
+		break;
+	}
+}
+
+static void
+list_paused(struct sched *s, struct order *o, struct sbuf *out)
+{
+	struct sbuf b;
+
+	sbuf_init(&b, TARGET_MAX + 32);
+	for (size_t i = 0; i < s->pauses.n; i++) {
+		sbuf_reset(&b);
+		sbuf_addf(&b, "%llu %s",
+		    (unsigned long long)s->pauses.at[i].time,
+		    s->pauses.at[i].target);
+		frame_add(out, 'P', sbuf_span(&b));
+	}
+	sbuf_free(&b);
+	answer(o, out, 'K', "done");
+}
+
+void
+order_begin(struct sched *s, struct order *o, struct span text,
+    struct sbuf *out)
+{
+	const char *wrong = parse(o, text);
+
+	o->active = true;
+	o->cursor = o->subject = 0;
+	o->scanned = false;
+	sbuf_reset(&o->ids);
+	o->at = 0;
+	o->done = o->later = o->refused = 0;
+	if (wrong != NULL)
+		answer(o, out, 'X', wrong);
+	else if (o->verb == VERB_PAUSED)
+		list_paused(s, o, out);
+	else if (o->verb == VERB_PAUSE || o->verb == VERB_RESUME)
+		begin_pause(s, o, out);
+	else if (o->verb == VERB_RETRY && span_eq(o->what, SPAN("all")))
+		begin_all(s, o, out);
+	else if (queue_id_valid(o->what))
+		begin_one(s, o, out);
+}
