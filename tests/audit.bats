@@ -255,6 +255,18 @@ waiting() {
 	says "^unaccepted +$id: came to an end"
 }
 
+@test "audit: nothing is older than a queue that was empty" {
+	sed "/^id=$(sed -nE '/event=queued .*to=<a@good/{s/^id=([0-9a-f]+) .*/\1/p;q}' \
+		"$T/chain/log") .*event=queued/d" "$T/chain/log" >"$LOG"
+	id=$(id_of 'event=delivered rcpt=<a@good')
+	audit
+	[[ $status -eq 2 ]]
+	says "^unaccepted +$id: came to an end"
+	sed -i '/event=started messages=0/d' "$LOG"
+	audit
+	run ! says "^unaccepted +$id: came to an end"
+}
+
 @test "audit: a queue file without an acceptance" {
 	id=$(as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/send_parts.py" \
 		put "$Q" 'local <user@example.com>')
@@ -343,8 +355,8 @@ waiting() {
 }
 
 @test "audit: what came before the log begins is older, and no finding" {
-	lines=$(wc -l <"$LOG")
-	for cut in 20 $((lines / 3)) $((lines / 2)) $((lines - 30)); do
+	total=$(wc -l <"$LOG")
+	for cut in 20 $((total / 3)) $((total / 2)) $((total - 30)); do
 		tail -n "+$cut" "$LOG" >"$LOG.cut"
 		chmod a+r "$LOG.cut"
 		audit "$LOG.cut"
@@ -359,8 +371,8 @@ waiting() {
 		grep "prog=smtpd-$prog" "$LOG" >"$LOG.$prog"
 	done
 	chmod a+r "$LOG".*
-	lines=$(wc -l <"$LOG.send")
-	for cut in 10 20 $((lines / 2)) $((lines - 20)) $((lines - 10)); do
+	total=$(wc -l <"$LOG.send")
+	for cut in 10 20 $((total / 2)) $((total - 20)) $((total - 10)); do
 		tail -n "+$cut" "$LOG.send" >"$LOG.cut"
 		chmod a+r "$LOG.cut"
 		audit "$LOG.queue" "$LOG.cut" "$LOG.bounce"

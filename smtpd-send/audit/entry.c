@@ -247,7 +247,9 @@ ledger_line(void *ledger, struct span text, int file)
 		if (take_event(l, &id, &line))
 			return;
 	}
-	if (kind == LINE_EVENT && span_eq(line.id, SPAN("-")))
+	if (kind == LINE_EVENT && span_eq(line.id, SPAN("-"))) {
+		extent_take(&l->extent, NULL, &line, file);
 		return;
+	}
 	add_damaged(l, text);
 }

@@ -28,8 +28,11 @@ take_acceptance(struct extent *e, const struct mailid *id,
 {
 	struct span entrance = SPAN("");
 
-	if (e->first == 0)
+	if (e->first == 0) {
 		e->first = id->time;
+		if (e->empty)
+			e->in = e->user = e->own = 0;
+	}
 	(void)line_get(line, "entrance", &entrance);
 	if (span_eq(entrance, SPAN("own")))
 		lower(&e->own, e->first);
@@ -55,14 +58,34 @@ take_deed(struct extent *e, const struct mailid *id, const struct line *line)
 	lower(&e->ends, e->first != 0 ? 0 : id->time + ms * 1000);
 }
 
+static void
+begin_file(struct extent *e, int file)
+{
+	e->file = file;
+	e->first = 0;
+	e->sends = e->empty = false;
+}
+
+/* Of no message: a scheduler that finds none leaves nothing to be older. */
+static void
+take_start(struct extent *e, const struct line *line)
+{
+	uint64_t n;
+
+	if (line_is(line, "smtpd-send", "started") &&
+	    line_number(line, "messages", UINT64_MAX, &n))
+		e->empty = n == 0 && e->first == 0;
+}
+
 void
 extent_take(struct extent *e, const struct mailid *id, const struct line *line,
     int file)
 {
-	if (file != e->file) {
-		e->file = file;
-		e->first = 0;
-		e->sends = false;
+	if (file != e->file)
+		begin_file(e, file);
+	if (id == NULL) {
+		take_start(e, line);
+		return;
 	}
 	if (line_is(line, "smtpd-queue", "queued"))
 		take_acceptance(e, id, line);

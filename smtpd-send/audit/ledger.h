@@ -55,6 +55,7 @@ struct totals {
 struct extent {
 	int file;       /* the one that is read */
 	uint64_t first; /* its first acceptance; 0: none yet */
+	bool empty;     /* and before that the queue was empty */
 	bool sends;     /* it has a line of smtpd-send's */
 	/* The earliest of all files, by entrance; UINT64_MAX: none. */
 	uint64_t in, user, own;
@@ -79,6 +80,7 @@ void ledger_line(void *ledger, struct span line, int file);
 struct mail *ledger_find(const struct ledger *, const struct mailid *);
 
 void extent_init(struct extent *);
+/* id: NULL of a line about no message. */
 void extent_take(struct extent *, const struct mailid *, const struct line *,
     int file);
 
