@@ -59,6 +59,20 @@ services() {
 	[ -z "$output" ]
 }
 
+@test "systemd: mail is judged, by who can see nothing of the queue" {
+	send_mail bob@example.com 'a judged one'
+	wait_for has_subject bob 'a judged one'
+	grep -q '^Authentication-Results: mail.example.com' \
+		"$(has_subject bob 'a judged one')"
+	run -0 inside journalctl -o cat -t smtpd-judge
+	[[ $output == *event=judged* ]]
+	pid=$(inside systemctl show --value -p MainPID smtpd-judge.service)
+	[ "$(inside stat -c %U "/proc/$pid")" = smtpd-judge ]
+	run -2 inside nsenter -t "$pid" -m setpriv --reuid=smtpd-judge \
+		--regid=smtpd-judge --clear-groups ls /var/lib/smtpd/
+	[[ $output == *'Permission denied'* ]]
+}
+
 @test "systemd: mail over IPv6 lands too" {
 	send_mail_v6 alice@example.com v6
 	wait_for has_subject alice v6
