@@ -320,7 +320,7 @@ start(struct sched *s, const struct conf *conf)
 	s->conf = conf;
 	/* Before the lock is ours, so that the child never has a copy of it. */
 	sync_init(&s->sync);
-	if (!sync_start(&s->sync))
+	if (!sync_start(&s->sync, conf))
 		die_sys(EXIT_TEMP, "cannot start the child that syncs");
 	s->queue = spool_start(conf->queue);
 	s->now = clock_now();

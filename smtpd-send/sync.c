@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "log.h"
 #include "sched.h"
 #include "spool.h"
@@ -84,8 +85,21 @@ close_all_but(int sock)
 	(void)syscall(SYS_close_range, (unsigned)sock + 1, ~0U, 0U);
 }
 
+/* It syncs what it is given, and does nothing else. */
+static void
+confine_child(const struct conf *conf)
+{
+	static const int calls[] = { SYS_recvmsg, SYS_sendto, SYS_fdatasync,
+		SYS_fsync, SYS_close, SYS_mmap, SYS_munmap, SYS_rt_sigreturn,
+		SYS_exit, SYS_exit_group };
+	const struct confine c = { .calls = calls, .ncalls = nitems(calls) };
+
+	if (!confine(&c, conf))
+		die_sys(EXIT_TEMP, "cannot confine the child that syncs");
+}
+
 bool
-sync_start(struct sync *y)
+sync_start(struct sync *y, const struct conf *conf)
 {
 	int sv[2], saved;
 	pid_t pid;
@@ -97,6 +111,8 @@ sync_start(struct sync *y)
 		(void)signal(SIGHUP, SIG_IGN);
 		(void)signal(SIGTERM, SIG_IGN); /* ends with its parent */
 		close_all_but(sv[1]);
+		if (conf != NULL)
+			confine_child(conf);
 		serve_syncs(sv[1]);
 	}
 	saved = errno;
@@ -280,7 +296,8 @@ sync_pump(struct sched *s)
 	if (y->fd == -1) {
 		if (s->now < y->again)
 			return y->again;
-		if (!sync_start(y)) {
+		/* It inherits the scheduler's confinement. */
+		if (!sync_start(y, NULL)) {
 			warn_sys("cannot start the child that syncs");
 			y->again = s->now + RESTART_MS;
 			return y->again;

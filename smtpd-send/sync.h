@@ -27,9 +27,10 @@ void sync_init(struct sync *);
 
 /*
  * Starts the child. Call it first of all, so that a system without resources
- * is seen, and the child has none of our descriptors. False with errno.
+ * is seen, and the child has none of our descriptors. conf NULL: we are
+ * confined, and so is the child. False with errno.
  */
-bool sync_start(struct sync *) MUST_CHECK;
+bool sync_start(struct sync *, const struct conf *) MUST_CHECK;
 
 /* The log of the job is to be on disk: job_synced tells. */
 void sync_ask(struct sched *, struct job *);

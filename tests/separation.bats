@@ -91,6 +91,7 @@ table() {
 	queue-user | smtpd-queue | queue queue-write | wakeup | -
 	queue-own | smtpd-queue | queue queue-write | wakeup | -
 	send | smtpd-queue | unix fork queue queue-write | - | bounce lspawn rcpt remote sign-own submit
+	send's child | smtpd-queue | - | - | -
 	bounce | smtpd-queue | - | sign-own | -
 	lspawn | root capabilities | read write create inet unix netlink exec fork dkim-key shadow | - | -
 	local | alice | alice alice-write | - | -

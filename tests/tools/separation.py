@@ -184,6 +184,15 @@ def resident(world, program):
     raise LookupError("no %s is there" % program)
 
 
+def syncs(world):
+    """The child of the scheduler's."""
+    send = resident(world, "smtpd-send")
+    for pid in world.processes("smtpd-send"):
+        if parent(pid) == send:
+            return pid
+    raise LookupError("smtpd-send has no child")
+
+
 def helper(program, name, user, data=b"1"):
     """A first octet starts it, and more it does not get."""
     return lambda world: catch(world, program,
@@ -236,6 +245,7 @@ PROGRAMS = {
     "queue-user": helper("smtpd-queue", "queue-user", "smtpd-sign"),
     "queue-own": helper("smtpd-queue", "queue-own", "smtpd-sign"),
     "send": lambda world: resident(world, "smtpd-send"),
+    "send's child": syncs,
     "bounce": helper("smtpd-bounce", "bounce", "smtpd-queue"),
     "lspawn": resident_loop("smtpd-lspawn", "lspawn", "smtpd-queue"),
     "local": helper("smtpd-local", "lspawn", "smtpd-queue",
