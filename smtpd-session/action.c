@@ -39,7 +39,9 @@ action_ehlo(struct session *s, struct span name)
 	reply(&s->reply, "250-SIZE %llu",
 	    (unsigned long long)s->conf->max_size);
 	reply(&s->reply, "250-8BITMIME");
-	if (!session_is_secure(s) && starttls_is_ready(&s->tls))
+	/* Who has logged in would lose it by STARTTLS, and is refused that. */
+	if (!session_is_secure(s) && s->user[0] == '\0' &&
+	    starttls_is_ready(&s->tls))
 		reply(&s->reply, "250-STARTTLS");
 	if (auth_is_offered(s))
 		reply(&s->reply, "250-AUTH PLAIN LOGIN");

@@ -50,12 +50,20 @@ wait_for() {
 	done
 }
 
-# A TCP port of 127.0.0.1 that nobody had a moment ago.
+# A TCP port of 127.0.0.1 that nobody had a moment ago, and the next one, where
+# a chain speaks TLS. None is where the kernel takes the ports of clients from,
+# or one of them might come first.
 free_port() {
-	python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
+	python3 -c 'import random, socket
+while True:
+    port = random.randrange(10000, 32000, 2)
+    try:
+        for p in port, port + 1:
+            socket.socket().bind(("127.0.0.1", p))
+        break
+    except OSError:
+        pass
+print(port)'
 }
 
 # start_chain [NAME=VALUE...]: the complete chain below $CHAIN, with these
