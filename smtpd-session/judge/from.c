@@ -114,6 +114,7 @@ word(struct from *f, char c)
 		f->words = true;
 		return;
 	case FROM_ANGLE:
+		f->words = true;
 		return;
 	case FROM_DOMAIN:
 		break;
@@ -144,14 +145,16 @@ open_angle(struct from *f)
 		f->bad = true;
 	f->at = FROM_ANGLE;
 	f->angle = true;
+	f->words = false;
 }
 
+/* "MAILER-DAEMON <>", as some bounces have it, is nobody, and well so. */
 static void
 close_angle(struct from *f)
 {
 	if (f->at == FROM_DOMAIN && f->angle)
 		take_domain(f);
-	else
+	else if (f->at != FROM_ANGLE || f->words)
 		f->bad = true;
 	f->at = FROM_AFTER;
 }

@@ -29,7 +29,7 @@ struct from {
 	unsigned depth; /* of comments */
 	bool quoted, escaped;
 	bool angle; /* the address stands in < > */
-	bool words; /* the mailbox has begun */
+	bool words; /* the mailbox, or what stands in < >, has begun */
 	bool group;
 	bool gap; /* blanks or a comment within the domain */
 	bool cr;

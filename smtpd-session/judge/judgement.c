@@ -273,7 +273,8 @@ decide(struct judgement *j)
 		    "asks to reject mail that is not authenticated");
 	/* A From that readers see differently is a trick, or as bad as one. */
 	j->junk = v->policy == DMARC_POLICY_QUARANTINE ||
-	    (v->result == DMARC_PERMERROR && j->from.fields > 0);
+	    (v->result == DMARC_PERMERROR &&
+		(j->from.bad || j->from.fields > 1));
 }
 
 static void
