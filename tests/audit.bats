@@ -33,6 +33,11 @@ setup() {
 	[[ -z ${SMTPD_ASAN-} ]] || CONFINE=()
 }
 
+# The id of the first message of a log whose line says it.
+id_at() {
+	sed -nE "/$2/{s/^id=([0-9a-f]+) .*/\1/p;q}" "$1"
+}
+
 post() {
 	swaks --silent 2 --server "127.0.0.1:$PORT" --from "$1" --to "$2" \
 		--header "Subject: $3"
@@ -46,6 +51,10 @@ again() {
 	local pid
 	pid=$(pgrep -o -f "^$SMTPD_BIN/smtpd-send .*$CHAIN/") &&
 		kill -HUP "$pid"
+}
+
+ctl() {
+	as_user "$SMTPD_BIN/smtpd-ctl" -c "$CHAIN/smtpd.conf" "$@"
 }
 
 # The life of a mail server in some seconds: every end that a recipient has.
@@ -86,6 +95,11 @@ live() {
 	done
 	wait_for logged 1 'event=expired'
 	wait_for logged 1 'event=notice kind=delayed'
+	post user@example.com f@slow.example thrown-away
+	wait_for logged 1 '<f@slow.example>'
+	ctl remove "$(id_at "$CHAIN/log" '<f@slow.example>')"
+	wait_for logged 1 'event=discarded'
+	ctl hold "$(id_at "$CHAIN/log" '<d@slow.example>')"
 	for try in 1 2 3 4; do
 		posts=()
 		for n in 1 2 3 4; do
@@ -137,9 +151,8 @@ says() {
 	}
 }
 
-# The id of the first message whose line says it.
 id_of() {
-	sed -nE "/$1/{s/^id=([0-9a-f]+) .*/\1/p;q}" "$LOG"
+	id_at "$LOG" "$1"
 }
 
 remove() {
@@ -178,11 +191,11 @@ waiting() {
 	audit
 	[[ $status -eq 0 || $status -eq 2 ]]
 	counts lost 0 untold 0 unlogged 0 damaged 0 gap 0 both 0 unaccepted 0 \
-		bounced 2 expired 1 dropped 1 waiting 1 held 0 older 0 meanwhile 0
+		bounced 2 expired 1 dropped 1 discarded 1 waiting 1 held 1 older 0 meanwhile 0
 	[[ $(grep -c 'event=queued' "$LOG") -eq \
 		$(sed -n 's/^messages *//p' <<<"$output") ]]
 	[[ $(sed -n 's/^recipients *//p' <<<"$output") -eq \
-		$(($(sed -n 's/^delivered *//p' <<<"$output") + 5)) ]]
+		$(($(sed -n 's/^delivered *//p' <<<"$output") + 6)) ]]
 }
 
 @test "audit: a delivery that is not in the log: lost" {
@@ -467,9 +480,7 @@ waiting() {
 	id=$(waiting)
 	id=${id##*/}
 	trace 0 "$id"
-	next=$(date -u -d "@$(sed -n 's/.* tried [0-9]* //p' \
-		"$Q/msg/${id: -1}/$id.log" | tail -n 1)" '+%F %T')
-	says "^queue +[0-9]+ tries, the next is due $next$"
+	says '^queue +[0-9]+ tries, held by [^ ]+$'
 	told >"$BATS_TEST_TMPDIR/told"
 	sed '1,/^queue/d' "$BATS_TEST_TMPDIR/told" | diff - <(cat <<-'EOT'
 	T      waits       <d@slow.example>
@@ -482,6 +493,13 @@ waiting() {
 	says '^accepted +no line says so$'
 	diff <(sed '1,/^queue/d' "$BATS_TEST_TMPDIR/told") \
 		<(told | sed '1,/^queue/d')
+	# As it was before it was held.
+	log=$Q/msg/${id: -1}/$id.log
+	sed -i '/ order .* hold /,$d' "$log"
+	next=$(date -u -d "@$(sed -n 's/.* tried [0-9]* //p' "$log" |
+		tail -n 1)" '+%F %T')
+	trace 0 "$id"
+	says "^queue +[0-9]+ tries, the next is due $next$"
 }
 
 @test "trace: each try and each notice of one that expired" {
@@ -537,4 +555,12 @@ waiting() {
 			-c "$T/chain/smtpd.conf" "$id" "$LOG"
 		[[ $output == *"'$id' is no queue id" ]]
 	done
+}
+
+@test "trace: what the operator ordered" {
+	trace 0 "$(id_of 'event=discarded')"
+	says ' order +do remove, by '
+	says ' discarded +<f@slow.example>$'
+	trace 0 "$(id_of '<d@slow.example>')"
+	says ' order +do hold, by '
 }

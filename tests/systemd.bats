@@ -305,6 +305,24 @@ services() {
 	inside systemctl enable --now smtpd.socket
 }
 
+@test "systemd: the journal accounts for all mail, and follows one" {
+	ours=(-o cat -t smtpd-queue -t smtpd-send -t smtpd-bounce)
+	journal() {
+		inside journalctl -q "${ours[@]}" >"$BATS_TEST_TMPDIR/journal"
+		inside "$@" <"$BATS_TEST_TMPDIR/journal"
+	}
+	accounts() {
+		run journal /usr/local/sbin/smtpd-audit
+		[[ $status -eq 0 || $status -eq 2 ]] &&
+			grep -Eqx 'delivered +[1-9][0-9]*' <<<"$output"
+	}
+	wait_for accounts
+	id=$(sed -n '/event=delivered/{s/^id=\([0-9a-f]*\) .*/\1/p;q}' \
+		"$BATS_TEST_TMPDIR/journal")
+	run -0 journal /usr/local/sbin/smtpd-trace "$id"
+	[[ $output == *' delivered   <'* ]]
+}
+
 @test "systemd: stopping the target stops all of it" {
 	inside systemctl stop smtpd.target smtpd.socket
 	wait_for eval '! inside pgrep smtpd-'

@@ -134,10 +134,10 @@ is_beyond(const struct ledger *l, const struct mail *m, enum place place)
 static void
 judge_open(struct balance *b, const struct mail *m)
 {
-	struct look k = { b, m, false };
+	struct look k = { .balance = b, .mail = m };
 	enum place place = look_at(&k, &m->id);
 
-	b->ledger->totals.held += k.held;
+	b->ledger->totals.held += k.held || k.kept;
 	if (is_beyond(b->ledger, m, place))
 		b->ledger->totals.older++;
 	else
@@ -171,7 +171,7 @@ static void
 judge_unknown(struct balance *b, const struct mailid *id)
 {
 	struct ledger *l = b->ledger;
-	struct look k = { b, NULL, false };
+	struct look k = { .balance = b };
 	enum place place = look_at(&k, id);
 
 	if (place == PLACE_GONE || place == PLACE_TORN)

@@ -39,10 +39,10 @@ take_record(void *arg, const struct progress_record *r)
 		k->held = false;
 	else if (r->kind == PROGRESS_ORDER &&
 	    span_starts(r->text, SPAN("hold ")))
-		k->held = true;
+		k->kept = true;
 	else if (r->kind == PROGRESS_ORDER &&
 	    span_starts(r->text, SPAN("release ")))
-		k->held = false;
+		k->kept = false;
 }
 
 static void

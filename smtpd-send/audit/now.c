@@ -31,7 +31,8 @@ struct state {
 	size_t n, cap, norigins;
 	struct sbuf text;
 	uint64_t tries, next;
-	size_t held, held_len;
+	size_t held, held_len; /* why */
+	size_t kept, kept_len; /* by whom */
 };
 
 static struct someone *
@@ -96,6 +97,19 @@ take_verdict(struct state *s, const struct progress_record *r,
 	sbuf_addspan(&s->text, r->text);
 }
 
+/* "WHAT WHO", of the operator: a hold outlasts every try. */
+static void
+take_order(struct state *s, struct span text)
+{
+	struct span what = span_cut(&text, ' ');
+
+	if (!span_eq(what, SPAN("hold")) && !span_eq(what, SPAN("release")))
+		return;
+	s->kept = s->text.len;
+	s->kept_len = span_eq(what, SPAN("hold")) ? text.n : 0;
+	sbuf_addspan(&s->text, text);
+}
+
 static void
 take_record(void *arg, const struct progress_record *r)
 {
@@ -115,6 +129,8 @@ take_record(void *arg, const struct progress_record *r)
 		s->tries = r->number;
 		s->next = r->time;
 		s->held_len = 0;
+	} else if (r->kind == PROGRESS_ORDER) {
+		take_order(s, r->text);
 	} else if (r->kind == PROGRESS_HELD) {
 		s->held = s->text.len;
 		s->held_len = r->text.n;
@@ -148,7 +164,10 @@ show_summary(const struct state *s)
 	else
 		sbuf_addf(&b, "%llu %s", (unsigned long long)s->tries,
 		    s->tries == 1 ? "try" : "tries");
-	if (s->held_len > 0) {
+	if (s->kept_len > 0) {
+		sbuf_adds(&b, ", held by ");
+		sbuf_add(&b, s->text.s + s->kept, s->kept_len);
+	} else if (s->held_len > 0) {
 		sbuf_adds(&b, ", held: ");
 		sbuf_add(&b, s->text.s + s->held, s->held_len);
 	} else if (s->tries > 0) {
