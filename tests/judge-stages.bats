@@ -10,7 +10,9 @@ setup() {
 	silent_dns_start
 }
 
+# Those that still wait, or are stopped, would hold it up.
 teardown() {
+	[[ -z ${CHAIN_PID-} ]] || chain_kill KILL judge verify
 	stop_chain
 	silent_dns_stop
 }

@@ -165,6 +165,10 @@ cases() {
 	want dkim=pass dkim=pass dmarc=pass
 	EOT
 	port=$(head -n 1 "$D/dns")
+	for limit in 'prlimit64\(0, RLIMIT_AS' 'prlimit64\(0, RLIMIT_CORE' \
+	    'setitimer\(ITIMER_PROF'; do
+		grep -qE "$limit, \{" "$D/trace"
+	done
 	# Everything behind the filter.
 	sed '1,/seccomp(/d' "$D/trace" >"$D/confined"
 	[ -s "$D/confined" ]
