@@ -60,6 +60,7 @@ END {
 		row("STARTTLS connections/s", "starttls", ">", "", "")
 		row("connections/s, TLS at once", "wrapped", ">", "", "")
 		row("messages/s, STARTTLS", "message", ">", "", "")
+		row("messages/s, TLS at once (20 each)", "wrapped-message", ">", "", "")
 		row("PSS of an idle connection, KiB", "tls-pss", "=", "", "")
 		exit
 	}

@@ -3,10 +3,12 @@
  * An SMTP client for load under TLS, by OpenSSL: processes that make one
  * connection after the other, each with a full handshake.
  *
- *	tls-load [-s] [-m ADDRESS | -i] -c PROCESSES -n CONNECTIONS PORT
+ *	tls-load [-s] [-a RESPONSE] [-m ADDRESS [-k MESSAGES] | -i]
+ *	    -c PROCESSES -n CONNECTIONS PORT
  *
- * -s: TLS from the first octet; else STARTTLS. -m: a message of 4 KiB on each
- * connection. -i: as many connections as processes, which say EHLO and wait
+ * -s: TLS from the first octet; else STARTTLS. -a: AUTH PLAIN with that. -m: a
+ * message of 4 KiB from and to that address on each connection, or several.
+ * -i: as many connections as processes, which say EHLO and wait
  * until this is killed; "idle" says that all are there. Else prints the
  * seconds that it took.
  */
@@ -27,10 +29,10 @@
 
 static struct {
 	bool at_once, idle;
-	const char *to;
-	unsigned processes, connections;
+	const char *to, *auth;
+	unsigned processes, connections, messages;
 	struct sockaddr_in server;
-} opt = { .processes = 1, .connections = 1 };
+} opt = { .processes = 1, .connections = 1, .messages = 1 };
 
 struct peer {
 	int fd;
@@ -97,6 +99,13 @@ dial(SSL_CTX *ctx)
 	if (opt.at_once)
 		expect(&p, "220");
 	ask(&p, "EHLO load.test\r\n", "250");
+	if (opt.auth != NULL) {
+		char command[512];
+
+		(void)snprintf(command, sizeof(command), "AUTH PLAIN %s\r\n",
+		    opt.auth);
+		ask(&p, command, "235");
+	}
 	return p;
 }
 
@@ -104,7 +113,7 @@ static void
 send_message(struct peer *p)
 {
 	static const char head[] = "Subject: load\r\n\r\n";
-	char rcpt[512], text[4096];
+	char mail[512], rcpt[512], text[4096];
 	size_t n = sizeof(head) - 1;
 
 	memcpy(text, head, n);
@@ -113,8 +122,9 @@ send_message(struct peer *p)
 		memcpy(text + n + 64, "\r\n", 2);
 	}
 	memcpy(text + n, ".\r\n", 3);
+	(void)snprintf(mail, sizeof(mail), "MAIL FROM:<%s>\r\n", opt.to);
 	(void)snprintf(rcpt, sizeof(rcpt), "RCPT TO:<%s>\r\n", opt.to);
-	ask(p, "MAIL FROM:<sender@example.org>\r\n", "250");
+	ask(p, mail, "250");
 	ask(p, rcpt, "250");
 	ask(p, "DATA\r\n", "354");
 	say(p, text, n + 3);
@@ -140,7 +150,7 @@ work(unsigned connections, int ready)
 			for (;;)
 				(void)pause();
 		}
-		if (opt.to != NULL)
+		for (unsigned i = 0; opt.to != NULL && i < opt.messages; i++)
 			send_message(&p);
 		ask(&p, "QUIT\r\n", "221");
 		SSL_free(p.ssl);
@@ -154,13 +164,19 @@ parse(int argc, char *argv[])
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "sim:c:n:")) != -1)
+	while ((o = getopt(argc, argv, "sia:m:k:c:n:")) != -1)
 		switch (o) {
 		case 's':
 			opt.at_once = true;
 			break;
 		case 'i':
 			opt.idle = true;
+			break;
+		case 'a':
+			opt.auth = optarg;
+			break;
+		case 'k':
+			opt.messages = (unsigned)atoi(optarg);
 			break;
 		case 'm':
 			opt.to = optarg;
