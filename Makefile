@@ -371,8 +371,9 @@ bench: all
 # The long loops in full: thousands of kills, soak, big backlogs.
 torture: all unit
 	@conf/deps install $(CHECK_DEPS)
-	@SMTPD_BIN=$(B) SMTPD_TORTURE=1 tests/run
-	@[ ! -x tests/torture/run ] || SMTPD_BIN=$(B) tests/torture/run
+	@SMTPD_BIN=$(B) tests/torture/run
+	@SMTPD_BIN=$(B) SMTPD_TORTURE=1 tests/run \
+		$$(grep -l SMTPD_TORTURE tests/*.bats)
 
 # --- installation: mode:source:destination -------------------------------------
 unitdir     = $(prefix)/lib/systemd/system
