@@ -89,9 +89,14 @@ frames_of() {
 		'F:failed - <ann@far.example> 554 5.4.6 Mail loops' \
 		'F:expired mx.b.example[2001:db8::1] <bob@b.example> 451 4.7.1 Greylisted' \
 		'F:failed mx.c.example[192.0.2.9] <"a b>c"@c.example> 550 no' \
-		'O:<list@example.com>' E
+		'O:<list@example.com>' \
+		'F:ordered - <dan@d.example> 452 4.2.2 Full' E
 	report
 	says 'rcpt 0 status 5.4.6'
+	says 'rcpt 3 action failed'
+	says 'rcpt 3 status 5.0.0'
+	says 'rcpt 3 said 452 4.2.2 Full'
+	says 'text  given up by the operator of this mail server; the last answer was'
 	says 'rcpt 1 final bob@b.example'
 	says 'rcpt 1 action failed'
 	says 'rcpt 1 status 4.4.7'

@@ -242,8 +242,8 @@ with open(sys.argv[2], "ab") as f:
 	restart_send queue_lifetime=60
 	wait_for is_state "$id" held
 	[[ $(ctl list) == *"held"*"(by "* ]]
-	[[ $(as_user "$SMTPD_BIN/sendmail" -C/dev/null -o "queue=$D/queue" -bp \
-		2>&1) == *"$id!"* ]] || true
+	echo "queue = $D/queue" | as_user tee "$D/mailq.conf" >/dev/null
+	[[ $(as_user "$SMTPD_BIN/sendmail" -C "$D/mailq.conf" -bp) == *"$id!"* ]]
 	run ! logged "$id" 'tried 2'
 	ctl release "$id"
 	wait_for logged "$id" 'tried 2'
@@ -291,6 +291,13 @@ with open(sys.argv[2], "ab") as f:
 	event "$id" removed
 	run grep -E '^(asked|told)' "$D/helpers"
 	[ "$status" -eq 1 ]
+	# For who proves that nothing was lost it is an end like others.
+	echo "id=$id prog=smtpd-queue event=queued entrance=in from=<a@b.test> nrcpt=2 to=<full@a.test> to=<full@example.com>" |
+		cat - "$D/send.log" >"$D/audited"
+	chmod a+r "$D/audited"
+	run -0 as_user "$SMTPD_BIN/smtpd-audit" -c "$D/conf" \
+		-o "queue=$D/queue" "$D/audited"
+	[[ $output =~ discarded\ +2 ]]
 	# While it is tried: afterwards.
 	id=$(put 'remote <wait@a.test>' 'remote <full@b.test>')
 	wait_for is_state "$id" active
@@ -299,6 +306,32 @@ with open(sys.argv[2], "ab") as f:
 	wait_for gone "$id"
 	event "$id" delivered 'rcpt=<wait@a.test>'
 	[ "$(grep -c "^id=$id .*event=discarded" "$D/send.log")" -eq 1 ]
+}
+
+@test "ctl: what the disk does not take is kept in mind, and stays held" {
+	start_all_helpers
+	start_send
+	ctl pause a.test
+	id=$(put 'remote <ann@a.test>')
+	wait_for is_state "$id" waiting
+	as_user chmod 500 "$D/queue/msg/${id: -1}"
+	ctl hold "$id"
+	grep -q "warning: cannot write the log of '$id': Permission denied" \
+		"$D/send.log"
+	is_state "$id" held
+	ctl resume a.test
+	ctl retry all
+	kill -HUP "$SEND_PID"
+	wait_for grep -q event=due-now "$D/send.log"
+	wait_for is_state "$id" held
+	as_user chmod 700 "$D/queue/msg/${id: -1}"
+	kill -HUP "$SEND_PID"
+	wait_for logged "$id" 'order [0-9]* hold '
+	restart_send
+	wait_for is_state "$id" held
+	ctl release "$id"
+	wait_for gone "$id"
+	event "$id" delivered
 }
 
 @test "ctl: killed between order and removal, it is removed at the next start" {

@@ -166,6 +166,7 @@ test_status(void)
 	gives(NOTICE_REFUSED, "550 5.1 x", "5.0.0");
 	gives(NOTICE_REFUSED, "", "5.0.0");
 	gives(NOTICE_EXPIRED, "451 4.3.0 x", "4.4.7");
+	gives(NOTICE_ORDERED, "451 4.3.0 x", "5.0.0");
 	gives(NOTICE_WAITS, "451 4.3.0 x", "4.3.0");
 	gives(NOTICE_WAITS, "451 x", "4.0.0");
 }

@@ -36,6 +36,50 @@ in_order(const struct heap *h)
 	return true;
 }
 
+#define SCANNED 5000
+
+/* Every message there is from the first step on, and none twice. */
+static void
+scan_while_it_grows(void)
+{
+	static unsigned char met[SCANNED];
+	struct table t = { 0 };
+	struct message *m;
+	struct sbuf ids;
+	uint32_t cursor = 0;
+	char id[QUEUE_ID_SIZE];
+	unsigned n = 0, missed = 0, twice = 0;
+
+	sbuf_init(&ids, SCANNED * QUEUE_ID_LEN * 4);
+	table_scan(&t, &cursor, &ids);
+	ok(cursor == 0 && ids.len == 0, "there is nothing in an empty table");
+	for (; n < SCANNED / 2; n++) {
+		name(id, n);
+		if (table_add(&t, id) == NULL)
+			return;
+	}
+	do {
+		table_scan(&t, &cursor, &ids);
+		name(id, n++);
+		if (n <= SCANNED && table_add(&t, id) == NULL)
+			return;
+	} while (cursor != 0);
+	for (unsigned i = 0; i < SCANNED; i++) {
+		name(id, i);
+		for (size_t at = 0; at < ids.len; at += QUEUE_ID_LEN)
+			met[i] += memcmp(ids.s + at, id, QUEUE_ID_LEN) == 0;
+		missed += i < SCANNED / 2 && met[i] == 0;
+		twice += met[i] > 1;
+	}
+	ok(t.nbuckets >= SCANNED, "it has grown");
+	is_num(missed, 0, "none that was there is missed");
+	is_num(twice, 0, "none is met twice");
+	sbuf_free(&ids);
+	while ((m = table_first(&t)) != NULL)
+		table_remove(&t, m);
+	free(t.bucket);
+}
+
 int
 main(void)
 {
@@ -94,5 +138,6 @@ main(void)
 		table_remove(&t, m);
 	free(t.bucket);
 	heap_free(&h);
+	scan_while_it_grows();
 	return done();
 }

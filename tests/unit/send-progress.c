@@ -22,6 +22,10 @@ round_trips(void)
 		{ PROGRESS_TRIED, 12, 0, 1795425701, { "", 0 } },
 		{ PROGRESS_CRASH, 3, 0, 0, { "signal=11", 9 } },
 		{ PROGRESS_HELD, 0, 0, 0, { "crash", 5 } },
+		{ PROGRESS_ORDER, 0, 0, 1795425701, { "hold root", 9 } },
+		{ PROGRESS_ROUTE, 3, 0, 0, { "host a.test 26", 14 } },
+		{ PROGRESS_PAUSE, 0, 0, 1795425701, { "a.test", 6 } },
+		{ PROGRESS_RESUME, 0, 0, 1795425702, { "local:joe", 9 } },
 	};
 	struct progress_record r;
 	struct sbuf b;
