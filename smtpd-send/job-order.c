@@ -154,8 +154,10 @@ is_tried_now(enum verb v)
 }
 
 static void
-tell(const struct message *m, const struct order *o, bool later)
+tell(const struct sched *s, const struct message *m, const struct order *o,
+    bool later)
 {
+	uint64_t born = queue_id_time(m->id);
 	struct logline l;
 
 	/* Of many at once order.c says how many they are. */
@@ -168,6 +170,7 @@ tell(const struct message *m, const struct order *o, bool later)
 		log_span(&l, "dest", o->what);
 	if (o->route.n > 0)
 		log_span(&l, "route", o->route);
+	log_num(&l, "age_ms", s->wall > born ? (s->wall - born) / 1000 : 0);
 	log_str(&l, "by", o->who);
 	log_num(&l, "uid", o->uid);
 	if (later)
@@ -222,7 +225,7 @@ static enum order_result
 remove_damaged(struct sched *s, struct message *m, const struct order *o,
     const char **why)
 {
-	tell(m, o, false);
+	tell(s, m, o, false);
 	if (!spool_remove(s->queue, m)) {
 		*why = "it cannot be removed";
 		return ORDER_FAILED;
@@ -244,7 +247,7 @@ order_active(struct sched *s, struct job *job, const struct order *o,
 	*why = apply(s, job, o);
 	if (*why != NULL)
 		return ORDER_REFUSED;
-	tell(job->message, o, true);
+	tell(s, job->message, o, true);
 	if (is_tried_now(o->verb))
 		job->message->flags |= MESSAGE_FORCED;
 	if (o->verb != VERB_RETRY && o->verb != VERB_RESUME)
@@ -269,7 +272,7 @@ job_order(struct sched *s, struct message *m, const struct order *o,
 		return ORDER_FAILED;
 	*why = apply(s, job, o);
 	if (*why == NULL)
-		tell(m, o, false);
+		tell(s, m, o, false);
 	if (*why == NULL && o->verb != VERB_RETRY && o->verb != VERB_RESUME) {
 		record(s, job, o);
 		go_on(s, job, o);

@@ -185,7 +185,7 @@ with open(sys.argv[2], "ab") as f:
 	for id in "$one" "$two" "$three"; do
 		wait_for logged "$id" 'tried 3'
 	done
-	event "$one" order "do=retry by=[^ ]* uid=$(as_user id -u)$"
+	event "$one" order "do=retry age_ms=[0-9]* by=[^ ]* uid=$(as_user id -u)$"
 	grep -q '^id=- .*event=order do=retry dest=b.test messages=1 by=' \
 		"$D/send.log"
 	run -100 ctl retry 0660ee1fab7cbc8298bbea
@@ -227,7 +227,7 @@ with open(sys.argv[2], "ab") as f:
 	wait_for logged "$id" 'tried 1'
 	run ctl hold "$id"
 	[ "$output" = "$id: done" ]
-	event "$id" order 'do=hold by='
+	event "$id" order 'do=hold age_ms=[0-9]* by='
 	wait_for is_state "$id" held
 	wait_for logged "$id" 'order [0-9]* hold '
 	log_is_sound "$id"
