@@ -30,7 +30,7 @@ BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev \
 RUN_DEPS   = $(BUILD_DEPS) swaks curl openssl libnet-ssleay-perl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
-             xfsprogs btrfs-progs gnutls-bin python3-dkim opendkim-tools python3-authres \
+             xfsprogs btrfs-progs gnutls-bin testssl.sh python3-dkim opendkim-tools python3-authres \
              ldnsutils nsd unbound libpam-wrapper
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
