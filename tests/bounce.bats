@@ -10,7 +10,6 @@ setup() {
 	setup_queue
 	OLD=$BATS_TEST_TMPDIR/old
 	as_user mkdir "$OLD"
-	[[ -n ${SMTPD_ASAN-} ]] || echo 'confine = kill' >>"$CONF"
 }
 
 # original [FRAME...]: a queue file made of standard input, for $FILE. Its

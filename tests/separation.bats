@@ -230,3 +230,47 @@ table() {
 	auth-file | smtpd-auth | - | submit-auth | -
 	EOT
 }
+
+# holds_mail USER TEXT: in some file of his Maildir.
+holds_mail() {
+	grep -rq "$2" "$ROOT/home/$1/Maildir/new"
+}
+
+# as_user_of USER PASSWORD SWAKS-OPTION...: by port 587.
+as_user_of() {
+	on_its_net swaks --silent 2 --server 127.0.0.1:587 --tls \
+		--auth-user "$1" --auth-password "$2" \
+		--from "$1@example.com" "${@:3}"
+}
+
+# The programs with all of their units' directives, and with death as the price
+# of what is forbidden, do all that they are for: a user's mail, signed, goes to
+# another host, which is our own port 25 and refuses it, and he is told.
+@test "separation: nothing that a program needs is forbidden" {
+	printf '%s\n' 'confine = kill' 'smarthost = [127.0.0.1]:25' \
+		>>"$ROOT/etc/smtpd/smtpd.conf"
+	inside sh -c "systemctl stop --quiet 'smtpd-*.service' &&
+		systemctl start smtpd-send.service"
+	as_user_of bob file --to alice@example.com --header 'Subject: by bob'
+	wait_for holds_mail alice 'Subject: by bob'
+	inside systemctl stop smtpd-auth-file.socket smtpd-auth-file.service
+	inside systemctl start smtpd-auth.socket
+	as_user_of alice secret --to x@example.net,bob@example.com \
+		--header 'Subject: by alice'
+	wait_for holds_mail bob 'Subject: by alice'
+	wait_for holds_mail alice 'Relay access denied'
+	[ "$(grep -rl '^DKIM-Signature: ' "$ROOT/home/bob/Maildir/new" |
+		xargs grep -l 'Subject: by alice' | wc -l)" -eq 1 ]
+	on_its_net swaks --silent 2 --server 127.0.0.1 --tls \
+		--from a@example.org --to postmaster@example.com \
+		--header 'Subject: of a stranger'
+	wait_for holds_mail alice 'Subject: of a stranger'
+	holds_mail alice '^Authentication-Results: mail.example.com'
+	printf 'Subject: of bob\n\nhi\n' | inside runuser -u bob -- \
+		/usr/local/sbin/sendmail -i alice@example.com
+	wait_for holds_mail alice 'Subject: of bob'
+	run -0 inside journalctl --no-pager
+	[[ $output == *'reply="550 5.7.1'*'Relay access denied"'* ]]
+	run -1 grep -E 'died:|status=31/SYS|smtpd-.*: Operation not permitted' \
+		<<<"$output"
+}

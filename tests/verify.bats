@@ -30,7 +30,6 @@ setup() {
 	setup_dir
 	setup_queue
 	echo 'relay_clients = 192.0.2.0/24 127.0.0.0/8' >>"$CONF"
-	[[ -n ${SMTPD_ASAN-} ]] || echo 'confine = kill' >>"$CONF"
 	DOWN=("$SMTPD_BIN/smtpd-queue" -c "$CONF" in)
 	HEAD=(C:version=1 C:ip=198.51.100.7 C:helo=client.example C:protocol=ESMTP
 		'S:<a@client.example> SIZE=9' 'R:local <user@example.com>')

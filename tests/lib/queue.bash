@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 # For tests of smtpd-queue and what speaks to it: load it after lib/smtpd.
 
-# A queue directory $Q, settings $CONF, and MAIL: the words of a good message.
+# A queue directory $Q, settings $CONF (with which a call that is not allowed
+# kills), and MAIL: the words of a good message.
 setup_queue() {
 	# The system's python3: one below a home is not the user's to run.
 	PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
@@ -16,6 +17,8 @@ setup_queue() {
 	wakeup = $BATS_TEST_TMPDIR/wakeup
 	min_free = 0
 	EOT
+	# A build with sanitizers cannot be confined.
+	[[ -n ${SMTPD_ASAN-} ]] || echo 'confine = kill' >>"$CONF"
 	HEAD=(C:version=1 'S:<a@client.example>' 'R:local <user@example.com>')
 	MAIL=("${HEAD[@]}" $'B:Subject: x\r\n\r\nhello\r\n' E)
 }
