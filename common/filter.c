@@ -24,8 +24,8 @@ static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_close,
 #endif
 	SYS_getpeername, SYS_getsockopt, SYS_writev, SYS_getrandom,
 	SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap,
-	SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
-	SYS_exit_group };
+	SYS_madvise, SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn,
+	SYS_restart_syscall, SYS_exit_group };
 
 void
 filter_start(struct filter *f, int argc, char *argv[], struct conf *conf)

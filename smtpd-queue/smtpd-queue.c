@@ -25,8 +25,8 @@ static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_writev, SYS_openat,
 	SYS_poll,
 #endif
 	SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap,
-	SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
-	SYS_exit_group };
+	SYS_madvise, SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn,
+	SYS_restart_syscall, SYS_exit_group };
 
 static void
 give_up_rights(const struct conf *conf)

@@ -10,7 +10,7 @@ setup() {
 	load lib/smtpd
 	load lib/queue
 	setup_dir
-	setup_queue
+	FAULTS=1 setup_queue
 	needs_strace
 	# More than the injector's buffer, so that it writes more than once.
 	python3 -c 'print("x" * 998 + "\r\n", end="")' >"$BATS_TEST_TMPDIR/line"

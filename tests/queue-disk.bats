@@ -10,7 +10,7 @@ setup() {
 	load lib/smtpd
 	load lib/queue
 	setup_dir
-	setup_queue
+	FAULTS=1 setup_queue
 	[[ $(id -u) -eq 0 ]] || skip_loudly "mounting needs root"
 	DISK=$BATS_TEST_TMPDIR/disk LOOP=
 }
