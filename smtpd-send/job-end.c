@@ -56,9 +56,10 @@ job_hold_ms(const struct sched *s, const struct job *job)
 }
 
 /*
- * Crash states: before the unlink everybody has come to his end and may come
- * to it once more, which smtpd-local notices; after it the log is an orphan,
- * which the next start sweeps.
+ * Crash states: before the line of the last end, and between it and the
+ * unlink, everybody may come to his end once more, which smtpd-local notices
+ * and the log says. After the unlink the message's log is an orphan, which the
+ * next start sweeps, and no line says "removed".
  */
 static void
 finish(struct sched *s, struct job *job)

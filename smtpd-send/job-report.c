@@ -167,8 +167,9 @@ struct telling {
 };
 
 /*
- * Crash states: the notice is in the queue and this is not recorded: it is
- * sent once more. Recorded, and not removed: the next start removes it.
+ * Crash states: the notice is in the queue and no line says so, or there is a
+ * line and no record: it is sent once more. Recorded, and not removed: the
+ * next start removes it.
  */
 static void
 end_subject(void *arg, const struct subject *u)

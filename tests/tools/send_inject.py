@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: ISC
 """Kills smtpd-send, or fails it, at each of its system calls in turn.
 
-  send_inject.py SMTPD-SEND DIR kill|ERRNO [PER-CALL]
+  send_inject.py SMTPD-SEND DIR kill|ERRNO [PER-CALL [PART/PARTS]]
 
 Four messages wait: to one user; to an alias of two users and a full one; to
 a full one and to another who is there; to another host, and to one who refuses
 it, of which the sender is told. Below strace the scheduler is struck
 at the n-th call of a name, for every n of every name (PER-CALL: so many n of
-each, spread evenly). Then one that is left in peace must bring the rest home:
+each, spread evenly; and in any case at each that says or records an end, or
+takes a message away). Then one that is left in peace must bring the rest home:
 everybody has his copy or his notice once or more, who is full still has his in
-the queue.
+the queue. A message that is gone at any moment has all its ends in the log.
 """
 import os
 import re
@@ -24,6 +25,9 @@ import send_parts
 
 # Not made by the scheduler's own will, or on its way out.
 SKIP = {"execve", "exit_group", "arch_prctl", "set_tid_address", "rt_sigreturn"}
+# What an end is made of: its line in the log, its record, and the unlink.
+END = re.compile(r"unlink|fdatasync|writev?\(.*event=(delivered|bounced|removed)|"
+                 r"writev?\(\d+, .*(done|bounced) \d")
 
 
 class Bench:
@@ -78,6 +82,17 @@ class Bench:
         return [p for p in (os.path.join(self.queue, d, ident[-1], ident)
                             for d in ("new", "msg")) if os.path.exists(p)]
 
+    def unlogged(self):
+        """Messages that are gone before the log has said their ends."""
+        with open(self.err, encoding="latin-1") as f:
+            said = f.read()
+        return [ident for ident, ends in (
+            (self.ids[0], ["delivered rcpt=<joe@"]),
+            (self.ids[3], ["delivered rcpt=<far@", "bounced rcpt=<loop@"]))
+                if not self.where(ident) and not all(
+                    re.search("^id=%s .* event=%s" % (ident, end), said, re.M)
+                    for end in ends)]
+
     def settled(self):
         joe, alias, full, far = self.ids
         if not self.done() or self.where(joe) or self.where(far):
@@ -124,7 +139,7 @@ class Bench:
     def strike(self, options, seconds):
         with open(self.err, "w") as err:
             process = subprocess.Popen(
-                ["strace", "-o", self.top + "/trace"] + options + self.argv,
+                ["strace", "-s", "256", "-o", self.top + "/trace"] + options + self.argv,
                 stdin=subprocess.DEVNULL, stderr=err)
             self.until(self.settled, process, seconds)
             self.stop(process)
@@ -150,39 +165,47 @@ class Bench:
         return self.settled() and all(self.where(i) for i in self.ids[1:3])
 
 
-def counts(bench):
+def chosen(bench, most):
+    """Which calls are struck: (name, n) of a run that is left in peace."""
     bench.prepare()
     bench.strike([], 10)
-    calls = {}
-    with open(bench.top + "/trace") as f:
+    calls, ends = {}, set()
+    with open(bench.top + "/trace", encoding="latin-1") as f:
         for line in f:
             name = re.match(r"(\w+)\(", line)
-            if name and name[1] not in SKIP:
-                calls[name[1]] = calls.get(name[1], 0) + 1
-    return calls
+            if not name or name[1] in SKIP:
+                continue
+            calls[name[1]] = calls.get(name[1], 0) + 1
+            if END.match(line):
+                ends.add((name[1], calls[name[1]]))
+    assert len(ends) > 6, ends
+    return sorted(ends | {(name, n) for name, count in calls.items()
+                          for n in range(1, count + 1, max(1, -(-count // most)))})
 
 
 def main():
     program, top, mode = sys.argv[1:4]
     most = int(sys.argv[4]) if len(sys.argv) > 4 else 1 << 30
     bench, struck, bad = Bench(program, top), 0, 0
+    part, parts = map(int, (sys.argv[5] if len(sys.argv) > 5
+                            else "0/1").split("/"))
     what = "signal=KILL" if mode == "kill" else "error=" + mode
-    for name, n in sorted(counts(bench).items()):
-        step = max(1, -(-n // most))
-        for when in range(1, n + 1, step):
-            bench.prepare()
-            bench.strike(["-e", "trace=" + name, "-e", "inject=%s:%s:when=%d" %
-                          (name, what, when)], 10 if mode == "kill" else 0.5)
-            struck += 1
-            if not bench.recover():
-                bad += 1
-                print("lost after %s at %s %d:" % (what, name, when))
-                for path in (bench.log, bench.err):
-                    with open(path, encoding="latin-1") as f:
-                        print(f.read())
-                subprocess.run(["find", bench.queue, "-type", "f"])
-            if bad == 3:
-                return 1
+    for name, when in chosen(bench, most)[part::parts]:
+        bench.prepare()
+        bench.strike(["-e", "trace=" + name, "-e", "inject=%s:%s:when=%d" %
+                      (name, what, when)], 10 if mode == "kill" else 0.5)
+        struck += 1
+        unlogged = bench.unlogged() if mode == "kill" else []
+        if unlogged or not bench.recover():
+            bad += 1
+            print("lost after %s at %s %d, without a word %s:" % (
+                what, name, when, unlogged))
+            for path in (bench.log, bench.err):
+                with open(path, encoding="latin-1") as f:
+                    print(f.read())
+            subprocess.run(["find", bench.queue, "-type", "f"])
+        if bad == 3:
+            return 1
     print("%d struck, %d bad" % (struck, bad))
     return bad != 0 or struck == 0
 

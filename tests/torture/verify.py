@@ -144,6 +144,10 @@ class Audit:
                        f' but there are {seen}')
 
 
+def shown(counter):
+    return ', '.join(f'{k} {n}' for k, n in sorted(counter.items()))
+
+
 def main():
     directory, size, plan, sink, audit = sys.argv[1:6]
     tokens = []
@@ -162,14 +166,15 @@ def main():
     wrong = [] if audit == '-' else list(Audit(audit).disagreements(found))
     for text in wrong:
         print(text)
-    kinds = collections.Counter()
+    kinds, doubles = collections.Counter(), collections.Counter()
     for (_, end), n in found.ends.items():
         kinds[end.split('/')[0]] += n
+        doubles[end.split('/')[0]] += n - 1
     print(f'acknowledged {len(tokens)}, which is {len(wanted)} ends; found'
           f' {found.ends.total()}'
-          f' ({", ".join(f"{k} {n}" for k, n in sorted(kinds.items()))}),'
+          f' ({shown(kinds)}),'
           f' {len(found.waiting)} messages in the queue,'
-          f' duplicates {sum(n - 1 for n in found.ends.values())},'
+          f' duplicates {doubles.total()} ({shown(doubles)}),'
           f' damaged {found.damaged}, lost {len(lost)}')
     sys.exit(1 if lost or wrong or found.damaged or not tokens else 0)
 
