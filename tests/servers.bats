@@ -27,7 +27,10 @@ setup_file() {
 	printf '%s\n' 'away-postfix: nobody@postfix.test' \
 		'away-exim: nobody@exim.test' |
 		as_user tee "$T/chain/aliases" >/dev/null
+	echo '127.0.0.1 verify peer.test' |
+		as_user tee "$T/chain/tls_policy" >/dev/null
 	start_chain hostname=mx.ours.test local_domains=ours.test \
+		"tls_policy=$T/chain/tls_policy" "tls_authorities=$T/peer.pem" \
 		"routes=postfix.test=[127.0.0.1]:$POSTFIX_PORT exim.test=[127.0.0.1]:$EXIM_PORT"
 	start_postfix
 	start_exim
@@ -226,7 +229,8 @@ readonly CIPHER='ECDHE-(RSA|ECDSA)-AES(128|256)-GCM-SHA(256|384)'
 	grep -qE 'using TLSv1.2 with cipher '"$CIPHER" "$MAIL"
 	grep -qE "TLS connection established from .*TLSv1.2.*$CIPHER" \
 		"$T/postfix/data/log"
-	grep -qE "prog=smtpd-remote event=tls .*$CIPHER" "$CHAIN/log"
+	grep -qE "prog=smtpd-remote event=tls .*$CIPHER verified" "$CHAIN/log"
+	wait_for grep -qE "event=delivered rcpt=<ann@postfix.test> .*tls=\"TLSv1.2 $CIPHER verified\"" "$CHAIN/log"
 }
 
 @test "servers: Exim to us, under TLS" {
