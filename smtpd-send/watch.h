@@ -24,6 +24,7 @@ struct watch {
  * has its turn when there is some. What is watched may end itself when it is
  * ready, and nobody else that is.
  */
-void watch_add(struct watch *, int fd, short events, watch_ready *, void *arg);
+void watch_add(struct watch *w, int fd, short events, watch_ready *ready,
+    void *arg);
 
 #endif

@@ -155,10 +155,12 @@ check(const struct conf *conf)
 
 	sbuf_init(&text, CHECK_ROOM);
 	e = load(conf, true, &text);
-	if (e == NULL)
+	if (e != NULL) {
+		engine_describe(e, &text);
+		engine_free(e);
+	} else {
 		die(EXIT_PERM, "%s", text.s + sizeof("454 4.7.0"));
-	engine_describe(e, &text);
-	engine_free(e);
+	}
 	if (io_write(1, text.s, text.len, NEVER) != IO_OK)
 		die_sys(EXIT_TEMP, "cannot write");
 	return EXIT_OK;

@@ -71,10 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct resolve dns = { .txt = txt,
-		.family = family,
-		.mx = mx,
-		.ptr = ptr };
+	struct resolve dns = {
+		.txt = txt, .family = family, .mx = mx, .ptr = ptr
+	};
 	struct spf_subject who = { .ip = { .size = 4 } };
 
 	if (size == 0)
