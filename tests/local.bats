@@ -40,6 +40,7 @@ readonly DELIVERED="K 7 maildir - 250 2.0.0 Delivered"
 readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 
 @test "local: makes the Maildir, and a file that names its message" {
+	configure "mailbox_root = $MAIL" 'judge ='
 	M=$(message C:version=1 S:x 'H:Received: first
 ' 'M:junk' 'H:X-Folded: second
 	more
@@ -88,7 +89,7 @@ readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 	run -0 deliver "mail:$M:1"
 	[[ $output == "$EARLIER" ]]
 	# when no judge is set any more it is still there
-	configure "mailbox_root = $MAIL"
+	configure "mailbox_root = $MAIL" 'judge ='
 	run -0 deliver "mail:$M:1"
 	[[ $output == "$EARLIER" ]]
 	run -0 deliver "mail:$(message 'M:junk')"
@@ -397,6 +398,7 @@ given() {
 
 @test "local: a message stays locked until its delivery is done" {
 	need_strace
+	configure "mailbox_root = $MAIL" 'judge ='
 	words=()
 	for _ in 1 2 3; do
 		given "$(message)"
@@ -549,6 +551,7 @@ small() {
 }
 
 @test "local: inodes that have run out are a full disk" {
+	configure "mailbox_root = $MAIL" 'judge ='
 	small nr_inodes=6
 	run -0 deliver "mail:$(message)"
 	run -75 deliver "mail:$(message)"

@@ -6,6 +6,11 @@
 setup_file() {
 	load lib/smtpd
 	load lib/container
+	if [[ $(uname -m) != x86_64 ]]; then
+		echo 'what takes them over knows x86-64 alone' \
+			>"$BATS_FILE_TMPDIR/why"
+		return 0
+	fi
 	container_start >"$BATS_FILE_TMPDIR/why" 2>&1 || return 0
 	{
 		container_install
