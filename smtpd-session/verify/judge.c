@@ -18,7 +18,10 @@ patience(const struct conf *conf)
 void
 judge_open(struct judge *j, const struct conf *conf)
 {
-	*j = (struct judge){ .conf = conf, .wanted = conf->judge[0] != '\0' };
+	/* Not the buffers of chan: written to, they would all cost memory. */
+	j->conf = conf;
+	j->wanted = conf->judge[0] != '\0';
+	link_init(&j->link, &j->chan, "judge", conf);
 	sbuf_init(&j->fields, JUDGE_FIELDS_MAX);
 	sbuf_init(&j->reply, REPLY_MAX);
 	if (j->wanted)
