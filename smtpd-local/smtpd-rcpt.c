@@ -14,7 +14,7 @@ static int
 converse(struct rcpt_table *table, instant patience_ms)
 {
 	static struct chan chan;
-	struct sbuf out;
+	static struct sbuf out;
 	struct frame f;
 	enum io r;
 

@@ -17,6 +17,14 @@ report_init(struct report *r)
 	sbuf_putc(&r->text, '\0');
 }
 
+void
+report_free(struct report *r)
+{
+	sbuf_free(&r->text);
+	free(r->mails);
+	free(r->rcpts);
+}
+
 static size_t
 keep(struct report *r, struct span s)
 {

@@ -37,6 +37,7 @@ struct report {
 };
 
 void report_init(struct report *);
+void report_free(struct report *);
 
 /* Takes a frame M, H, C, R or T. False: no memory, or it makes no sense. */
 bool report_take(struct report *, char tag, struct span payload) MUST_CHECK;

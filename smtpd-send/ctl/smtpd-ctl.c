@@ -312,14 +312,17 @@ command_show(const char *verb, char *argv[])
 static enum exitcode
 one_order(const char *verb, const char *what, const char *route)
 {
+	enum exitcode e = EXIT_OK;
 	struct frame f;
 
 	report_init(&report);
 	send_order(verb, what, route);
 	if (hear(&f, to_report) != 'K')
-		return refused(what, &f);
-	(void)printf("%s: %.*s\n", what, (int)f.payload.n, f.payload.p);
-	return EXIT_OK;
+		e = refused(what, &f);
+	else
+		(void)printf("%s: %.*s\n", what, (int)f.payload.n, f.payload.p);
+	report_free(&report);
+	return e;
 }
 
 /* "-": as many as there are lines on the standard input. */

@@ -233,7 +233,7 @@ main(int argc, char *argv[])
 	int at = program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT,
 	    "[remove] user");
 	bool removes = argc - at == 2 && strcmp(argv[at], "remove") == 0, had;
-	struct sbuf hash, old, new;
+	static struct sbuf hash, old, new;
 	struct span user;
 	struct stat before;
 
