@@ -9,8 +9,7 @@ setup_file() {
 	load lib/smtpd
 	export BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR
 	setup_dir
-	start_chain auth_without_tls=yes max_errors=100 command_timeout=20 \
-		"$([ -n "${SMTPD_ASAN-}" ] || echo confine=kill)"
+	start_chain auth_without_tls=yes max_errors=100 command_timeout=20
 	export CHAIN PORT CHAIN_PID
 }
 

@@ -8,7 +8,7 @@ main(int argc, char *argv[])
 	static struct verify verify;
 	static struct judge judge;
 	static struct conf conf;
-	struct filter filter;
+	static struct filter filter;
 
 	filter_start(&filter, argc, argv, &conf);
 	judge_open(&judge, &conf);

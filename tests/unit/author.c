@@ -15,6 +15,7 @@ map(struct author *a, const char *name, const char *senders)
 {
 	int p[2];
 
+	sbuf_free(&a->senders);
 	if (!author_init(a, &conf, span_str(name)) || pipe(p) != 0 ||
 	    write(p[1], senders, strlen(senders)) != (ssize_t)strlen(senders))
 		abort();
@@ -45,7 +46,7 @@ int
 main(void)
 {
 	struct sbuf b;
-	struct author a;
+	static struct author a;
 
 	map(&a, "joe", "");
 	sends(&a, "joe@example.com", true);

@@ -137,6 +137,7 @@ deliver(uint16_t port, const struct conf *conf, struct mail *m)
 	else
 		mail_decide_all(m, why.verdict, why.stage, why.text);
 	client_quit(&c);
+	sbuf_free(&c.answer.text);
 	if (server.fd != -1)
 		(void)close(server.fd);
 	else
