@@ -18,8 +18,10 @@ setup() {
 	MAIL=10:Cversion=1,3:S\<\>,25:Rlocal\ \<user@example.com\>,1:E,
 }
 
+# strace goes when the listener below it does; not the other way round.
 teardown() {
-	[[ -z ${PID-} ]] || kill -TERM "$PID" || true
+	[[ -z ${PID-} ]] || pkill -TERM -P "$PID" || true
+	[[ -z ${PID-} ]] || wait "$PID" || true
 }
 
 # listener STRACE-OPTION...: smtpd-queue at $D/sock, the log in $D/log.
