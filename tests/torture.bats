@@ -12,7 +12,7 @@ setup() {
 
 @test "torture: resident programs do not grow" {
 	[[ -z ${SMTPD_ASAN-} ]] || skip 'a sanitizer keeps what was freed'
-	SOAK=1200 "$BATS_TEST_DIRNAME/torture/run" soak 3>&-
+	SOAK=3000 "$BATS_TEST_DIRNAME/torture/run" soak 3>&-
 }
 
 @test "torture: a backlog waits for smtpd-lspawn and then goes out" {
