@@ -51,8 +51,9 @@ def split(directory):
 
 
 def cost(pid):
-    """(resident KiB of its own, open descriptors) of a process."""
+    """(KiB that it has written, open descriptors) of a process. What it only
+    reads of its program's file is its own or not as others run that too."""
     with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
-        private = sum(int(line.split()[1]) for line in f
-                      if line.startswith('Private_'))
-    return private, len(os.listdir(f'/proc/{pid}/fd'))
+        written = sum(int(line.split()[1]) for line in f
+                      if line.startswith('Anonymous:'))
+    return written, len(os.listdir(f'/proc/{pid}/fd'))
