@@ -39,13 +39,15 @@ any_name(struct span name, dnsc_t dn[DNS_MAXDN])
 	return true;
 }
 
-static enum dns_result
+/* The answer to *q, which has no records if they are kept. */
+static const struct question *
 ask_one(struct dns_resolver *r, struct question *q, instant deadline,
     bool *secure)
 {
-	dns_ask(r, q, 1, deadline);
-	*secure = r->trusted && q->authentic;
-	return dns_result_of(q);
+	const struct question *a = dns_ask_kept(r, q, deadline);
+
+	*secure = r->trusted && a->authentic;
+	return a;
 }
 
 enum dns_result
@@ -54,7 +56,7 @@ dns_lookup_family(struct dns_resolver *r, struct span name, unsigned char size,
 {
 	struct question q = { .parse = size == 4 ? dns_parse_a4 :
 						   dns_parse_a6 };
-	enum dns_result result;
+	const struct question *a;
 	const unsigned char *p = NULL;
 	int count = 0;
 
@@ -63,39 +65,56 @@ dns_lookup_family(struct dns_resolver *r, struct span name, unsigned char size,
 	q.wire.type = size == 4 ? DNS_T_A : DNS_T_AAAA;
 	if (!any_name(name, q.wire.dn))
 		return DNS_BAD_NAME;
-	result = ask_one(r, &q, deadline, secure);
-	if (q.records != NULL && size == 4) {
-		count = ((struct dns_rr_a4 *)q.records)->dnsa4_nrr;
-		p = (void *)((struct dns_rr_a4 *)q.records)->dnsa4_addr;
-	} else if (q.records != NULL) {
-		count = ((struct dns_rr_a6 *)q.records)->dnsa6_nrr;
-		p = (void *)((struct dns_rr_a6 *)q.records)->dnsa6_addr;
+	a = ask_one(r, &q, deadline, secure);
+	if (a->records != NULL && size == 4) {
+		count = ((struct dns_rr_a4 *)a->records)->dnsa4_nrr;
+		p = (void *)((struct dns_rr_a4 *)a->records)->dnsa4_addr;
+	} else if (a->records != NULL) {
+		count = ((struct dns_rr_a6 *)a->records)->dnsa6_nrr;
+		p = (void *)((struct dns_rr_a6 *)a->records)->dnsa6_addr;
 	}
 	for (int i = 0; i < count && *n < max; i++, p += size) {
 		out[*n] = (struct ip){ .size = size };
 		memcpy(out[(*n)++].octets, p, size);
 	}
 	free(q.records);
-	return result;
+	return dns_result_of(a);
+}
+
+/* False: nobody could be asked for such a name. */
+static bool
+txt_question(struct span name, struct question *q)
+{
+	*q = (struct question){ .parse = dns_parse_txt };
+	q->wire.type = DNS_T_TXT;
+	return any_name(name, q->wire.dn);
+}
+
+void
+dns_ahead_txt(struct dns_resolver *r, struct span name)
+{
+	struct question q;
+
+	if (txt_question(name, &q))
+		dns_ask_ahead(r, &q);
 }
 
 enum dns_result
 dns_lookup_txt(struct dns_resolver *r, struct span name, instant deadline,
     struct dns_texts *out, bool *secure)
 {
-	struct question q = { .parse = dns_parse_txt };
-	enum dns_result result;
+	const struct question *a;
 	const struct dns_rr_txt *rr;
+	struct question q;
 
 	*out = (struct dns_texts){ .text = NULL };
 	*secure = false;
-	q.wire.type = DNS_T_TXT;
-	if (!any_name(name, q.wire.dn))
+	if (!txt_question(name, &q))
 		return DNS_BAD_NAME;
-	result = ask_one(r, &q, deadline, secure);
-	rr = q.records;
+	a = ask_one(r, &q, deadline, secure);
+	rr = a->records;
 	if (rr == NULL)
-		return result;
+		return dns_result_of(a);
 	out->records = q.records;
 	out->text = calloc((size_t)rr->dnstxt_nrr + 1, sizeof(*out->text));
 	if (out->text == NULL) {
@@ -105,7 +124,7 @@ dns_lookup_txt(struct dns_resolver *r, struct span name, instant deadline,
 	for (int i = 0; i < rr->dnstxt_nrr; i++)
 		out->text[out->n++] = span_of(rr->dnstxt_txt[i].txt,
 		    (size_t)rr->dnstxt_txt[i].len);
-	return result;
+	return dns_result_of(a);
 }
 
 void
@@ -130,21 +149,37 @@ reverse_name(const struct ip *ip, dnsc_t dn[DNS_MAXDN])
 	return ip->size == 16 && dns_a6todn(&a6, NULL, dn, DNS_MAXDN) > 0;
 }
 
+static bool
+ptr_question(const struct ip *ip, struct question *q)
+{
+	*q = (struct question){ .parse = dns_parse_ptr };
+	q->wire.type = DNS_T_PTR;
+	return reverse_name(ip, q->wire.dn);
+}
+
+void
+dns_ahead_ptr(struct dns_resolver *r, const struct ip *ip)
+{
+	struct question q;
+
+	if (ptr_question(ip, &q))
+		dns_ask_ahead(r, &q);
+}
+
 enum dns_result
 dns_lookup_ptr(struct dns_resolver *r, const struct ip *ip, instant deadline,
     struct dns_host *out, size_t max, size_t *n, bool *secure)
 {
-	struct question q = { .parse = dns_parse_ptr };
-	enum dns_result result;
+	const struct question *a;
 	const struct dns_rr_ptr *rr;
+	struct question q;
 
 	*n = 0;
 	*secure = false;
-	q.wire.type = DNS_T_PTR;
-	if (!reverse_name(ip, q.wire.dn))
+	if (!ptr_question(ip, &q))
 		return DNS_BAD_NAME;
-	result = ask_one(r, &q, deadline, secure);
-	rr = q.records;
+	a = ask_one(r, &q, deadline, secure);
+	rr = a->records;
 	for (int i = 0; rr != NULL && i < rr->dnsptr_nrr && *n < max; i++) {
 		size_t len = strlen(rr->dnsptr_ptr[i]);
 		dnsc_t dn[DNS_MAXDN];
@@ -154,5 +189,6 @@ dns_lookup_ptr(struct dns_resolver *r, const struct ip *ip, instant deadline,
 		memcpy(out[(*n)++].name, rr->dnsptr_ptr[i], len + 1);
 	}
 	free(q.records);
-	return result == DNS_FOUND && *n == 0 ? DNS_NODATA : result;
+	return dns_result_of(a) == DNS_FOUND && *n == 0 ? DNS_NODATA :
+							  dns_result_of(a);
 }

@@ -42,18 +42,19 @@ dns_lookup_mx(struct dns_resolver *r, struct span name, instant deadline,
     struct dns_mx_host *out, size_t max, size_t *n, bool *secure)
 {
 	struct question q = { .parse = dns_parse_mx };
+	const struct question *a;
 
 	*n = 0;
 	*secure = false;
 	q.wire.type = DNS_T_MX;
 	if (!dns_wire_name(name, q.wire.dn))
 		return DNS_BAD_NAME;
-	dns_ask(r, &q, 1, deadline);
-	*secure = r->trusted && q.authentic;
-	if (q.records != NULL)
-		mx_hosts(q.records, out, max, n);
+	a = dns_ask_kept(r, &q, deadline);
+	*secure = r->trusted && a->authentic;
+	if (a->records != NULL)
+		mx_hosts(a->records, out, max, n);
 	free(q.records);
-	return dns_result_of(&q);
+	return dns_result_of(a);
 }
 
 static void

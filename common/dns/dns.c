@@ -73,15 +73,16 @@ open_context(struct dns_resolver *r)
 	(void)dns_set_opt(r->udns, DNS_OPT_UDPSIZE, UDP_SIZE);
 	dns_set_dbgfn(r->udns, observe);
 	if (dns_open(r->udns) < 0) {
-		dns_close_resolver(r);
+		dns_hang_up(r);
 		return false;
 	}
+	r->contexts++;
 	dns_hear_refusals(dns_sock(r->udns));
 	return true;
 }
 
 bool
-dns_open_resolver(struct dns_resolver *r, const char *servers)
+dns_init_resolver(struct dns_resolver *r, const char *servers)
 {
 	memset(r, 0, sizeof(*r));
 	r->nservers = parse_servers(servers, r->servers);
@@ -95,22 +96,41 @@ dns_open_resolver(struct dns_resolver *r, const char *servers)
 
 		r->trusted = r->trusted && ip_is_loopback(&ip);
 	}
-	return open_context(r);
+	return true;
+}
+
+bool
+dns_open_resolver(struct dns_resolver *r, const char *servers)
+{
+	return dns_init_resolver(r, servers) && open_context(r);
 }
 
 void
-dns_close_resolver(struct dns_resolver *r)
+dns_hang_up(struct dns_resolver *r)
 {
 	if (r->udns != NULL)
 		dns_free(r->udns);
 	r->udns = NULL;
 }
 
+void
+dns_close_resolver(struct dns_resolver *r)
+{
+	dns_hang_up(r);
+	dns_kept_free(r);
+}
+
+/* One that is truncated may have been answered over TCP by then. */
 static void
 answered(struct dns_ctx *ctx, void *records, void *data)
 {
 	struct question *q = data;
 
+	q->context = 0;
+	if (q->done) {
+		free(records);
+		return;
+	}
 	q->done = true;
 	q->records = records;
 	q->status = dns_status(ctx);
@@ -176,8 +196,18 @@ prefer(struct dns_resolver *r, const struct question *q, size_t n)
 	if (first == r->first && !all_done(q, n, true))
 		first = nth_server(r, 1);
 	if (first != r->first)
-		dns_close_resolver(r);
+		dns_hang_up(r);
 	r->first = first;
+}
+
+/* Will udns write to one of them that is gone by then? */
+static bool
+is_left(const struct question *q, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!q[i].done && !q[i].kept)
+			return true;
+	return false;
 }
 
 /*
@@ -198,14 +228,16 @@ run(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
 		if (next >= 0 && (wait < 0 || next * 1000 < wait))
 			wait = next * 1000;
 		if (poll(&p, 1, wait) > 0) {
-			if (!take_event(r, p.revents))
+			if (!take_event(r, p.revents)) {
+				dns_hang_up(r);
 				break;
+			}
 		} else if (clock_left(deadline) == 0) {
 			break;
 		}
 	}
-	if (!all_done(q, n, false))
-		dns_close_resolver(r);
+	if (is_left(q, n))
+		dns_hang_up(r);
 	prefer(r, q, n);
 }
 
@@ -280,6 +312,24 @@ ask_tcp(struct dns_resolver *r, struct question *q, instant deadline)
 		taken = take_tcp(q, &a);
 		free(a.packet);
 	}
+	q->done = q->done || taken;
+}
+
+static bool
+is_up(struct dns_resolver *r)
+{
+	return count_servers(r) > 0 && (r->udns != NULL || open_context(r));
+}
+
+/* Gives it to udns, if it does not have it. */
+static void
+submit(struct dns_resolver *r, struct question *q)
+{
+	if (q->done || q->truncated || q->context == r->contexts)
+		return;
+	q->context = r->contexts;
+	q->done = dns_submit_dn(r->udns, q->wire.dn, DNS_C_IN, q->wire.type, 0,
+		      q->parse, answered, q) == NULL;
 }
 
 /* True: a server is none, and what has no answer is to be asked again. */
@@ -288,30 +338,51 @@ ask_servers(struct dns_resolver *r, struct question *q, size_t n,
     instant deadline)
 {
 	unsigned servers = count_servers(r);
+	struct question *other;
 
-	if (servers == 0 || (r->udns == NULL && !open_context(r)))
+	if (!is_up(r))
 		return false;
+	for (size_t i = 0; (other = dns_kept_open(r, &i)) != NULL;)
+		submit(r, other);
 	for (size_t i = 0; i < n; i++)
-		if (!q[i].done && !q[i].truncated &&
-		    dns_submit_dn(r->udns, q[i].wire.dn, DNS_C_IN,
-			q[i].wire.type, 0, q[i].parse, answered, &q[i]) == NULL)
-			q[i].done = true;
+		submit(r, &q[i]);
 	run(r, q, n, deadline);
 	return count_servers(r) < servers;
 }
 
 void
-dns_ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
+dns_begin(struct question *q)
 {
-	for (size_t i = 0; i < n; i++) {
-		q[i].status = DNS_E_TEMPFAIL;
-		q[i].records = NULL;
-		q[i].done = q[i].truncated = q[i].authentic = false;
-		memset(&q[i].answerer, 0, sizeof(q[i].answerer));
-	}
-	while (ask_servers(r, q, n, deadline))
+	q->status = DNS_E_TEMPFAIL;
+	q->records = NULL;
+	q->context = 0;
+	q->done = q->truncated = q->authentic = false;
+	memset(&q->answerer, 0, sizeof(q->answerer));
+}
+
+void
+dns_send(struct dns_resolver *r, struct question *q)
+{
+	if (!is_up(r))
+		return;
+	submit(r, q);
+	(void)dns_timeouts(r->udns, -1, steady());
+}
+
+void
+dns_wait(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
+{
+	while (!all_done(q, n, true) && ask_servers(r, q, n, deadline))
 		continue;
 	for (size_t i = 0; i < n; i++)
 		if (q[i].truncated && q[i].status == DNS_E_TEMPFAIL)
 			ask_tcp(r, &q[i], deadline);
+}
+
+void
+dns_ask(struct dns_resolver *r, struct question *q, size_t n, instant deadline)
+{
+	for (size_t i = 0; i < n; i++)
+		dns_begin(&q[i]);
+	dns_wait(r, q, n, deadline);
 }

@@ -19,8 +19,11 @@ enum dns_result {
 };
 
 struct dns_ctx;
+struct dns_kept;
 struct dns_resolver {
-	struct dns_ctx *udns;
+	struct dns_ctx *udns;  /* NULL: none is open */
+	unsigned contexts;     /* how many were opened so far */
+	struct dns_kept *kept; /* NULL: no answer is kept */
 	union endpoint servers[DNS_SERVERS];
 	unsigned nservers;
 	bool refused[DNS_SERVERS]; /* nobody listens there: not asked again */
@@ -32,11 +35,33 @@ struct dns_resolver {
  * servers: one or two blank-separated endpoints, as the setting resolver has
  * them. The second is asked when the first does not answer, and from then on
  * before it; when nobody listens at the one, then at once, and when at none,
- * all is DNS_TEMPORARY at once, for as long as the resolver is open. False with errno; EINVAL: not
- * of that form.
+ * all is DNS_TEMPORARY at once, for as long as the resolver is open. False
+ * with errno; EINVAL: not of that form.
+ *
+ * dns_init_resolver leaves its socket to the first question: so whoever forks
+ * before that shares none.
  */
+bool dns_init_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
 bool dns_open_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
 void dns_close_resolver(struct dns_resolver *);
+
+#define DNS_KEPT 64
+
+/*
+ * From now on what look-ups (all but dns_lookup_addresses) were told is kept
+ * and not asked for again: DNS_KEPT answers, whatever their TTL, and never
+ * DNS_TEMPORARY. dns_refresh, between two messages, forgets all of it when it
+ * is a minute old or fills half of the places. False: no memory.
+ */
+bool dns_keep(struct dns_resolver *) MUST_CHECK;
+void dns_refresh(struct dns_resolver *);
+
+/*
+ * Asks and does not wait: the look-up waits for what is then left of the
+ * answer's time. Nothing happens when no place is left to keep it.
+ */
+void dns_ahead_txt(struct dns_resolver *, struct span name);
+void dns_ahead_ptr(struct dns_resolver *, const struct ip *);
 
 struct dns_mx_host {
 	char name[DNS_NAME_SIZE]; /* no dot at its end; "" is a null MX */
@@ -69,7 +94,10 @@ enum dns_result dns_lookup_family(struct dns_resolver *, struct span name,
     unsigned char size, instant deadline, struct ip *, size_t max, size_t *n,
     bool *secure);
 
-/* TXT records, the strings of each joined. What FOUND gave is to be freed. */
+/*
+ * TXT records, the strings of each joined. What FOUND gave is to be freed,
+ * before the next dns_refresh.
+ */
 struct dns_texts {
 	struct span *text;
 	size_t n;
