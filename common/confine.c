@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* A program gives away, for good, what it no longer needs. */
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -30,10 +31,10 @@
 #define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
 
 #define PATHS_MAX 16
-#define CALLS_MAX 100
+#define CALLS_MAX 120
 #define FAMILIES_MAX 4
-/* Jumps reach 255 instructions. */
 #define FILTER_MAX (2 * CALLS_MAX + FAMILIES_MAX + 12)
+#define JUMP_MAX 230 /* nodes: a jump reaches 255 instructions */
 
 /* --- Landlock: which files --------------------------------------------- */
 
@@ -237,28 +238,38 @@ is_denied_list(const int *calls)
 	return calls == confine_modules || calls == confine_spawners;
 }
 
+/* Its calls are what is forbidden, or else what is allowed. */
+static void
+make_rules(struct table *t, const struct confine *c, bool deny)
+{
+	if (is_denied_list(c->calls))
+		make_table(t, c->calls,
+		    nitems(confine_modules) -
+			(size_t)(c->calls - confine_modules));
+	else
+		make_table(t, c->calls, c->ncalls);
+	if (deny)
+		t->ends[t->n++] = X32_CALLS;
+}
+
 static bool
-filter_calls(const struct confine *c, uint32_t denied)
+filter_calls(const struct confine *c, bool deny, uint32_t denied)
 {
 	struct sock_filter f[FILTER_MAX];
 	struct sock_fprog prog = { .filter = f };
 	struct table t;
-	bool modules = is_denied_list(c->calls);
 	unsigned at = 3, verdicts, refused, allowed;
 
-	if (modules) {
-		make_table(&t, c->calls,
-		    nitems(confine_modules) -
-			(size_t)(c->calls - confine_modules));
-		t.ends[t.n++] = X32_CALLS;
-	} else {
-		make_table(&t, c->calls, c->ncalls);
+	make_rules(&t, c, deny);
+	if (t.n > JUMP_MAX) {
+		errno = E2BIG;
+		return false;
 	}
 	if (c->nfamilies > 0)
 		at += (unsigned)c->nfamilies + 3;
 	verdicts = at + t.n;
-	refused = verdicts + (modules ? 1 : 0);
-	allowed = verdicts + (modules ? 0 : 1);
+	refused = verdicts + (deny ? 1 : 0);
+	allowed = verdicts + (deny ? 0 : 1);
 	f[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, arch));
 	f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 0,
@@ -289,32 +300,147 @@ confine_report(void)
 		     "users can");
 }
 
+static bool
+is_off(const struct conf *conf)
+{
+	return strcmp(conf->confine, "off") == 0;
+}
+
+/* What a forbidden call gets. */
+static uint32_t
+verdict(const struct conf *conf, bool may_kill)
+{
+	return may_kill && strcmp(conf->confine, "kill") == 0 ?
+	    SECCOMP_RET_KILL_PROCESS :
+	    SECCOMP_RET_ERRNO | EPERM;
+}
+
+static bool
+restrict_files(const struct confine *c)
+{
+	int ruleset = make_ruleset(c), saved;
+	bool ok;
+
+	if (ruleset == -1 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return false;
+	if (ruleset == -2)
+		return true;
+	ok = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	saved = errno;
+	(void)close(ruleset);
+	errno = saved;
+	return ok;
+}
+
 bool
 confine(const struct confine *c, const struct conf *conf)
 {
-	bool kill = strcmp(conf->confine, "kill") == 0 &&
-	    !is_denied_list(c->calls);
-	bool ok;
-	int ruleset, saved;
+	bool deny = is_denied_list(c->calls);
 
-	if (strcmp(conf->confine, "off") == 0)
+	if (is_off(conf))
 		return true;
 	if (c->ncalls > CALLS_MAX || c->npaths > PATHS_MAX ||
 	    c->nfamilies > FAMILIES_MAX) {
 		errno = E2BIG;
 		return false;
 	}
-	ruleset = make_ruleset(c);
-	if (ruleset == -1 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		return false;
-	if (ruleset >= 0) {
-		ok = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
-		saved = errno;
-		(void)close(ruleset);
-		errno = saved;
-		if (!ok)
-			return false;
+	return restrict_files(c) && filter_calls(c, deny, verdict(conf, !deny));
+}
+
+/* --- warm helpers -------------------------------------------------------- */
+
+/*
+ * What a child gives up first: to serve others, to start, dial or look for
+ * anything. In the order of their use.
+ */
+static const int given_up[] = { SYS_accept4, SYS_clone,
+#ifdef SYS_fork
+	SYS_fork,
+#endif
+	SYS_socketpair, SYS_newfstatat,
+#ifdef SYS_stat
+	SYS_stat, SYS_access,
+#endif
+	SYS_faccessat, SYS_seccomp, SYS_prctl, SYS_prlimit64 };
+
+/* The same, where there is anything to dial. */
+static const int dialling[] = { SYS_socket, SYS_connect };
+
+/* What else the warm process calls, and the child before it has dialled. */
+static const int serving[] = {
+#ifdef SYS_epoll_wait
+	SYS_epoll_wait, SYS_dup2, SYS_poll,
+#endif
+	SYS_epoll_pwait, SYS_epoll_ctl, SYS_dup3, SYS_ppoll, SYS_wait4,
+	SYS_close, SYS_close_range, SYS_fcntl, SYS_fstat, SYS_getsockopt,
+	SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_sendmsg,
+	SYS_sendto, SYS_recvmsg, SYS_recvfrom, SYS_read, SYS_write, SYS_writev,
+	SYS_clock_gettime, SYS_getpid, SYS_gettid, SYS_getrandom,
+	SYS_set_tid_address, SYS_set_robust_list, SYS_rt_sigprocmask,
+	SYS_rt_sigaction, SYS_rt_sigreturn, SYS_restart_syscall, SYS_brk,
+	SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_exit,
+	SYS_exit_group
+};
+
+static bool
+has_call(const int *calls, size_t n, int call)
+{
+	for (size_t i = 0; i < n; i++)
+		if (calls[i] == call)
+			return true;
+	return false;
+}
+
+static size_t
+add_calls(int *to, size_t n, const int *calls, size_t ncalls)
+{
+	for (size_t i = 0; i < ncalls; i++)
+		if (n <= CALLS_MAX && !has_call(to, n, calls[i]))
+			to[n++] = calls[i];
+	return n; /* CALLS_MAX + 1: too many */
+}
+
+bool
+confine_warm(const struct confine *c, const struct conf *conf)
+{
+	static const int dialled[] = { AF_UNIX };
+	int calls[CALLS_MAX + 1];
+	struct confine all = *c;
+
+	all.calls = calls;
+	all.ncalls = add_calls(calls, 0, c->calls, c->ncalls);
+	all.ncalls = add_calls(calls, all.ncalls, serving, nitems(serving));
+	all.ncalls = add_calls(calls, all.ncalls, given_up, nitems(given_up));
+	if (c->dials) {
+		all.ncalls = add_calls(calls, all.ncalls, dialling,
+		    nitems(dialling));
+		all.families = dialled;
+		all.nfamilies = nitems(dialled);
 	}
-	return filter_calls(c,
-	    kill ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ERRNO | EPERM);
+	return confine(&all, conf);
+}
+
+/* Those of the calls that it does not keep. */
+static size_t
+add_lost(int *to, size_t n, const struct confine *c, const int *calls,
+    size_t ncalls)
+{
+	for (size_t i = 0; i < ncalls; i++)
+		if (!has_call(c->calls, c->ncalls, calls[i]))
+			to[n++] = calls[i];
+	return n;
+}
+
+bool
+confine_forked(const struct confine *c, const struct conf *conf)
+{
+	int calls[nitems(given_up) + nitems(dialling)];
+	struct confine denied = { .calls = calls };
+
+	if (is_off(conf))
+		return true;
+	denied.ncalls = add_lost(calls, 0, c, given_up, nitems(given_up));
+	denied.ncalls = add_lost(calls, denied.ncalls, c, dialling,
+	    nitems(dialling));
+	return filter_calls(&denied, true, verdict(conf, true));
 }

@@ -28,6 +28,7 @@ struct confine {
 	const int *families;
 	size_t nfamilies;
 	bool all_files; /* no Landlock, for who starts others' programs */
+	bool dials;     /* confine_warm: UNIX sockets, before confine_forked */
 };
 
 /*
@@ -51,6 +52,15 @@ extern const int confine_modules[];
  * does not know one.
  */
 bool confine(const struct confine *, const struct conf *) MUST_CHECK;
+
+/*
+ * The two steps of a warm helper (serve.h). confine_warm keeps, beside all of
+ * that, what it takes to accept and to fork and, if c->dials, to dial helpers
+ * over UNIX sockets. confine_forked gives that up by a second, short filter:
+ * what is left of the calls is c->calls, and some that change nothing.
+ */
+bool confine_warm(const struct confine *, const struct conf *) MUST_CHECK;
+bool confine_forked(const struct confine *, const struct conf *) MUST_CHECK;
 
 /* Programs that stay say once, at their start, what the kernel lacks. */
 void confine_report(void);

@@ -73,6 +73,7 @@ chan_init(struct chan *c, int rfd, int wfd)
 	inbuf_init(&c->in, rfd, c->inmem, sizeof(c->inmem));
 	outbuf_init(&c->out, wfd, c->outmem, sizeof(c->outmem));
 	c->nfds = 0;
+	c->attached = -1;
 }
 
 void
@@ -87,6 +88,61 @@ chan_close(struct chan *c)
 	if (c->out.fd != -1 && c->out.fd != c->in.fd)
 		(void)close(c->out.fd);
 	c->in.fd = c->out.fd = -1;
+}
+
+/* Sends what it can of the vector in one call; the descriptor goes with it. */
+static ssize_t
+send_with(int sock, struct iovec *v, size_t nv, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char mem[CMSG_SPACE(sizeof(int))];
+	} u = { .mem = { 0 } };
+	struct msghdr m = { .msg_iov = v,
+		.msg_iovlen = nv,
+		.msg_control = u.mem,
+		.msg_controllen = sizeof(u.mem) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &fd, sizeof(int));
+	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The same, waiting until it can: the vector then holds what is left. */
+static enum io
+begin_with(int sock, struct iovec *v, size_t nv, int fd, instant deadline)
+{
+	ssize_t n;
+
+	while ((n = send_with(sock, v, nv, fd)) == -1) {
+		enum io r = IO_OK;
+
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			r = io_wait_writable(sock, deadline);
+		else if (errno != EINTR)
+			r = IO_ERROR;
+		if (r != IO_OK)
+			return r;
+	}
+	(void)iov_advance(v, nv, (size_t)n);
+	return IO_OK;
+}
+
+/* Writes all of it, with the descriptor that is attached. */
+static enum io
+write_all(struct chan *c, struct iovec *v, size_t nv, instant deadline)
+{
+	enum io r = IO_OK;
+
+	if (c->attached != -1) {
+		r = begin_with(c->out.fd, v, nv, c->attached, deadline);
+		if (r == IO_OK)
+			c->attached = -1;
+	}
+	return r == IO_OK ? io_writev(c->out.fd, v, nv, deadline) : r;
 }
 
 enum io
@@ -112,7 +168,7 @@ chan_send(struct chan *c, char tag, struct span payload, instant deadline)
 		};
 
 		o->len = 0;
-		return io_writev(o->fd, v, nitems(v), deadline);
+		return write_all(c, v, nitems(v), deadline);
 	}
 	memcpy(o->buf + o->len, h, n);
 	o->len += n;
@@ -123,31 +179,6 @@ chan_send(struct chan *c, char tag, struct span payload, instant deadline)
 	return IO_OK;
 }
 
-/* Sends what it can of the vector in one call; the descriptor goes with it. */
-static ssize_t
-send_with(int sock, struct iovec *v, size_t nv, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char mem[CMSG_SPACE(sizeof(int))];
-	} u = { .mem = { 0 } };
-	struct msghdr m = { .msg_iov = v,
-		.msg_iovlen = nv,
-		.msg_control = u.mem,
-		.msg_controllen = sizeof(u.mem) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/*
- * What is buffered goes in a call of its own: a reader who takes exactly the
- * frames before this one must not take its descriptor along, unseen.
- */
 enum io
 chan_send_fd(struct chan *c, char tag, struct span payload, int fd,
     instant deadline)
@@ -159,31 +190,46 @@ chan_send_fd(struct chan *c, char tag, struct span payload, int fd,
 		    .iov_len = payload.n },
 		{ .iov_base = &comma, .iov_len = 1 },
 	};
-	ssize_t n = 0;
 	enum io r;
 
 	if (payload.n > FRAME_PAYLOAD_MAX) {
 		errno = EMSGSIZE;
 		return IO_ERROR;
 	}
-	r = chan_flush(c, deadline);
-	while (r == IO_OK &&
-	    (n = send_with(c->out.fd, v, nitems(v), fd)) == -1) {
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			r = io_wait_writable(c->out.fd, deadline);
-		else if (errno != EINTR)
-			r = IO_ERROR;
-	}
-	if (r != IO_OK)
-		return r;
-	(void)iov_advance(v, nitems(v), (size_t)n);
-	return io_writev(c->out.fd, v, nitems(v), deadline);
+	r = chan_attach(c, fd, deadline);
+	return r == IO_OK ? write_all(c, v, nitems(v), deadline) : r;
+}
+
+/*
+ * What is buffered goes in a call of its own: a reader who takes exactly the
+ * frames before this one must not take its descriptor along, unseen.
+ */
+enum io
+chan_attach(struct chan *c, int fd, instant deadline)
+{
+	enum io r = chan_flush(c, deadline);
+
+	if (r == IO_OK)
+		c->attached = fd;
+	return r;
 }
 
 enum io
 chan_flush(struct chan *c, instant deadline)
 {
-	return outbuf_flush(&c->out, deadline);
+	struct outbuf *o = &c->out;
+	struct iovec v = { .iov_base = o->buf, .iov_len = o->len };
+	enum io r = IO_OK;
+
+	if (c->attached != -1 && o->len > 0) {
+		r = begin_with(o->fd, &v, 1, c->attached, deadline);
+		if (r != IO_OK)
+			return r;
+		c->attached = -1;
+		memmove(o->buf, v.iov_base, v.iov_len);
+		o->len = v.iov_len;
+	}
+	return outbuf_flush(o, deadline);
 }
 
 int

@@ -46,6 +46,7 @@ struct chan {
 	struct outbuf out;
 	int fds[CHAN_FDS];
 	unsigned nfds;
+	int attached; /* goes with the next write; -1: none */
 	char inmem[FRAME_ROOM];
 	char outmem[FRAME_ROOM];
 };
@@ -68,6 +69,14 @@ enum io chan_send(struct chan *, char tag, struct span payload,
  */
 enum io chan_send_fd(struct chan *, char tag, struct span payload, int fd,
     instant deadline) MUST_CHECK;
+
+/*
+ * Attaches a descriptor to what is sent from now on: it goes with the write
+ * that takes the first octet of that, so it costs none, and arrives no later
+ * than the frame that means it. Flushes what is buffered before. It stays the
+ * caller's, who keeps it open until then; one at a time.
+ */
+enum io chan_attach(struct chan *, int fd, instant deadline) MUST_CHECK;
 enum io chan_flush(struct chan *, instant deadline) MUST_CHECK;
 
 /*

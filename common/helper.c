@@ -22,6 +22,17 @@ is_socket(const char *path)
 	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+bool
+helper_is_command(const char *spec)
+{
+	struct span rest = span_str(spec), word = span_word(&rest);
+	struct stat st;
+
+	return span_trim(rest).n > 0 ||
+	    (word.n > 0 && stat(spec, &st) == 0 && S_ISREG(st.st_mode) &&
+		(st.st_mode & 0111) != 0);
+}
+
 /* Closes fd and gives -1, leaving errno as it was. */
 static int
 failed(int fd)
@@ -101,6 +112,9 @@ helper_openv(char *const words[], const struct conf *conf)
 	}
 	if (words[1] == NULL && is_socket(words[0]))
 		return dial(words[0]);
+	/* A socket whose listener is away must not be taken for a command. */
+	if (access(words[0], X_OK) == -1)
+		return -1;
 	return start(words, conf);
 }
 

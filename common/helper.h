@@ -17,7 +17,13 @@
  */
 int helper_open(const char *spec, const struct conf *) MUST_CHECK;
 
-/* The same for words already split: the rest of a filter's argv. */
+/*
+ * Has it to be executed: more than one word, or a file that can be? Else it
+ * is a socket, which need not be there yet.
+ */
+bool helper_is_command(const char *spec) MUST_CHECK;
+
+/* helper_open for words already split: the operands of a command line. */
 int helper_openv(char *const words[], const struct conf *) MUST_CHECK;
 
 #endif

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /* A program serves what it is given: a connection, or a listening socket. */
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <netinet/in.h>
@@ -17,14 +21,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "confine.h"
+#include "bufio.h"
 #include "log.h"
 #include "proc.h"
-#include "sbuf.h"
 #include "serve.h"
+#include "warm.h"
 
-#define CONNS_MAX 8192 /* silent connections, by descriptor number */
+#define CONNS_MAX 8192           /* silent connections, by descriptor number */
+#define FDS_MAX 64               /* what a program has open before it serves */
+#define CHILDREN_MAX 1000        /* of one warm process */
+#define LIFE_MS (60 * 60 * 1000) /* of a warm process */
+#define BROKEN_MS (60 * 1000)    /* until a broken file is tried again */
+#define COARSE_US 20000          /* how late the time of a file may be */
 #define PAUSE_MS 100
 #define SPAWN_TRIES 5
 #define BATCH 32
@@ -34,6 +42,16 @@
 struct child {
 	pid_t pid;
 	int conn; /* kept to report on; -1: not kept */
+};
+
+/* What a warm process is about, beside serving. */
+enum warm_state {
+	WARM_COLD,    /* it is none: each connection gets an exec */
+	WARM_FRESH,   /* it serves */
+	WARM_OLD,     /* it serves until its successor is there */
+	WARM_STALE,   /* a file changed: nobody is served with the old one */
+	WARM_TAINTED, /* a child died badly: nobody is forked any more */
+	WARM_RETIRED, /* it waits for its children */
 };
 
 struct server {
@@ -46,7 +64,16 @@ struct server {
 	char *const *argv;
 	struct child *children;
 	unsigned nchildren, limit;
-	instant resume;         /* when to accept again; 0: not pausing */
+	instant resume; /* when to accept again; 0: not pausing */
+	/* Of a warm process: */
+	enum warm_state warm;
+	int keeper; /* the socket to the listener's own process */
+	int floor;  /* all descriptors that only serving needs: from here */
+	unsigned others; /* children of retired processes */
+	unsigned born;   /* children so far */
+	instant old;     /* when it is old enough */
+	int mine;        /* in a child: its connection; else -1 */
+	/* Behind all that a child touches: it pays for each page of it. */
 	bool silent[CONNS_MAX]; /* accepted, nothing said yet */
 };
 
@@ -127,11 +154,33 @@ static void
 ended(struct server *s, struct child *c, const char *text)
 {
 	if (c->conn != -1) {
-		if (text[0] != '\0')
+		if (text[0] != '\0' && s->start == SERVE_AND_REPORT)
 			report(c->conn, text);
 		(void)close(c->conn);
 	}
 	*c = s->children[--s->nchildren];
+}
+
+static void
+ask_for_successor(struct server *s, enum warm_state state)
+{
+	bool asked = s->warm == WARM_OLD || s->warm == WARM_STALE ||
+	    s->warm == WARM_TAINTED;
+
+	s->warm = state;
+	if (!asked)
+		(void)warm_send(s->keeper, WARM_RENEW, 0, -1);
+}
+
+/*
+ * All children have the addresses and the canary of their parent: whoever has
+ * tried one in vain must not meet them again.
+ */
+static void
+taint(struct server *s)
+{
+	if (s->warm != WARM_COLD && s->warm != WARM_RETIRED)
+		ask_for_successor(s, WARM_TAINTED);
 }
 
 static void
@@ -143,8 +192,10 @@ reap(struct server *s)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		char text[REPORT] = "";
 
-		if (ended_badly(status, text))
+		if (ended_badly(status, text)) {
 			warn("process %ld died: %s", (long)pid, text);
+			taint(s);
+		}
 		/* Others than ours: those of who exec'd us. */
 		for (unsigned i = 0; i < s->nchildren; i++)
 			if (s->children[i].pid == pid) {
@@ -152,6 +203,8 @@ reap(struct server *s)
 				break;
 			}
 	}
+	if (s->warm == WARM_RETIRED)
+		(void)warm_send(s->keeper, WARM_COUNT, s->nchildren, -1);
 }
 
 static void
@@ -161,6 +214,32 @@ pause_accepting(struct server *s)
 	watch(s, EPOLL_CTL_MOD, s->listener, 0);
 }
 
+/* Execs or forks; gives the pid, -1 with errno, or 0 in the child of a fork. */
+static pid_t
+start_process(struct server *s, int conn)
+{
+	bool found = strchr(s->argv[0], '/') != NULL;
+	const char *path = found ? s->argv[0] : "/proc/self/exe";
+	const struct proc_fd fds[] = { { 0, conn }, { 1, conn }, { 2, 2 } };
+	pid_t pid = s->warm != WARM_COLD ?
+	    fork() :
+	    proc_spawn(path, s->argv, NULL, fds, nitems(fds));
+
+	if (pid == -1)
+		warn_sys("cannot start '%s'", path);
+	return pid;
+}
+
+/*
+ * Who sees the end of a connection must not be served by a process that does
+ * not know yet how its child has ended.
+ */
+static bool
+keeps_connections(const struct server *s)
+{
+	return s->start == SERVE_AND_REPORT || s->warm != WARM_COLD;
+}
+
 /*
  * A fork that fails now may do so no longer when others have ended. Only
  * then is the connection dropped, which for its peer is a deferral.
@@ -168,26 +247,24 @@ pause_accepting(struct server *s)
 static void
 spawn(struct server *s, int conn)
 {
-	bool found = strchr(s->argv[0], '/') != NULL;
-	const char *path = found ? s->argv[0] : "/proc/self/exe";
-	const struct proc_fd fds[] = { { 0, conn }, { 1, conn }, { 2, 2 } };
-	pid_t pid = -1;
+	pid_t pid = start_process(s, conn);
 
-	for (int i = 0; i < SPAWN_TRIES && pid == -1; i++) {
-		if (i > 0) {
-			(void)poll(NULL, 0, PAUSE_MS);
-			reap(s);
-		}
-		pid = proc_spawn(path, s->argv, NULL, fds, nitems(fds));
-		if (pid == -1)
-			warn_sys("cannot start '%s'", path);
+	for (int i = 1; i < SPAWN_TRIES && pid == -1; i++) {
+		(void)poll(NULL, 0, PAUSE_MS);
+		reap(s);
+		pid = start_process(s, conn);
 	}
-	if (pid == -1 || s->start != SERVE_AND_REPORT) {
+	if (pid == 0) {
+		s->mine = conn;
+		return;
+	}
+	if (pid == -1 || !keeps_connections(s)) {
 		(void)close(conn);
 		conn = -1;
 	}
 	if (pid != -1)
 		s->children[s->nchildren++] = (struct child){ pid, conn };
+	s->born++;
 }
 
 /* Something came on a connection: its first octet, or its end. */
@@ -240,6 +317,16 @@ is_welcome(struct server *s, int conn)
 	return good;
 }
 
+/* It was greeted, if that is usual. */
+static void
+begin(struct server *s, int conn)
+{
+	if (s->start == SERVE_AT_ACCEPT)
+		spawn(s, conn);
+	else
+		wait_for_speech(s, conn);
+}
+
 static void
 take_in(struct server *s, int conn)
 {
@@ -250,53 +337,321 @@ take_in(struct server *s, int conn)
 		    sizeof(on));
 	if (s->hello != NULL && !is_welcome(s, conn))
 		(void)close(conn);
-	else if (s->start == SERVE_AT_ACCEPT)
-		spawn(s, conn);
 	else
-		wait_for_speech(s, conn);
+		begin(s, conn);
+}
+
+/*
+ * Where a child drops all that only serving needs: above what the program has
+ * opened for its children.
+ */
+static int
+above_floor(const struct server *s, int fd)
+{
+	int up, saved;
+
+	if (s->warm == WARM_COLD || fd == -1 || fd >= s->floor)
+		return fd;
+	up = fcntl(fd, F_DUPFD_CLOEXEC, s->floor);
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return up;
+}
+
+/* --- is it fresh? ------------------------------------------------------------ */
+
+/* What can be seen of a file without reading it. */
+struct look {
+	bool there;
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec changed, written;
+};
+
+/* A file as it was when it was read, when a successor was asked for, and when
+   one was that has failed. */
+struct reading {
+	const char *path;
+	struct look read, asked, refused;
+};
+
+static struct reading *reads;
+static size_t nreads;
+static uint64_t started;   /* us: nothing was read before */
+static bool read_too_late; /* a file may have changed since it was read */
+static instant refused_until;
+
+static struct look
+look_at(const char *path)
+{
+	struct stat st;
+	struct look l = { .there = stat(path, &st) == 0 };
+
+	if (!l.there)
+		return l;
+	l.dev = st.st_dev;
+	l.ino = st.st_ino;
+	l.size = st.st_size;
+	l.changed = st.st_ctim;
+	l.written = st.st_mtim;
+	return l;
+}
+
+static bool
+is_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool
+is_same(const struct look *a, const struct look *b)
+{
+	if (!a->there || !b->there)
+		return a->there == b->there;
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	    is_time(a->changed, b->changed) && is_time(a->written, b->written);
+}
+
+void
+serve_reads(const char *path)
+{
+	struct look l;
+	uint64_t changed;
+
+	if (started == 0)
+		return;
+	reads = reallocarray(reads, nreads + 1, sizeof(*reads));
+	if (reads == NULL)
+		die_sys(EXIT_TEMP, "cannot start");
+	l = look_at(path);
+	changed = (uint64_t)l.changed.tv_sec * 1000000 +
+	    (uint64_t)l.changed.tv_nsec / 1000;
+	/* A time to come says nothing: the clock was set back. */
+	if (l.there && changed + COARSE_US >= started &&
+	    changed <= clock_wall_us())
+		read_too_late = true;
+	reads[nreads++] = (struct reading){ path, l, l, l };
+}
+
+/* Was no successor refused lately? */
+static bool
+may_try(void)
+{
+	return refused_until == 0 || clock_left(refused_until) == 0;
+}
+
+/*
+ * Has a file changed, and is there hope that a successor can read it? When one
+ * is being started already, it is not known which of the changes it sees.
+ */
+static bool
+has_changed(bool asked)
+{
+	bool may = may_try(), changed = false;
+
+	for (size_t i = 0; i < nreads; i++) {
+		struct look now = look_at(reads[i].path);
+
+		if ((read_too_late || !is_same(&now, &reads[i].read)) &&
+		    (may || !is_same(&now, &reads[i].refused)))
+			changed = true;
+		if (!asked)
+			reads[i].asked = now;
+	}
+	return changed;
+}
+
+/* No successor came of it: what was there is not tried again at once. */
+static void
+note_refusal(void)
+{
+	refused_until = clock_in(BROKEN_MS);
+	for (size_t i = 0; i < nreads; i++)
+		reads[i].refused = reads[i].asked;
+}
+
+static bool
+may_serve(const struct server *s)
+{
+	switch (s->warm) {
+	case WARM_COLD:
+	case WARM_FRESH:
+	case WARM_OLD:
+		return true;
+	case WARM_STALE:
+	case WARM_TAINTED:
+	case WARM_RETIRED:
+		break;
+	}
+	return false;
 }
 
 static void
-accept_some(struct server *s)
+look_at_age(struct server *s)
 {
-	while (s->resume == 0 && s->nchildren < s->limit) {
-		int conn = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (s->warm != WARM_FRESH && s->warm != WARM_OLD)
+		return;
+	if (has_changed(s->warm == WARM_OLD))
+		ask_for_successor(s, WARM_STALE);
+	else if (s->warm == WARM_FRESH && may_try() &&
+	    (s->born >= CHILDREN_MAX || clock_left(s->old) == 0))
+		ask_for_successor(s, WARM_OLD);
+}
 
-		if (conn != -1) {
-			take_in(s, conn);
-			continue;
-		}
-		switch (errno) {
-		case EAGAIN:
-			return;
-		case EMFILE:
-		case ENFILE:
-		case ENOBUFS:
-		case ENOMEM:
-		case EBADF:
-		case EINVAL:
-		case ENOTSOCK:
-		case EOPNOTSUPP:
-			warn_sys("cannot accept");
-			pause_accepting(s);
-			return;
-		default:
-			break; /* it concerns that one connection only */
-		}
+/* How many more may be served now. */
+static unsigned
+room(const struct server *s)
+{
+	unsigned n = s->nchildren + s->others;
+
+	return n < s->limit ? s->limit - n : 0;
+}
+
+/* One at a time: the next one is told of at once. */
+static void
+accept_one(struct server *s)
+{
+	int conn;
+
+	look_at_age(s);
+	if (!may_serve(s))
+		return;
+	conn = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (conn != -1)
+		conn = above_floor(s, conn);
+	if (conn != -1) {
+		take_in(s, conn);
+		return;
+	}
+	switch (errno) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case EBADF:
+	case EINVAL:
+	case ENOTSOCK:
+	case EOPNOTSUPP:
+		warn_sys("cannot accept");
+		pause_accepting(s);
+		break;
+	default:
+		break; /* it concerns that one connection only */
 	}
 }
 
 /* The silent are sent away; who has just spoken is still served. */
 static void
+dismiss(struct server *s, int conn)
+{
+	s->silent[conn] = false;
+	if (may_serve(s) && room(s) > 0)
+		speaks(s, conn, EPOLLRDHUP);
+	else
+		(void)close(conn);
+}
+
+static void
 stop(struct server *s)
 {
 	(void)close(s->listener);
 	s->listener = -1;
+	for (int fd = 0; fd < CONNS_MAX && s->mine == -1; fd++)
+		if (s->silent[fd])
+			dismiss(s, fd);
+}
+
+/* --- the listener's own process ------------------------------------------------ */
+
+/* The successor gets all that waits; what is served here stays here. */
+static void
+retire(struct server *s)
+{
+	s->warm = WARM_RETIRED;
+	(void)close(s->listener);
+	s->listener = -1;
+	(void)warm_send(s->keeper, WARM_COUNT, s->nchildren, -1);
 	for (int fd = 0; fd < CONNS_MAX; fd++)
-		if (s->silent[fd] && s->nchildren < s->limit)
-			speaks(s, fd, EPOLLRDHUP);
-		else if (s->silent[fd])
+		if (s->silent[fd]) {
+			(void)warm_send(s->keeper, WARM_CONN, 0, fd);
 			(void)close(fd);
+			s->silent[fd] = false;
+		}
+}
+
+/* What was seen of them while nobody could be served is to be seen again. */
+static void
+go_on(struct server *s)
+{
+	note_refusal();
+	if (s->warm == WARM_TAINTED)
+		(void)warm_send(s->keeper, WARM_RENEW, 1, -1);
+	if (s->warm == WARM_TAINTED || s->warm == WARM_RETIRED)
+		return;
+	s->warm = WARM_FRESH;
+	s->born = 0;
+	s->old = clock_in(LIFE_MS);
+	for (int fd = 0; fd < CONNS_MAX; fd++) {
+		struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP |
+			    EPOLLONESHOT,
+			.data.fd = fd };
+
+		if (s->silent[fd])
+			(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, fd, &e);
+	}
+}
+
+static void
+take_word(struct server *s)
+{
+	struct warm_message m;
+	int fd;
+
+	if (!warm_receive(s->keeper, &m, &fd)) {
+		/* It was killed: another one takes the socket. */
+		m.word = WARM_STOP;
+		(void)close(s->keeper);
+		s->keeper = -1;
+	}
+	switch (m.word) {
+	case WARM_RETIRE:
+		retire(s);
+		break;
+	case WARM_GO_ON:
+		go_on(s);
+		break;
+	case WARM_CONN:
+		fd = fd == -1 ? -1 : above_floor(s, fd);
+		if (fd != -1 && s->listener != -1)
+			begin(s, fd);
+		else if (fd != -1)
+			dismiss(s, fd);
+		break;
+	case WARM_COUNT:
+		s->others = m.n;
+		break;
+	case WARM_STOP:
+		if (s->listener != -1)
+			stop(s);
+		break;
+	case WARM_READY:
+	case WARM_RENEW:
+		break;
+	}
+}
+
+/* --- the loop ------------------------------------------------------------------ */
+
+/* A warm process hears from its listener when all is to end. */
+static void
+take_term(struct server *s)
+{
+	if (s->warm == WARM_COLD && s->listener != -1)
+		stop(s);
+	else if (s->warm == WARM_FRESH)
+		ask_for_successor(s, WARM_OLD);
 }
 
 static void
@@ -306,40 +661,58 @@ take_signals(struct server *s)
 	ssize_t n = read(s->signals, si, sizeof(si));
 
 	for (ssize_t i = 0; i < n / (ssize_t)sizeof(si[0]); i++)
-		if (si[i].ssi_signo == SIGTERM && s->listener != -1)
-			stop(s);
+		if (si[i].ssi_signo == SIGTERM)
+			take_term(s);
 	reap(s);
+}
+
+/* Nobody can be served now: what speaks waits in the set. */
+static void
+wait_for_others(struct server *s)
+{
+	struct pollfd p[] = { { .fd = s->signals, .events = POLLIN },
+		{ .fd = s->keeper, .events = POLLIN } };
+
+	if (poll(p, nitems(p), -1) <= 0)
+		return;
+	if (p[0].revents != 0)
+		take_signals(s);
+	if (p[1].revents != 0 && s->keeper != -1)
+		take_word(s);
+}
+
+static void
+take_event(struct server *s, const struct epoll_event *e)
+{
+	if (e->data.fd == s->signals)
+		take_signals(s);
+	else if (e->data.fd == s->keeper)
+		take_word(s);
+	else if (e->data.fd == s->listener)
+		accept_one(s);
+	else if (may_serve(s))
+		speaks(s, e->data.fd, e->events);
 }
 
 static void
 turn(struct server *s)
 {
 	struct epoll_event e[BATCH];
-	unsigned room = s->limit - s->nchildren;
+	unsigned n_max = room(s) < BATCH ? room(s) : BATCH;
 	int n;
 
-	/* With no process to spare, what speaks waits in the set. */
-	if (room == 0 || s->listener == -1) {
-		struct pollfd p = { .fd = s->signals, .events = POLLIN };
-
-		if (poll(&p, 1, -1) > 0)
-			take_signals(s);
+	if (n_max == 0 || s->listener == -1 || !may_serve(s)) {
+		wait_for_others(s);
 		return;
 	}
-	n = epoll_wait(s->epoll, e, room < BATCH ? (int)room : BATCH,
+	n = epoll_wait(s->epoll, e, (int)n_max,
 	    s->resume == 0 ? -1 : clock_left(s->resume));
 	if (s->resume != 0 && clock_left(s->resume) == 0) {
 		s->resume = 0;
 		watch(s, EPOLL_CTL_MOD, s->listener, EPOLLIN);
 	}
-	for (int i = 0; i < n && s->listener != -1; i++) {
-		if (e[i].data.fd == s->signals)
-			take_signals(s);
-		else if (e[i].data.fd == s->listener)
-			accept_some(s);
-		else
-			speaks(s, e[i].data.fd, e[i].events);
-	}
+	for (int i = 0; i < n && s->listener != -1 && s->mine == -1; i++)
+		take_event(s, &e[i]);
 }
 
 /* As many descriptors as we may have, up to what silent[] has room for. */
@@ -354,6 +727,19 @@ raise_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
+/* Of the children, which a child has no use for: it does not even map it. */
+static struct child *
+make_children(unsigned limit)
+{
+	size_t size = limit * sizeof(struct child);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || madvise(p, size, MADV_DONTFORK) == -1)
+		die_sys(EXIT_TEMP, "cannot listen");
+	return p;
+}
+
 static void
 set_up(struct server *s)
 {
@@ -361,16 +747,18 @@ set_up(struct server *s)
 	socklen_t n = sizeof(sa);
 	sigset_t set;
 
+	s->mine = -1;
 	raise_limit();
-	s->children = calloc(s->limit, sizeof(*s->children));
+	s->children = make_children(s->limit);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGCHLD, SIG_DFL);
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (s->children == NULL || s->signals == -1 || s->epoll == -1)
+	s->signals = above_floor(s,
+	    signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+	s->epoll = above_floor(s, epoll_create1(EPOLL_CLOEXEC));
+	if (s->signals == -1 || s->epoll == -1)
 		die_sys(EXIT_TEMP, "cannot listen");
 	watch(s, EPOLL_CTL_ADD, s->signals, EPOLLIN);
 	watch(s, EPOLL_CTL_ADD, s->listener, EPOLLIN);
@@ -378,9 +766,8 @@ set_up(struct server *s)
 	    sa.sa_family != AF_UNIX;
 }
 
-static void
-run(char *const argv[], enum serve_start start, unsigned limit,
-    serve_hello_fn *hello, void *context)
+void
+serve(char *const argv[], enum serve_start start, unsigned limit)
 {
 	static struct server s;
 	int fd = serve_listener();
@@ -388,9 +775,8 @@ run(char *const argv[], enum serve_start start, unsigned limit,
 	if (fd == -1)
 		return;
 	s = (struct server){ .listener = fd,
+		.keeper = -1,
 		.start = start,
-		.hello = hello,
-		.context = context,
 		.argv = argv,
 		.limit = limit == 0 ? 1 : limit };
 	confine_report();
@@ -400,15 +786,134 @@ run(char *const argv[], enum serve_start start, unsigned limit,
 	_exit(EXIT_OK);
 }
 
+/* --- warm helpers -------------------------------------------------------------- */
+
+static struct server warm; /* its argv is NULL where we are none */
+/* Not zero, so that it lies among what each process writes anyway. */
+static const struct serve_how no_how;
+static const struct serve_how *how = &no_how;
+
 void
-serve(char *const argv[], enum serve_start start, unsigned limit)
+serve_warm(char *const argv[], const struct serve_how *h)
 {
-	run(argv, start, limit, NULL, NULL);
+	int fd = serve_listener();
+
+	how = h;
+	if (fd == -1)
+		return;
+	if (!warm_is(&started)) {
+		confine_report();
+		warm_keep(fd, argv);
+	}
+	(void)prctl(PR_SET_NAME, progname, 0, 0, 0);
+	warm = (struct server){ .warm = WARM_FRESH,
+		.listener = fd,
+		.keeper = WARM_FD,
+		.start = h->start,
+		.hello = h->hello,
+		.context = h->context,
+		.argv = argv,
+		.limit = h->limit == 0 ? 1 : h->limit };
+	warm.others = warm.limit; /* until their number is known */
+}
+
+bool
+serve_is_warm(void)
+{
+	return warm.argv != NULL;
+}
+
+/* Above all that is open now. */
+static int
+find_floor(void)
+{
+	int fd = FDS_MAX - 1;
+
+	while (fd > 2 && fcntl(fd, F_GETFD) == -1)
+		fd--;
+	return fd + 1;
+}
+
+/* The connection, and nothing that belongs to the warm process. */
+static void
+become_child(const struct server *s)
+{
+	sigset_t none;
+
+	(void)close(s->keeper);
+	if (dup2(s->mine, 0) == -1 || dup2(s->mine, 1) == -1 ||
+	    syscall(SYS_close_range, s->floor, ~0U, 0) == -1)
+		die_sys(EXIT_TEMP, "cannot take the connection");
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+read_settings(const struct conf *conf)
+{
+	bool given = false;
+
+	for (unsigned i = 0; i < conf->nargs; i += 2)
+		if (conf->args[i][1] == 'c') {
+			serve_reads(conf->args[i + 1]);
+			given = true;
+		}
+	if (!given)
+		serve_reads(CONF_DEFAULT_FILE);
+}
+
+static void
+serve_warmly(struct server *s, const struct confine *keep,
+    const struct conf *conf)
+{
+	read_settings(conf);
+	s->floor = find_floor();
+	set_up(s);
+	watch(s, EPOLL_CTL_ADD, s->keeper, EPOLLIN);
+	s->old = clock_in(LIFE_MS);
+	if (!how->execs && !confine_warm(keep, conf))
+		die_sys(EXIT_TEMP, "cannot confine itself");
+	if (!warm_send(s->keeper, WARM_READY, 0, -1))
+		_exit(EXIT_TEMP);
+	while (s->listener != -1 || s->nchildren > 0) {
+		turn(s);
+		if (s->mine != -1) {
+			become_child(s);
+			return;
+		}
+	}
+	_exit(EXIT_OK);
+}
+
+/* With a connection on fd 0: what a warm process would have said of us. */
+static void
+greet(const struct conf *conf)
+{
+	instant deadline = clock_in(conf->helper_timeout * 1000);
+	struct sbuf frame;
+	bool go;
+
+	sbuf_init(&frame, HELLO_MAX);
+	go = how->hello(how->context, &frame) && !frame.bad;
+	if (io_write(1, frame.s, frame.len, deadline) != IO_OK || !go)
+		_exit(go ? EXIT_TEMP : EXIT_OK);
+	sbuf_free(&frame);
 }
 
 void
-serve_hello(char *const argv[], unsigned limit, serve_hello_fn *hello,
-    void *context)
+serve_connections(const struct confine *keep, const struct conf *conf)
 {
-	run(argv, SERVE_AT_FIRST_BYTE, limit, hello, context);
+	if (warm.argv != NULL)
+		serve_warmly(&warm, keep, conf);
+	else if (how->hello != NULL)
+		greet(conf);
+}
+
+void
+serve_confine(const struct confine *keep, const struct conf *conf)
+{
+	bool half = warm.argv != NULL && !how->execs;
+
+	if (!(half ? confine_forked(keep, conf) : confine(keep, conf)))
+		die_sys(EXIT_TEMP, "cannot confine itself");
 }

@@ -5,9 +5,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -297,13 +299,13 @@ exactly_the_list(void)
 static void
 lists(void)
 {
-	int list[100];
+	int list[120];
 	struct confine c = { .calls = list };
 	unsigned wrong = 0;
 
 	probed = &c;
 	for (size_t step = 1; step < 12; step++)
-		for (size_t n = 3; n <= nitems(list); n += 13) {
+		for (size_t n = 3; n < 115; n += 13) {
 			for (size_t i = 0; i < n; i++)
 				list[i] = (int)((n - 1 - i) * step + i % 2);
 			list[0] = SYS_exit_group;
@@ -431,6 +433,238 @@ files(void)
 	is_num(confined("deny", &c, nothing), UNCONFINED, "a missing path");
 }
 
+/* --- warm helpers -------------------------------------------------------- */
+
+/* What such a program calls itself. */
+static const int own[] = { SYS_exit_group, SYS_write, SYS_read, SYS_close };
+
+enum step { WARM, FORKED };
+
+/* As confined(): a warm process, or its child, which has dialled. */
+static enum outcome
+warmly(enum step step, const char *how, const struct confine *c,
+    enum outcome (*probe)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		conf.confine = how;
+		if (!confine_warm(c, &conf) ||
+		    (step == FORKED && !confine_forked(c, &conf)))
+			_exit(UNCONFINED);
+		_exit(probe());
+	}
+	(void)waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGSYS ? KILLED : OTHER;
+	return (enum outcome)WEXITSTATUS(status);
+}
+
+/* A listening socket, with a connection in line. */
+static int listening = -1;
+
+static void
+make_listening(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	listening = socket(AF_UNIX, SOCK_STREAM, 0);
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/in/s", dir);
+	if (bind(listening, (void *)&sun, sizeof(sun)) == -1 ||
+	    listen(listening, 10) == -1 ||
+	    connect(fd, (void *)&sun, sizeof(sun)) == -1)
+		abort();
+	(void)close(fd);
+}
+
+static enum outcome
+accepts(void)
+{
+	return outcome(accept4(listening, NULL, NULL, SOCK_CLOEXEC) != -1);
+}
+
+/* A descriptor that is none: only whether it may be asked counts. */
+static enum outcome
+connects(void)
+{
+	return outcome(connect(-1, NULL, 0) == -1 && errno == EBADF);
+}
+
+static enum outcome
+dials(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/in/s", dir);
+	return outcome(connect(fd, (void *)&sun, sizeof(sun)) == 0);
+}
+
+static enum outcome
+makes_pair(void)
+{
+	int sv[2];
+
+	return outcome(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+}
+
+static enum outcome
+binds(void)
+{
+	return outcome(bind(-1, NULL, 0) == -1 && errno == EBADF);
+}
+
+static enum outcome
+looks(void)
+{
+	struct stat st;
+
+	return outcome(stat(dir, &st) == 0);
+}
+
+/* A filter of its own could not be the last word. */
+static enum outcome
+confines_more(void)
+{
+	return outcome(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) ==
+		-1 &&
+	    errno == EFAULT);
+}
+
+static enum outcome
+clones_with_3(void)
+{
+	return outcome(syscall(SYS_clone3, NULL, 0) == -1 && errno != EPERM);
+}
+
+static enum outcome
+receives(void)
+{
+	return outcome(recvmsg(-1, NULL, 0) == -1 && errno == EBADF);
+}
+
+static const struct {
+	enum outcome (*probe)(void);
+	const char *name;
+	bool warm, forked;
+} warm_probes[] = {
+	{ reads, "read", true, true },
+	{ receives, "recvmsg", true, true },
+	{ forks, "fork", true, false },
+	{ accepts, "accept", true, false },
+	{ makes_unix_socket, "a UNIX socket", true, false },
+	{ connects, "connect", true, false },
+	{ dials, "to dial", true, false },
+	{ makes_pair, "a socketpair", true, false },
+	{ looks, "stat", true, false },
+	{ confines_more, "seccomp", true, false },
+	{ makes_socket, "an IPv4 socket", false, false },
+	{ makes_v6_socket, "an IPv6 socket", false, false },
+	{ execs, "exec", false, false },
+	{ traces, "ptrace", false, false },
+	{ kills, "kill", false, false },
+	{ binds, "bind", false, false },
+	{ listens, "listen", false, false },
+	{ opens, "open", false, false },
+	{ clones_with_3, "clone3", false, false },
+};
+
+static void
+warm_calls(void)
+{
+	const struct confine c = {
+		.calls = own, .ncalls = nitems(own), .dials = true
+	};
+	const struct confine mute = { .calls = own, .ncalls = nitems(own) };
+
+	make_listening();
+	is_num(warmly(WARM, "kill", &mute, dials), KILLED,
+	    "warm: nothing is dialled unless it is meant to be");
+	is_num(warmly(WARM, "kill", &mute, forks), FINE,
+	    "warm: but forks all the same");
+	for (size_t i = 0; i < nitems(warm_probes); i++) {
+		enum outcome (*probe)(void) = warm_probes[i].probe;
+		const char *name = warm_probes[i].name;
+		bool warm = warm_probes[i].warm, forked = warm_probes[i].forked;
+
+		is_num(warmly(WARM, "kill", &c, probe), warm ? FINE : KILLED,
+		    "warm: %s%s", name, warm ? "" : " kills");
+		is_num(warmly(FORKED, "kill", &c, probe),
+		    forked ? FINE : KILLED, "forked: %s%s", name,
+		    forked ? "" : " kills");
+		is_num(warmly(FORKED, "deny", &c, probe),
+		    forked ? FINE : DENIED, "forked: %s%s", name,
+		    forked ? "" : " is denied");
+	}
+	is_num(warmly(WARM, "off", &c, opens), FINE, "off: open is allowed");
+	is_num(warmly(FORKED, "off", &c, forks), FINE, "off: so is fork");
+}
+
+/* What only the warm process needs, but its child calls too. */
+static void
+warm_keeps(void)
+{
+	static const int some[] = { SYS_exit_group, SYS_socket, SYS_connect,
+		SYS_newfstatat,
+#ifdef SYS_stat
+		SYS_stat,
+#endif
+	},
+			 internet[] = { AF_INET };
+	struct confine c = {
+		.calls = some, .ncalls = nitems(some), .dials = true
+	};
+	int list[200];
+
+	is_num(warmly(FORKED, "kill", &c, dials), FINE, "kept: to dial");
+	is_num(warmly(FORKED, "kill", &c, looks), FINE, "kept: stat");
+	is_num(warmly(FORKED, "kill", &c, forks), KILLED, "but not fork");
+	is_num(warmly(FORKED, "kill", &c, makes_socket), KILLED, "nor IPv4");
+	c.dials = false;
+	c.families = internet;
+	c.nfamilies = nitems(internet);
+	is_num(warmly(FORKED, "kill", &c, makes_socket), FINE, "kept: IPv4");
+	is_num(warmly(WARM, "kill", &c, makes_unix_socket), KILLED,
+	    "then the warm process dials none");
+	c.calls = list;
+	for (size_t i = 0; i < nitems(list); i++)
+		list[i] = 300 + (int)i;
+	for (c.ncalls = 80; c.ncalls <= nitems(list); c.ncalls += 20)
+		is_num(warmly(WARM, "kill", &c, nothing), UNCONFINED,
+		    "%zu calls: too many with its own", c.ncalls);
+}
+
+static void
+warm_files(void)
+{
+	char in[64];
+	const struct confine_path below = { in, CONFINE_READ };
+	struct confine c = {
+		.calls = most, .ncalls = nmost, .paths = &below, .npaths = 1
+	};
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0,
+		LANDLOCK_CREATE_RULESET_VERSION) < 2) {
+		skipped("this kernel has no Landlock to speak of");
+		return;
+	}
+	(void)snprintf(in, sizeof(in), "%s/in", dir);
+	for (enum step s = WARM; s <= FORKED; s++) {
+		const char *name = s == WARM ? "warm" : "forked";
+
+		is_num(warmly(s, "kill", &c, reads_below), FINE,
+		    "%s: reading below", name);
+		is_num(warmly(s, "kill", &c, reads_elsewhere), DENIED,
+		    "%s: not elsewhere", name);
+		is_num(warmly(s, "kill", &c, writes_below), DENIED,
+		    "%s: nor writing", name);
+		is_num(warmly(s, "deny", &c, execs), DENIED, "%s: nor exec",
+		    name);
+	}
+}
+
 static void
 make_most(void)
 {
@@ -495,6 +729,9 @@ main(void)
 	spawners();
 	families();
 	lists();
+	warm_calls();
+	warm_keeps();
+	warm_files();
 	files();
 	(void)snprintf(text, sizeof(text), "rm -r %s", dir);
 	return system(text) == 0 ? done() : 1;

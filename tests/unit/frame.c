@@ -262,6 +262,63 @@ passes(void)
 	(void)close(zero);
 }
 
+/* A descriptor goes with the write that takes its frame, and with no other. */
+static void
+attaches(void)
+{
+	static char full[FRAME_ROOM];
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), fd, n = 0;
+	struct frame f;
+
+	connect_chans();
+	ok(chan_send(&a, 'A', SPAN(""), 0) == IO_OK &&
+		chan_attach(&a, null, 0) == IO_OK &&
+		chan_send(&a, 'C', SPAN("x"), 0) == IO_OK &&
+		chan_send(&a, 'S', SPAN("y"), 0) == IO_OK,
+	    "buffered behind a frame");
+	ok(chan_recv(&b, &f, 0) == IO_OK && f.tag == 'A', "which is out");
+	is_num(chan_take_fd(&b), -1, "without it");
+	is_num(chan_fill(&b), IO_TIMEOUT, "and nothing else");
+	is_num(chan_flush(&a, 0), IO_OK, "one write");
+	ok(chan_recv(&b, &f, 0) == IO_OK && f.tag == 'C', "brings");
+	fd = chan_take_fd(&b);
+	ok(same_file(fd, null), "the descriptor");
+	(void)close(fd);
+	ok(chan_next(&b, &f) == IO_OK && f.tag == 'S', "and all the rest");
+	ok(chan_send(&a, 'E', SPAN(""), 0) == IO_OK &&
+		chan_flush(&a, 0) == IO_OK && chan_recv(&b, &f, 0) == IO_OK,
+	    "the next one");
+	is_num(chan_take_fd(&b), -1, "brings none");
+
+	/* With more than the buffer holds, and more than the socket takes. */
+	ok(chan_attach(&a, null, 0) == IO_OK &&
+		chan_send(&a, 'B', span_of(big, FRAME_PAYLOAD_MAX - 100), 0) ==
+		    IO_OK &&
+		chan_send(&a, 'B', span_of(big, FRAME_PAYLOAD_MAX), 0) == IO_OK,
+	    "a full buffer goes");
+	ok(chan_recv(&b, &f, 0) == IO_OK && f.tag == 'B', "with its first");
+	fd = chan_take_fd(&b);
+	ok(same_file(fd, null), "octets");
+	(void)close(fd);
+	ok(chan_recv(&b, &f, 0) == IO_OK && chan_take_fd(&b) == -1, "once");
+	while (send(a.out.fd, full, sizeof(full), MSG_DONTWAIT) > 0)
+		n++;
+	ok(n > 0 && chan_attach(&a, null, 0) == IO_OK &&
+		chan_send(&a, 'C', SPAN("x"), 0) == IO_OK,
+	    "where there is no room");
+	is_num(chan_flush(&a, 0), IO_TIMEOUT, "it waits");
+	while (recv(b.in.fd, full, sizeof(full), MSG_DONTWAIT) > 0)
+		;
+	is_num(chan_flush(&a, 0), IO_OK, "until there is some");
+	ok(chan_recv(&b, &f, 0) == IO_OK && f.tag == 'C', "and goes");
+	fd = chan_take_fd(&b);
+	ok(same_file(fd, null), "with its frame");
+	(void)close(fd);
+	chan_close(&a);
+	chan_close(&b);
+	(void)close(null);
+}
+
 /* Many descriptors at once on one octet: the kernel keeps what fits. */
 static void
 floods(void)
@@ -311,6 +368,7 @@ main(void)
 	ends();
 	streams();
 	passes();
+	attaches();
 	floods();
 	return done();
 }
