@@ -35,6 +35,8 @@ CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mando
 LINT_DEPS  = $(BUILD_DEPS) clang clang-format clang-tidy cppcheck shellcheck \
              mandoc
 FUZZ_DEPS  = $(BUILD_DEPS) clang
+# Postfix, opendkim and opendmarc: tests/bench/unpack fetches them, and installs
+# none.
 BENCH_DEPS = $(CHECK_DEPS)
 
 # --- compilers -------------------------------------------------------------
@@ -72,7 +74,7 @@ COMMON  = $(wildcard common/*.c)
 COMMON_MAINS = common/smtpd-listen.c common/smtpd-conf.c
 COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 
-STATIC_PROGRAMS  = smtpd-session smtpd-verify smtpd-queue smtpd-submit \
+STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit \
                    smtpd-send smtpd-local smtpd-bounce smtpd-listen \
                    smtpd-conf smtpd-tls smtpd-audit smtpd-trace smtpd-ctl
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
@@ -94,14 +96,11 @@ smtpd-auth-file_SRC = smtpd-session/auth/smtpd-auth-file.c $(PWFILE_SRC) \
 $(B)/smtpd-auth-file: LDLIBS += -lcrypt
 smtpd-passwd_SRC  = smtpd-session/auth/smtpd-passwd.c $(PWFILE_SRC)
 $(B)/smtpd-passwd: LDLIBS += -lcrypt
-smtpd-verify_SRC  = $(wildcard smtpd-session/verify/*.c) \
-                    smtpd-session/link.c smtpd-session/reply.c
-smtpd-queue_SRC   = smtpd-queue/smtpd-queue.c smtpd-queue/message.c \
-                    smtpd-queue/message-log.c smtpd-queue/entrance.c \
-                    smtpd-queue/commit.c
+smtpd-queue_SRC   = $(addprefix smtpd-queue/,smtpd-queue.c message.c store.c \
+                    message-log.c entrance.c advice.c changes.c draft.c commit.c)
 smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
                     smtpd-queue/compose.c smtpd-queue/author.c \
-                    smtpd-queue/addrlist.c
+                    smtpd-queue/addrlist.c smtpd-queue/sign/fields.c
 sendmail_SRC      = smtpd-queue/sendmail.c smtpd-queue/options.c \
                     smtpd-queue/letter.c smtpd-queue/text.c \
                     smtpd-queue/addrlist.c smtpd-queue/recipients.c \

@@ -175,10 +175,26 @@ doubt_resolver(const struct conf *conf)
 	}
 }
 
+/* What lets mail in that nobody has judged. */
+static void
+doubt_checks(const struct conf *conf)
+{
+	if (strcmp(conf->checks, "no") == 0 &&
+	    strcmp(conf->spf_reject, "yes") == 0)
+		warn("spf_reject is nothing without checks: mail from "
+		     "strangers is not checked");
+	if (strcmp(conf->checks, "yes") == 0 &&
+	    strcmp(conf->dmarc, "enforce") == 0 &&
+	    strcmp(conf->unjudged, "accept") == 0)
+		warn("unjudged = accept: while smtpd-judge is away, mail is "
+		     "accepted that its domain asks to refuse");
+}
+
 void
 doubt(const struct conf *conf)
 {
 	doubt_resolver(conf);
+	doubt_checks(conf);
 	doubt_dkim(conf);
 	doubt_remote(conf);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Leaves out Authentication-Results that claim to be of this host. */
+/* Finds Authentication-Results that claim to be of this host. */
 #include "forged.h"
 
 static const char field_name[] = "authentication-results";
@@ -14,16 +14,15 @@ begin_field(struct forged *f)
 	f->quoted = f->escaped = false;
 	f->comments = 0;
 	f->matched = 0;
-	f->len = 0;
+	f->field = f->offset;
 }
 
 void
 forged_init(struct forged *f, const char *host)
 {
-	f->host = host;
-	f->at = FORGED_LINE_START;
-	f->fate = FORGED_PASSES;
-	f->removed = 0;
+	*f = (struct forged){
+		.host = host, .at = FORGED_LINE_START, .fate = FORGED_STAYS
+	};
 	begin_field(f);
 }
 
@@ -63,7 +62,7 @@ id_octet(struct forged *f, char c)
 	else if (c == '=')
 		f->part = FORGED_EQUALS;
 	else
-		f->fate = FORGED_PASSES;
+		f->fate = FORGED_STAYS;
 }
 
 /*
@@ -96,14 +95,14 @@ id(struct forged *f, char c)
 		id_octet(f, c);
 }
 
-/* Looks at one octet of an open field. */
+/* One octet of an open field. */
 static void
 look(struct forged *f, char c)
 {
 	switch (f->part) {
 	case FORGED_NAME:
 		if (ascii_lower(c) != field_name[f->matched])
-			f->fate = FORGED_PASSES;
+			f->fate = FORGED_STAYS;
 		else if (++f->matched == sizeof(field_name) - 1)
 			f->part = FORGED_COLON;
 		break;
@@ -112,16 +111,18 @@ look(struct forged *f, char c)
 			f->part = FORGED_ID;
 			f->matched = 0;
 		} else if (!is_space(c)) {
-			f->fate = FORGED_PASSES;
+			f->fate = FORGED_STAYS;
 		}
 		break;
 	case FORGED_ID:
 		id(f, c);
 		break;
 	case FORGED_EQUALS:
-		f->fate = c == '?' ? FORGED_GOES : FORGED_PASSES;
+		f->fate = c == '?' ? FORGED_GOES : FORGED_STAYS;
 		break;
 	}
+	if (f->fate == FORGED_OPEN && f->offset - f->field == FORGED_KEPT)
+		f->fate = FORGED_GOES;
 }
 
 /* An open field is over. */
@@ -133,21 +134,28 @@ decide(struct forged *f)
 	if (f->part == FORGED_ID && (unended || is_ours(f)))
 		f->fate = FORGED_GOES;
 	else
-		f->fate = FORGED_PASSES;
+		f->fate = FORGED_STAYS;
 }
 
-/* The field is decided: what was held of it, if it passes. */
-static struct span
-take_held(struct forged *f)
+static void
+end_field(struct forged *f)
 {
-	struct span held = span_of(f->held, f->len);
+	if (f->fate == FORGED_OPEN)
+		decide(f);
+	if (f->fate != FORGED_GOES)
+		return;
+	if (f->gone.length == 0)
+		f->gone.offset = f->field;
+	f->gone.length = f->offset - f->gone.offset;
+}
 
-	f->len = 0;
-	if (f->fate == FORGED_GOES && held.n > 0) {
-		f->removed++;
-		held.n = 0;
-	}
-	return held;
+/* All that may be next to the range and goes is in it. */
+static bool
+take_gone(struct forged *f, struct forged_range *r)
+{
+	*r = f->gone;
+	f->gone.length = 0;
+	return r->length > 0;
 }
 
 /* The next octet, which is no LF that completes a CRLF, begins a line. */
@@ -183,19 +191,9 @@ step(struct forged *f, char c)
 		f->at = FORGED_IN_LINE;
 }
 
-/* Keeps an octet of an open field. */
-static void
-hold(struct forged *f, char c)
-{
-	if (f->len == FORGED_KEPT)
-		f->fate = FORGED_GOES;
-	else
-		f->held[f->len++] = c;
-}
-
 /*
- * An empty line of LF behind a field that went, before which a CR passed: it
- * is a CRLF now, and completes that line.
+ * An empty line of LF behind a field that goes, before which a CR stays: it is
+ * a CRLF then, and completes that line.
  */
 static void
 rejoin(struct forged *f, char c)
@@ -204,35 +202,19 @@ rejoin(struct forged *f, char c)
 	    f->before == FORGED_LINE_START)
 		return;
 	f->at = f->before;
-	f->fate = FORGED_PASSES;
+	f->fate = FORGED_STAYS;
 }
 
-static void
-pass(struct span *run, struct span *in, size_t n)
+bool
+forged_push(struct forged *f, struct span *in, struct forged_range *r)
 {
-	if (run->n == 0)
-		run->p = in->p;
-	run->n += n;
-	*in = span_skip(*in, n);
-}
-
-/*
- * Before a field is held the run is given out; so a run is never cut by
- * what was held or went.
- */
-struct span
-forged_push(struct forged *f, struct span *in)
-{
-	struct span run = span_of(in->p, 0);
-
-	while (in->n > 0 && f->at != FORGED_OVER) {
+	for (; in->n > 0 && !forged_is_over(f); *in = span_skip(*in, 1)) {
 		char c = in->p[0];
 
 		if (is_new_line(f, c) && !ascii_isblank(c)) {
-			struct span held = forged_finish(f);
-
-			if (held.n > 0)
-				return held;
+			end_field(f);
+			if (f->fate == FORGED_STAYS && take_gone(f, r))
+				return true;
 			rejoin(f, c);
 			if (is_new_line(f, c))
 				begin_field(f);
@@ -240,28 +222,21 @@ forged_push(struct forged *f, struct span *in)
 		step(f, c);
 		if (f->fate == FORGED_OPEN)
 			look(f, c);
-		if (f->fate == FORGED_PASSES && f->len == 0) {
-			pass(&run, in, 1);
-			continue;
-		}
-		*in = span_skip(*in, 1);
-		if (f->fate == FORGED_OPEN)
-			hold(f, c);
-		else if (f->fate == FORGED_PASSES)
-			f->held[f->len++] = c;
-		if (f->fate != FORGED_OPEN && f->len > 0)
-			run = take_held(f);
-		if (run.n > 0)
-			return run;
+		f->offset++;
 	}
-	pass(&run, in, in->n);
-	return run;
+	in->n = 0;
+	return false;
 }
 
-struct span
-forged_finish(struct forged *f)
+bool
+forged_is_over(const struct forged *f)
 {
-	if (f->len > 0)
-		decide(f);
-	return take_held(f);
+	return f->at == FORGED_OVER;
+}
+
+bool
+forged_finish(struct forged *f, struct forged_range *r)
+{
+	end_field(f);
+	return take_gone(f, r);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Leaves out Authentication-Results that claim to be of this host. */
+/* Finds Authentication-Results that claim to be of this host. */
 #ifndef FORGED_H
 #define FORGED_H
 
@@ -8,12 +8,12 @@
 #define FORGED_KEPT 8192 /* octets of a field in which it must show whose */
 
 /*
- * A push machine over the octets of a message. What is left out are whole
- * fields Authentication-Results (RFC 8601) whose authserv-id is host, in any
- * case, folding, quoting, with comments, a version or a final dot; and those
- * of which that cannot be decided: after FORGED_KEPT octets no name or no id
- * is over, the id has octets outside printable ASCII or an encoded word, a
- * comment or quotation never ends. All other octets pass as they are.
+ * A push machine over the octets of a message. What is to go are whole fields
+ * Authentication-Results (RFC 8601) whose authserv-id is host, in any case,
+ * folding, quoting, with comments, a version or a final dot; and those of
+ * which that cannot be decided: after FORGED_KEPT octets no name or no id is
+ * over, the id has octets outside printable ASCII or an encoded word, a
+ * comment or quotation never ends. No other octet goes.
  *
  * Other programs may read a header section that we would not: so a line ends
  * with CRLF, LF or CR, a line that is no field does not end the section, and
@@ -24,12 +24,12 @@ enum forged_at {
 	FORGED_IN_LINE,
 	FORGED_CR,            /* ends a line, or half of that */
 	FORGED_LINE_START_CR, /* the same, and nothing is on it */
-	FORGED_OVER,          /* the section: all passes */
+	FORGED_OVER,          /* the section: all stays */
 };
 
 enum forged_fate {
-	FORGED_OPEN, /* its octets are held */
-	FORGED_PASSES,
+	FORGED_OPEN,
+	FORGED_STAYS,
 	FORGED_GOES,
 };
 
@@ -40,29 +40,35 @@ enum forged_part {
 	FORGED_EQUALS, /* was seen: is it an encoded word? */
 };
 
+struct forged_range {
+	uint64_t offset, length; /* in the message */
+};
+
 struct forged {
 	const char *host; /* the caller's */
 	enum forged_at at;
-	enum forged_at before; /* at the end of what passed before the field */
+	enum forged_at before; /* at the end of what stays before the field */
 	enum forged_fate fate; /* of the field */
 	enum forged_part part; /* of the field, while it is open */
 	bool quoted, escaped;  /* within the id */
 	unsigned comments;     /* open ones, within each other */
 	size_t matched;        /* octets of the name or of the id */
-	unsigned removed;      /* fields, in all */
-	size_t len;            /* octets in held */
-	char held[FORGED_KEPT + 1];
+	uint64_t field;        /* its offset */
+	uint64_t offset;       /* octets taken */
+	struct forged_range gone; /* up to the field; of length 0: nothing */
 };
 
 void forged_init(struct forged *, const char *host);
 
 /*
- * Takes octets off *in, at least one if there is one, and gives those that
- * pass: a view into them or into the struct, valid until the next call, that
- * may be empty. Call it until *in is empty; at the end of the message
- * forged_finish gives what is still held and passes.
+ * Takes octets off *in until a range is over that is to go (true) or *in is
+ * empty (false). The ranges come in ascending order, none next to another.
+ * When forged_is_over, nothing of what is left can go. At the end of the
+ * message forged_finish gives the last one, if it is still due.
  */
-struct span forged_push(struct forged *, struct span *in) MUST_CHECK;
-struct span forged_finish(struct forged *) MUST_CHECK;
+bool forged_push(struct forged *, struct span *in,
+    struct forged_range *) MUST_CHECK;
+bool forged_is_over(const struct forged *);
+bool forged_finish(struct forged *, struct forged_range *) MUST_CHECK;
 
 #endif

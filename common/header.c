@@ -169,3 +169,58 @@ header_value(struct header *h)
 	sbuf_truncate(&h->field, to);
 	return span_trim(span_skip(sbuf_span(&h->field), h->name_len + 1));
 }
+
+/* --- fields that we are given ---------------------------------------------- */
+
+static bool
+is_printable_line(struct span line)
+{
+	bool blank = true;
+
+	for (size_t i = 0; i < line.n; i++) {
+		char c = line.p[i];
+
+		if ((c < ' ' || c > '~') && c != '\t')
+			return false;
+		blank = blank && ascii_isblank(c);
+	}
+	return !blank && line.n <= HEADER_LINE_MAX;
+}
+
+/* Takes one line off *rest; false when it is not whole or not printable. */
+static bool
+take_line(struct span *rest, struct span *line)
+{
+	if (span_find(*rest, '\n') == rest->n)
+		return false;
+	*line = span_cut(rest, '\n');
+	if (line->n == 0 || line->p[line->n - 1] != '\r')
+		return false;
+	line->n--;
+	return is_printable_line(*line);
+}
+
+static bool
+begins_field(struct span line)
+{
+	size_t colon = span_find(line, ':');
+
+	return colon > 0 && colon < line.n && span_find(line, ' ') > colon &&
+	    span_find(line, '\t') > colon;
+}
+
+bool
+header_is_fields(struct span lines)
+{
+	struct span line;
+
+	if (lines.n == 0 || ascii_isblank(lines.p[0]))
+		return false;
+	while (lines.n > 0) {
+		if (!take_line(&lines, &line))
+			return false;
+		if (!ascii_isblank(line.p[0]) && !begins_field(line))
+			return false;
+	}
+	return true;
+}

@@ -5,7 +5,15 @@
 
 #include "sbuf.h"
 
-#define HEADER_KEPT 8192 /* octets of a field that are looked at */
+#define HEADER_KEPT 8192    /* octets of a field that are looked at */
+#define HEADER_LINE_MAX 998 /* RFC 5322 2.1.1, without CRLF */
+
+/*
+ * Are these one or more whole fields as RFC 5322 2.2 has them, that can stand
+ * on top of any message: printable ASCII, blanks and CRLF, no line longer than
+ * HEADER_LINE_MAX, none blank, and each name right before its colon?
+ */
+bool header_is_fields(struct span lines) MUST_CHECK;
 
 enum header_event {
 	HEADER_MORE,  /* all input taken */

@@ -103,13 +103,11 @@ X(ROUTES, routes, "", "optional", 0, \
 	"Where the mail of a domain, or of all below .DOMAIN, goes instead of to its MX (in brackets: no MX look-up; -: to its own MX)") \
 X(ROUTE, smarthost, "", "optional", 0, \
 	"Where all other mail for other hosts goes; to the MX of its domain when empty") \
-X(HELPER, injector, "/run/smtpd/verify", "required", 0, \
+X(HELPER, injector, "/run/smtpd/queue-in", "required", 0, \
 	"Where a session injects mail from strangers") \
-X(HELPER, judge, "/run/smtpd/judge", "optional", 0, \
-	"smtpd-judge, who judges mail from strangers; it is not judged when empty") \
-X(TIME, judge_timeout, "30s", 1, 3600, \
-	"How long one message waits for smtpd-judge; at most half of helper_timeout") \
-X(HELPER, submitter, "/run/smtpd/submit", "required", 0, \
+X(HELPER, relay_injector, "/run/smtpd/queue-relay", "required", 0, \
+	"Where a session injects mail of clients in relay_clients") \
+X(HELPER, submitter, "/run/smtpd/queue-user", "required", 0, \
 	"Where sendmail injects mail of local users") \
 X(HELPER, rcpt, "/run/smtpd/rcpt", "required", 0, \
 	"smtpd-rcpt, who knows the local recipients") \
@@ -135,6 +133,12 @@ X(PATH, control, "/run/smtpd/send/control", "optional", 0, \
 	"Socket on which smtpd-send takes the orders of smtpd-ctl; none when empty") \
 X(ENDPOINTS, resolver, "127.0.0.1:53", "required", 0, \
 	"One or two DNS resolvers; a validating one on this host is advised") \
+X(CHOICE, checks, "yes", "no yes", 0, \
+	"Whether mail from strangers is checked by SPF, DKIM and DMARC; no: only forged fields are removed from it") \
+X(TIME, judge_timeout, "30s", 1, 3600, \
+	"How long one message waits for smtpd-judge; at most half of helper_timeout") \
+X(CHOICE, unjudged, "defer", "defer accept", 0, \
+	"What happens to mail that smtpd-judge cannot judge because it is away or in trouble, with dmarc = enforce") \
 X(CHOICE, dmarc, "enforce", "enforce report", 0, \
 	"Whether mail that fails DMARC is refused or marked as its domain asks; report: it is only said") \
 X(CHOICE, spf_reject, "no", "no yes", 0, \

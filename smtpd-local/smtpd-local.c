@@ -196,7 +196,7 @@ give_up_rights(const struct mailbox *m)
 static void
 enter_junk(struct mailbox *m)
 {
-	bool make = m->conf->judge[0] != '\0';
+	bool make = strcmp(m->conf->checks, "yes") == 0;
 
 	m->has_junk = m->fault == 0 && m->conf->junk_folder[0] != '\0';
 	if (!m->has_junk ||

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-lspawn: starts smtpd-local as the user whose mail is delivered. */
+#include <sys/resource.h>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -47,6 +49,9 @@ give_up_rights(const struct conf *conf)
 		die_sys(EXIT_TEMP, "cannot confine itself");
 }
 
+/* Mail that comes in goes before mail that is here already. */
+#define NICE 10
+
 int
 main(int argc, char *argv[])
 {
@@ -59,6 +64,7 @@ main(int argc, char *argv[])
 		die(EXIT_PERM, "expected the path of smtpd-local and no more");
 	check_start(&conf, argv[first]);
 	listener = serve_listener();
+	(void)setpriority(PRIO_PROCESS, 0, NICE);
 	if (listener >= 0)
 		confine_report();
 	give_up_rights(&conf);

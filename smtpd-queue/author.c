@@ -2,12 +2,8 @@
 /* Which addresses an authenticated user may write as. */
 #include "author.h"
 
-#include <errno.h>
-
 #include "addrlist.h"
-#include "bufio.h"
 
-#define LINE_MAX_ 16384
 #define ONE_MAX 1024 /* more than any address has */
 
 bool
@@ -39,39 +35,19 @@ take_line(struct author *a, struct span line)
 	}
 }
 
-/* Takes what is whole; at the end of the file that is all. */
-static bool
-take_lines(struct author *a, struct inbuf *in, bool end)
+bool
+author_read(struct author *a, struct span file)
 {
-	for (;;) {
-		struct span view = inbuf_view(in);
-		size_t n = span_find(view, '\n');
-
-		if (n == view.n && !(end && n > 0))
-			return n < in->cap;
-		take_line(a, span_of(view.p, n));
-		inbuf_take(in, n < view.n ? n + 1 : n);
-	}
+	while (file.n > 0)
+		take_line(a, span_cut(&file, '\n'));
+	return !a->senders.bad;
 }
 
-bool
-author_read(struct author *a, int fd)
+void
+author_free(struct author *a)
 {
-	char mem[LINE_MAX_];
-	struct inbuf in;
-	enum io r;
-
-	inbuf_init(&in, fd, mem, sizeof(mem));
-	while ((r = inbuf_fill(&in, NEVER)) == IO_OK)
-		if (!take_lines(a, &in, false)) {
-			errno = EMSGSIZE;
-			return false;
-		}
-	if (r == IO_EOF)
-		(void)take_lines(a, &in, true);
-	if (a->senders.bad)
-		errno = EMSGSIZE;
-	return r == IO_EOF && !a->senders.bad;
+	sbuf_free(&a->senders);
+	a->conf = NULL;
 }
 
 /* The local-part without "+detail". */

@@ -20,7 +20,7 @@
  * for the name.
  */
 struct author {
-	const struct conf *conf;
+	const struct conf *conf; /* NULL: nobody */
 	char name[AUTHOR_NAME_MAX + 1];
 	struct sbuf senders; /* his patterns, blank-separated */
 };
@@ -29,8 +29,11 @@ struct author {
 bool author_init(struct author *, const struct conf *,
     struct span name) MUST_CHECK;
 
-/* Reads the file senders; false with errno. */
-bool author_read(struct author *, int fd) MUST_CHECK;
+/* Takes his lines out of the file senders; false: they are too many. */
+bool author_read(struct author *, struct span file) MUST_CHECK;
+
+/* For one of author_init, or all zero: which it is then. */
+void author_free(struct author *);
 
 bool author_may_send(const struct author *, const struct address *);
 

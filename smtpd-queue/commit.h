@@ -1,43 +1,26 @@
 /* SPDX-License-Identifier: ISC */
-/* One message on its way into the queue directory, up to the commit. */
+/* The commit: after it, and only after it, the message survives anything. */
 #ifndef COMMIT_H
 #define COMMIT_H
 
-#include "conf.h"
-#include "queuefile.h"
-
-struct store {
-	int dir;           /* the queue directory */
-	int wakeup;        /* to smtpd-send, or -1: it lists by itself */
-	uint64_t min_free; /* octets; 0: space and inodes unchecked */
-};
-
-/*
- * Opens the queue directory, and the socket to the scheduler if it is there.
- * Call before confine. False with errno when there is no queue directory.
- */
-bool store_open(struct store *, const struct conf *) MUST_CHECK;
+#include "draft.h"
 
 struct commit {
 	const struct store *store;
 	struct queuefile file; /* id, lengths and CRCs; fd -1: none open */
-	bool one_sync;         /* the name is durable with the file's fsync */
 	bool committed;
-	char path[32];   /* "new/<shard>/<id>" */
-	size_t len;      /* octets in buf */
-	char buf[65536]; /* message octets not written yet */
+	char path[STORE_PATH];
 };
 
 void commit_init(struct commit *, const struct store *);
 
 /*
- * begin, add..., end, the answer to the client, close. After a false (errno
- * says why) only close may follow. One message after the other may use the
- * same struct.
+ * Writes the message and makes it durable. False: errno says why, and it is
+ * not acknowledged. After either comes the answer to the client, and then
+ * commit_close: until then the file is locked.
  */
-bool commit_begin(struct commit *, const char *id) MUST_CHECK;
-bool commit_add(struct commit *, struct span octets) MUST_CHECK;
-bool commit_end(struct commit *, struct span frames) MUST_CHECK;
+bool commit(struct commit *, const char *id, struct draft *text,
+    struct span frames) MUST_CHECK;
 
 /*
  * Unlocks what was committed and tells the scheduler; removes what was not.

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: ISC */
-/* Who speaks decides what is believed: the rules of the three entrances. */
+/* Who speaks decides what is believed: the rules of the entrances. */
 #include "entrance.h"
 
 #include "relay.h"
 
-static const char *const facts[] = {
-	[ENTRANCE_IN] = "entrance=in",
-	[ENTRANCE_USER] = "entrance=user",
-	[ENTRANCE_OWN] = "entrance=own",
+static const struct {
+	const char *name, *fact;
+} entrances[] = {
+	[ENTRANCE_IN] = { "in", "entrance=in" },
+	[ENTRANCE_RELAY] = { "relay", "entrance=relay" },
+	[ENTRANCE_USER] = { "user", "entrance=user" },
+	[ENTRANCE_AUTH] = { "auth", "entrance=user" },
+	[ENTRANCE_OWN] = { "own", "entrance=own" },
 };
 
 bool
 entrance_parse(const char *name, enum entrance *e)
 {
-	for (size_t i = 0; i < nitems(facts); i++) {
-		if (strcmp(name, facts[i] + sizeof("entrance")) == 0) {
+	for (size_t i = 0; i < nitems(entrances); i++) {
+		if (strcmp(name, entrances[i].name) == 0) {
 			*e = (enum entrance)i;
 			return true;
 		}
@@ -25,30 +29,100 @@ entrance_parse(const char *name, enum entrance *e)
 struct span
 entrance_fact(enum entrance e)
 {
-	return span_str(facts[e]);
+	return span_str(entrances[e].fact);
+}
+
+static bool
+is_one_of(struct span name, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_eq(name, span_str(words[i])))
+			return true;
+	return false;
+}
+
+/* A local user does not say from where: the kernel knows it is from here. */
+static enum entrance_belief
+of_user(enum entrance e, struct span fact)
+{
+	static const char *const known[] = { "uid", "user", "peer", "ip",
+		"tls" };
+	size_t n = e == ENTRANCE_USER ? nitems(known) : 2;
+
+	return is_one_of(fact, known, n) ? ENTRANCE_IGNORED : ENTRANCE_BELIEVED;
+}
+
+enum entrance_belief
+entrance_believes(enum entrance e, struct span fact)
+{
+	static const char *const own[] = { "about", "bounce" };
+	static const char *const who[] = { "user", "uid" };
+
+	if (span_eq(fact, SPAN("entrance")))
+		return ENTRANCE_REFUSED; /* that one is our own word */
+	if (span_eq(fact, SPAN("id")))
+		return ENTRANCE_IGNORED;
+	if (is_one_of(fact, own, nitems(own)))
+		return e == ENTRANCE_OWN ? ENTRANCE_BELIEVED : ENTRANCE_REFUSED;
+	if (span_eq(fact, SPAN("name")))
+		return e == ENTRANCE_USER || e == ENTRANCE_AUTH ?
+		    ENTRANCE_TOLD :
+		    ENTRANCE_IGNORED;
+	switch (e) {
+	case ENTRANCE_USER:
+	case ENTRANCE_AUTH:
+		return of_user(e, fact);
+	case ENTRANCE_IN:
+	case ENTRANCE_RELAY:
+	case ENTRANCE_OWN:
+		break;
+	}
+	return is_one_of(fact, who, nitems(who)) ? ENTRANCE_REFUSED :
+						   ENTRANCE_BELIEVED;
 }
 
 bool
-entrance_believes(enum entrance e, struct span fact)
+entrance_takes_id(enum entrance e)
 {
-	if (span_eq(fact, SPAN("entrance")))
-		return false; /* that one is our own word */
-	if (span_eq(fact, SPAN("about")) || span_eq(fact, SPAN("bounce")))
-		return e == ENTRANCE_OWN;
-	return e != ENTRANCE_IN ||
-	    !(span_eq(fact, SPAN("user")) || span_eq(fact, SPAN("uid")));
+	return e == ENTRANCE_IN || e == ENTRANCE_RELAY || e == ENTRANCE_AUTH;
+}
+
+bool
+entrance_admits(enum entrance e, const struct conf *conf,
+    const struct ip *client)
+{
+	return e != ENTRANCE_RELAY || cidr_match(conf->relay_clients, client);
+}
+
+static enum relay_verdict
+decide(enum entrance e, const struct conf *conf, const struct ip *client,
+    const struct address *to)
+{
+	static const struct ip stranger = { .size = 0 };
+
+	switch (e) {
+	case ENTRANCE_IN:
+		return relay_decide(conf, &stranger, to);
+	case ENTRANCE_RELAY:
+		return relay_decide(conf, client, to);
+	case ENTRANCE_USER:
+	case ENTRANCE_AUTH:
+	case ENTRANCE_OWN:
+		break;
+	}
+	return relay_for_user(conf, to);
 }
 
 enum entrance_verdict
 entrance_recipient(enum entrance e, const struct conf *conf,
-    const struct ip *client, const struct envelope_path *to)
+    const struct ip *client, struct envelope_path *to)
 {
-	enum relay_verdict v = e == ENTRANCE_IN ?
-	    relay_decide(conf, client, &to->address) :
-	    relay_for_user(conf, &to->address);
+	enum relay_verdict v = decide(e, conf, client, &to->address);
+	bool local = v == RELAY_LOCAL;
 
 	if (v == RELAY_DENIED)
 		return ENTRANCE_DENIED;
-	return (v == RELAY_LOCAL) == to->local ? ENTRANCE_TAKEN :
-						 ENTRANCE_OTHER_CLASS;
+	if (e == ENTRANCE_USER || e == ENTRANCE_AUTH || e == ENTRANCE_RELAY)
+		to->local = local;
+	return local == to->local ? ENTRANCE_TAKEN : ENTRANCE_OTHER_CLASS;
 }

@@ -56,6 +56,34 @@ log_fact(struct logline *l, const struct message *m, const char *name)
 		log_span(l, name, value);
 }
 
+/* Who changed what: by=NAME, and how many of each kind. */
+static void
+log_changes(struct logline *l, const struct adviser *a)
+{
+	if (a->deleted + a->put + a->top == 0 && !a->junk)
+		return;
+	log_str(l, "by", a->name);
+	if (a->deleted > 0)
+		log_num(l, "deleted", a->deleted);
+	if (a->put > 0)
+		log_num(l, "put", a->put);
+	if (a->top > 0)
+		log_num(l, "top", a->top);
+	if (a->junk)
+		log_str(l, "mark", "junk");
+}
+
+static void
+log_advice(struct logline *l, const struct message *m, bool queued)
+{
+	if (m->unjudged)
+		log_str(l, "unjudged", "yes");
+	if (!queued && m->by != NULL)
+		log_str(l, "by", m->by->name);
+	for (unsigned i = 0; queued && i < m->advice->n; i++)
+		log_changes(l, &m->advice->of[i]);
+}
+
 void
 message_log(const struct message *m, const struct verdict *v)
 {
@@ -63,13 +91,13 @@ message_log(const struct message *m, const struct verdict *v)
 		"user", "about" };
 	struct logline l;
 	char ip[IP_TEXT];
+	bool queued = v->tag == 'K';
 
-	log_begin(&l, m->id[0] == '\0' ? NULL : m->id,
-	    v->tag == 'K' ? "queued" : "refused");
+	log_begin(&l, m->id, queued ? "queued" : "refused");
 	log_span(&l, "entrance", find(m, 'C', SPAN("entrance")));
 	log_span(&l, "from", find(m, 'S', SPAN("")));
 	log_num(&l, "nrcpt", m->recipients);
-	log_num(&l, "size", m->commit.file.body_len);
+	log_num(&l, "size", queued ? m->drafts[m->text].length : m->size);
 	ip_text(&m->client, ip);
 	if (m->client.size != 0)
 		log_str(&l, "ip", ip);
@@ -77,7 +105,8 @@ message_log(const struct message *m, const struct verdict *v)
 		log_fact(&l, m, "ip");
 	for (size_t i = 0; i < nitems(known); i++)
 		log_fact(&l, m, known[i]);
-	if (v->tag != 'K')
+	log_advice(&l, m, queued);
+	if (!queued)
 		log_str(&l, "reply", v->text);
 	log_recipients(&l, m);
 	log_end(&l);

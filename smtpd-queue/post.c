@@ -80,7 +80,10 @@ say_text(struct line *l, struct span text)
 	}
 }
 
-/* The verdict; before it comes the id, which is also in it. */
+/*
+ * The verdict. Before it comes a greeting, which may wish to be asked: but no
+ * client of ours waits for a word about one recipient.
+ */
 static enum post_result
 hear(struct line *l, struct sbuf *answer)
 {
@@ -88,8 +91,10 @@ hear(struct line *l, struct sbuf *answer)
 	struct frame f;
 	enum io r;
 
-	while ((r = chan_recv(&chan, &f, deadline)) == IO_OK) {
-		sbuf_reset(answer);
+	do
+		r = chan_recv(&chan, &f, deadline);
+	while (r == IO_OK && f.tag == 'W');
+	if (r == IO_OK) {
 		sbuf_addspan(answer, f.payload);
 		if (f.tag == 'K')
 			return POST_QUEUED;
@@ -97,9 +102,10 @@ hear(struct line *l, struct sbuf *answer)
 			return POST_LATER;
 		if (f.tag == 'X')
 			return POST_REFUSED;
-	}
-	if (r != IO_ERROR)
+		errno = EPROTO;
+	} else if (r != IO_ERROR) {
 		errno = r == IO_TIMEOUT ? ETIMEDOUT : 0;
+	}
 	return POST_LOST;
 }
 

@@ -20,7 +20,7 @@ enum post_result {
 	POST_LOST,    /* no answer came: errno says why, or is 0 */
 };
 
-/* fd: to smtpd-submit; closed. answer: where its words go. */
+/* fd: to smtpd-queue; closed. answer: where its words go. */
 enum post_result post_send(const struct post *, int fd, const struct conf *,
     struct sbuf *answer) MUST_CHECK;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The sendmail command: hands mail of local programs to smtpd-submit. */
+/* The sendmail command: hands mail of local programs to smtpd-queue. */
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>

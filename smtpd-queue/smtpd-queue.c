@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* The injector: takes messages in frames, commits each to the queue. */
+#include <errno.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "confine.h"
 #include "conversation.h"
 #include "message.h"
 #include "program.h"
@@ -15,12 +16,14 @@
 /* Too large for a stack; touched only as far as used. */
 static struct chan chan;
 static struct message message;
+static struct advice advice;
 
 /* All it ever calls from the first frame on. */
 static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_writev, SYS_openat,
 	SYS_flock, SYS_fchmod, SYS_fsync, SYS_close, SYS_fstatfs, SYS_getrandom,
-	SYS_write, SYS_read, SYS_sendto, SYS_unlinkat, SYS_mkdirat,
-	SYS_getpeername, SYS_getsockopt, SYS_ppoll,
+	SYS_write, SYS_read, SYS_pread64, SYS_sendto, SYS_unlinkat, SYS_mkdirat,
+	SYS_faccessat, SYS_memfd_create, SYS_fcntl, SYS_getpeername,
+	SYS_getsockopt, SYS_getuid, SYS_ppoll,
 #ifdef SYS_poll
 	SYS_poll,
 #endif
@@ -28,22 +31,70 @@ static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_writev, SYS_openat,
 	SYS_madvise, SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn,
 	SYS_restart_syscall, SYS_exit_group };
 
-static void
-give_up_rights(const struct conf *conf)
-{
-	const struct confine_path paths[] = {
-		{ conf->queue, CONFINE_WRITE },
-	};
-	const struct confine keep = { .calls = calls,
-		.ncalls = nitems(calls),
-		.paths = paths,
-		.npaths = nitems(paths) };
+/* --- who the client is ----------------------------------------------------- */
 
-	if (!confine(&keep, conf))
-		die_sys(EXIT_TEMP, "cannot confine");
+/*
+ * The kernel knows who connected. A pipe comes from the process that started
+ * us. A peer without a uid is from a network: this entrance is not for it.
+ */
+static uid_t
+uid_of_peer(void)
+{
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(who);
+
+	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &who, &n) == -1) {
+		if (errno == ENOTSOCK)
+			return getuid();
+		die_sys(EXIT_TEMP, "cannot tell who the client is");
+	}
+	if (who.uid == (uid_t)-1)
+		die(EXIT_PERM, "the client is no local user");
+	return who.uid;
 }
 
-/* The descriptor of a client that may relay; any other only takes room. */
+/*
+ * The first frame at the entrance of smtpd-auth says who the user is. It was
+ * there before anybody else had the connection, and is the only one that
+ * counts.
+ */
+static void
+meet_user(const struct conf *conf)
+{
+	uint64_t patience = conf->helper_timeout * 1000;
+	struct span name, value;
+	struct frame f;
+
+	if (chan_recv(&chan, &f, clock_in(patience)) != IO_OK || f.tag != 'C' ||
+	    !envelope_fact(f.payload, &name, &value) ||
+	    !span_eq(name, SPAN("user")) || value.n == 0)
+		die(EXIT_PERM, "it was not said which user this is");
+	sbuf_addspan(&message.who, f.payload);
+	if (message.who.bad)
+		die(EXIT_PERM, "the name of the user is too long");
+}
+
+static void
+meet_client(const struct conf *conf, enum entrance entrance)
+{
+	if (entrance == ENTRANCE_AUTH)
+		meet_user(conf);
+	if (entrance == ENTRANCE_USER)
+		sbuf_addf(&message.who, "uid=%lu",
+		    (unsigned long)uid_of_peer());
+}
+
+/* --- the conversation ------------------------------------------------------- */
+
+/* What a client has to know before it sends anything. */
+static bool
+hello(void *context, struct sbuf *frame)
+{
+	frame_add(frame, 'W', advice_asks(context) ? SPAN("ask") : SPAN(""));
+	return true;
+}
+
+/* The client's socket, if it shows it; any other descriptor takes room only. */
 static int
 take_peer(const struct frame *f)
 {
@@ -53,43 +104,78 @@ take_peer(const struct frame *f)
 }
 
 static enum io
-answer(const struct verdict *v, instant deadline)
+say(char tag, const char *text, instant deadline)
 {
-	enum io r = chan_send(&chan, v->tag, span_str(v->text), deadline);
-
-	return r == IO_OK ? chan_flush(&chan, deadline) : r;
+	return chan_send(&chan, tag, span_str(text), deadline);
 }
 
-/* A client who is gone by now will come again: the message stays queued. */
+/* A client that is gone by now will come again: the message stays queued. */
 static enum io
-take_frame(const struct frame *f, instant deadline)
+end_message(instant deadline)
 {
-	struct verdict v;
-	enum io r = IO_OK;
-	int peer;
+	struct verdict v = message_commit(&message);
+	enum io r;
 
-	if (f->tag != 'E' && f->tag != 'A') {
-		peer = take_peer(f);
-		if (message_take(&message, f, peer))
-			r = chan_send(&chan, 'I', span_str(message.id),
-			    deadline);
-		if (peer != -1)
-			(void)close(peer);
-		return r;
-	}
-	if (f->tag == 'E') {
-		v = message_commit(&message);
-		message_log(&message, &v);
-		r = answer(&v, deadline);
-	}
-	message_reset(&message);
-	/* With A, what has come already may be the next message's. */
-	if (f->tag == 'E')
-		conversation_drop_fds(&chan);
+	message_log(&message, &v);
+	r = say(v.tag, v.text, deadline);
+	if (r == IO_OK)
+		r = chan_flush(&chan, deadline);
+	if (!message_next(&message))
+		r = IO_ERROR;
+	conversation_drop_fds(&chan);
 	conversation_hold_term(false);
 	return r;
 }
 
+static void
+take_other(const struct frame *f)
+{
+	int peer = take_peer(f);
+
+	message_take(&message, f, peer);
+	if (peer != -1)
+		(void)close(peer);
+}
+
+static enum io
+take_frame(const struct frame *f, instant deadline)
+{
+	struct verdict v;
+
+	switch (f->tag) {
+	case 'E':
+		return end_message(deadline);
+	case 'A':
+		/* What has come already may be the next message's. */
+		if (!message_next(&message))
+			return IO_ERROR;
+		conversation_hold_term(false);
+		return IO_OK;
+	case 'Q':
+		v = message_ask(&message);
+		return say(v.tag, v.text, deadline);
+	default:
+		take_other(f);
+		return IO_OK;
+	}
+}
+
+/* The next frame. The advisers hear what is known before we wait for more. */
+static enum io
+next(struct frame *f, instant deadline)
+{
+	enum io r = chan_next(&chan, f);
+
+	if (r != IO_TIMEOUT)
+		return r;
+	advice_flush(&advice);
+	return conversation_next(&chan, f, deadline);
+}
+
+/*
+ * An adviser that broke is dialled again for a new conversation only: so this
+ * one ends, when no message is under way.
+ */
 static int
 converse(const struct conf *conf)
 {
@@ -99,12 +185,14 @@ converse(const struct conf *conf)
 	do {
 		instant deadline = conversation_deadline(conf);
 
-		r = conversation_next(&chan, &f, deadline);
+		r = next(&f, deadline);
 		if (r != IO_OK)
 			break;
-		if (message.stage == MESSAGE_NONE)
+		if (message.stage == MESSAGE_NONE && f.tag != 'Q')
 			conversation_hold_term(true);
 		r = take_frame(&f, deadline);
+		if (r == IO_OK && f.tag == 'E' && advice_is_broken(&advice))
+			return EXIT_TEMP;
 	} while (r == IO_OK);
 	if (r == IO_EOF && message.stage != MESSAGE_NONE)
 		warn("conversation ended before commit");
@@ -117,19 +205,41 @@ main(int argc, char *argv[])
 {
 	static struct conf conf;
 	static struct store store;
+	const char *why = NULL;
+	struct confine_path paths[] = { { NULL, CONFINE_WRITE } };
+	struct confine keep = { .calls = calls,
+		.ncalls = nitems(calls),
+		.paths = paths,
+		.npaths = nitems(paths),
+		.dials = true };
+	struct serve_how how = {
+		.start = SERVE_AT_FIRST_BYTE, .hello = hello, .context = &advice
+	};
 	enum entrance entrance;
 	int at = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
-	    "in|user|own");
+	    "in|relay|user|auth|own [NAME:RIGHTS:HELPER ...]");
 
-	if (argc - at != 1 || !entrance_parse(argv[at], &entrance))
-		die(EXIT_PERM, "give one entrance: in, user or own");
-	serve(argv, SERVE_AT_FIRST_BYTE, (unsigned)conf.max_sessions + SPARE);
+	if (at == argc || !entrance_parse(argv[at], &entrance))
+		die(EXIT_PERM,
+		    "give an entrance: in, relay, user, auth or own");
+	if (!advice_init(&advice, &conf, argv + at + 1, &why))
+		die(EXIT_PERM, "%s", why);
+	how.limit = (unsigned)conf.max_sessions + SPARE;
+	how.execs = advice_execs(&advice);
+	serve_warm(argv, &how);
 	(void)signal(SIGXFSZ, SIG_IGN);
-	conversation_catch_term();
+	serve_reads(conf.queue);
 	if (!store_open(&store, &conf))
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
-	message_init(&message, &conf, entrance, &store);
+	paths[0].path = conf.queue;
+	serve_connections(&keep, &conf);
+	conversation_catch_term();
+	store_dial(&store, &conf);
+	advice_dial(&advice);
 	chan_init(&chan, 0, 1);
-	give_up_rights(&conf);
+	if (!message_init(&message, &conf, entrance, &store, &advice))
+		die_sys(EXIT_TEMP, "no randomness for an id");
+	serve_confine(&keep, &conf);
+	meet_client(&conf, entrance);
 	return converse(&conf);
 }

@@ -1,84 +1,78 @@
 /* SPDX-License-Identifier: ISC */
-/* The filter for mail of our own users: says who it is from, completes it. */
+/* The adviser on mail of our own users: whose it is, and what it lacks. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "envelope.h"
 #include "log.h"
+#include "program.h"
+#include "serve.h"
 #include "submission.h"
 
-/*
- * The kernel knows who connected. Whoever gave us a pipe is who started us.
- * A peer without a uid is from a network: this entrance is not for him.
- */
-static uid_t
-uid_of_peer(void)
-{
-	struct ucred who = { .uid = (uid_t)-1 };
-	socklen_t n = sizeof(who);
+#define SPARE 64 /* conversations beside those of sessions */
+#define SENDERS_MAX (64 * 1024 * 1024)
 
-	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &who, &n) == -1) {
-		if (errno == ENOTSOCK)
-			return getuid();
-		die_sys(EXIT_TEMP, "cannot tell who the client is");
+static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_close,
+	SYS_write, SYS_read, SYS_pread64,
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+	SYS_writev, SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_mremap,
+	SYS_munmap, SYS_madvise, SYS_mprotect, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit_group };
+
+static bool
+read_whole(int fd, struct sbuf *b)
+{
+	char piece[16384];
+	ssize_t n;
+
+	while ((n = read(fd, piece, sizeof(piece))) != 0) {
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return false;
+		sbuf_add(b, piece, (size_t)n);
 	}
-	if (who.uid == (uid_t)-1)
-		die(EXIT_PERM, "the client is no local user");
-	return who.uid;
+	if (b->bad)
+		errno = EFBIG;
+	return !b->bad;
 }
 
-/*
- * The first frame on a connection of smtpd-auth's says who the user is. It
- * was there before anybody else had the connection, and is the only one that
- * counts.
- */
+/* Who may write as whom. It is not read again: a successor does that. */
 static void
-meet_author(struct submission *submission, struct filter *filter, int senders)
+read_senders(struct sbuf *b, const char *path)
 {
-	const struct conf *conf = filter->conf;
-	uint64_t patience = conf->helper_timeout * 1000;
-	static struct author author;
-	struct span name, value;
-	struct frame f;
+	int fd;
 
-	if (chan_recv(filter->up, &f, clock_in(patience)) != IO_OK ||
-	    f.tag != 'C' || !envelope_fact(f.payload, &name, &value) ||
-	    !span_eq(name, SPAN("user")) || !author_init(&author, conf, value))
-		die(EXIT_PERM, "it was not said which user this is");
-	if (senders != -1 && !author_read(&author, senders))
-		die_sys(EXIT_TEMP, "cannot read '%s'", conf->senders);
-	submission_set_author(submission, &author);
-}
-
-static int
-open_senders(const struct conf *conf)
-{
-	int fd = -1;
-
-	if (conf->senders[0] != '\0') {
-		fd = open(conf->senders, O_RDONLY | O_CLOEXEC);
-		if (fd == -1)
-			die_sys(EXIT_TEMP, "cannot open '%s'", conf->senders);
-	}
-	return fd;
+	sbuf_init(b, SENDERS_MAX);
+	if (*path == '\0')
+		return;
+	serve_reads(path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 || !read_whole(fd, b))
+		die_sys(EXIT_TEMP, "cannot read '%s'", path);
+	(void)close(fd);
 }
 
 int
 main(int argc, char *argv[])
 {
+	static const struct confine keep = { .calls = calls,
+		.ncalls = nitems(calls) };
 	static struct submission submission;
 	static struct conf conf;
-	struct filter filter;
-	int senders = -1;
-	bool auth = filter_start_role(&filter, argc, argv, &conf, "auth");
+	struct serve_how how = { .start = SERVE_AT_ACCEPT };
+	struct sbuf senders;
 
-	if (auth)
-		senders = open_senders(&conf);
-	submission_init(&submission, &filter, uid_of_peer());
-	filter_confine(&conf);
-	if (auth)
-		meet_author(&submission, &filter, senders);
-	return filter_run(&filter, submission_take, &submission);
+	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
+		die(EXIT_PERM, "there are no operands");
+	how.limit = (unsigned)conf.max_sessions + SPARE;
+	serve_warm(argv, &how);
+	read_senders(&senders, conf.senders);
+	submission_init(&submission, &conf, sbuf_span(&senders));
+	serve_connections(&keep, &conf);
+	serve_confine(&keep, &conf);
+	return advise_run(&submission_adviser, &submission, &conf);
 }

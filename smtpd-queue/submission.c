@@ -1,80 +1,117 @@
 /* SPDX-License-Identifier: ISC */
-/* What smtpd-submit does with each frame of a message on its way down. */
+/* What smtpd-submit makes of each message that it is asked about. */
 #include "submission.h"
 
 #include "compose.h"
 #include "envelope.h"
+#include "forged-text.h"
+#include "log.h"
+#include "sign/fields.h"
 
-static void
-forget(struct submission *s)
-{
-	filter_forget(s->filter);
-	s->stage = SUBMISSION_HEADER;
-	s->body_began = false;
-	s->has_date = s->has_message_id = s->has_from = s->foreign = false;
-	sbuf_reset(&s->sender);
-	sbuf_reset(&s->name);
-	sbuf_reset(&s->held);
-	header_free(&s->header);
-	header_init(&s->header);
-	forged_init(&s->forged, s->conf->hostname);
-}
+#define PIECE 16384 /* header sections are seldom larger */
 
 void
-submission_init(struct submission *s, struct filter *f, uid_t uid)
+submission_init(struct submission *s, const struct conf *conf,
+    struct span senders)
 {
-	*s = (struct submission){ .filter = f, .conf = f->conf, .uid = uid };
+	s->conf = conf;
+	s->senders = senders;
 	sbuf_init(&s->sender, FRAME_PAYLOAD_MAX);
 	sbuf_init(&s->name, FRAME_PAYLOAD_MAX);
-	sbuf_init(&s->held, SUBMISSION_HEADER_MAX);
 	header_init(&s->header);
-	forget(s);
-}
-
-void
-submission_set_author(struct submission *s, const struct author *author)
-{
-	s->author = author;
 }
 
 static void
-pass(struct submission *s, char tag, struct span payload)
+submission_begin(void *context)
 {
-	downstream_pass(&s->filter->down, tag, payload);
-}
+	struct submission *s = context;
 
-static void
-refuse(struct submission *s, char tag, struct span reply)
-{
-	downstream_refuse(&s->filter->down, tag, reply);
-}
-
-/*
- * A user does not say who he is, nor from where: the kernel told us. Of an
- * authenticated one a session says from where.
- */
-static void
-take_fact(struct submission *s, const struct frame *f)
-{
-	static const char *const ours[] = { "uid", "user", "peer", "ip",
-		"tls" };
-	size_t n = s->author == NULL ? nitems(ours) : 3;
-	struct span name, value;
-
-	if (!envelope_fact(f->payload, &name, &value)) {
-		pass(s, f->tag, f->payload);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (span_eq(name, span_str(ours[i])))
-			return;
-	}
-	if (!span_eq(name, SPAN("name"))) {
-		pass(s, f->tag, f->payload);
-		return;
-	}
+	s->id[0] = '\0';
+	s->user_entrance = s->relay_entrance = false;
+	s->has_uid = s->has_author = false;
+	s->origin = SUBMISSION_UNKNOWN;
+	sbuf_reset(&s->sender);
 	sbuf_reset(&s->name);
-	sbuf_addspan(&s->name, value);
+	s->has_date = s->has_message_id = s->has_from = s->foreign = false;
+	s->nul = s->nul_here = false;
+	s->covered = 0;
+	s->reply = SPAN("");
+}
+
+/* The first reason counts. */
+static void
+refuse(struct submission *s, struct span reply)
+{
+	if (s->reply.n == 0)
+		s->reply = reply;
+}
+
+/* --- facts and envelope -------------------------------------------------- */
+
+/* As a rule the messages of a conversation are all of one user. */
+static void
+meet_author(struct submission *s, struct span name)
+{
+	if (s->author.conf == NULL ||
+	    !span_eq(name, span_str(s->author.name))) {
+		author_free(&s->author);
+		if (!author_init(&s->author, s->conf, name)) {
+			warn("no user can have this name");
+			return;
+		}
+		if (!author_read(&s->author, s->senders)) {
+			warn("'%s': too much for user '%s'", s->conf->senders,
+			    s->author.name);
+			author_free(&s->author);
+			return;
+		}
+	}
+	s->has_author = true;
+}
+
+static void
+take_fact(void *context, struct span name, struct span value)
+{
+	struct submission *s = context;
+
+	if (span_eq(name, SPAN("id")) && queue_id_valid(value)) {
+		memcpy(s->id, value.p, value.n);
+		s->id[value.n] = '\0';
+	} else if (span_eq(name, SPAN("entrance"))) {
+		s->user_entrance = span_eq(value, SPAN("user"));
+		s->relay_entrance = span_eq(value, SPAN("relay"));
+	} else if (span_eq(name, SPAN("uid"))) {
+		s->has_uid = span_u32(value, UINT32_MAX, &s->uid);
+	} else if (span_eq(name, SPAN("user"))) {
+		meet_author(s, value);
+	} else if (span_eq(name, SPAN("name"))) {
+		sbuf_reset(&s->name);
+		sbuf_addspan(&s->name, value);
+	}
+}
+
+static enum submission_origin
+origin(const struct submission *s)
+{
+	if (s->id[0] == '\0' || s->sender.bad || s->name.bad)
+		return SUBMISSION_UNKNOWN;
+	if (s->relay_entrance)
+		return SUBMISSION_RELAY;
+	if (s->user_entrance && s->has_author)
+		return SUBMISSION_AUTH;
+	if (s->user_entrance && s->has_uid)
+		return SUBMISSION_LOCAL;
+	return SUBMISSION_UNKNOWN;
+}
+
+static void
+take_sender(void *context, struct span payload)
+{
+	struct submission *s = context;
+
+	sbuf_reset(&s->sender);
+	sbuf_addspan(&s->sender, payload);
+	s->origin = origin(s);
 }
 
 /* The null reverse-path is everybody's: for receipts and the like. */
@@ -83,61 +120,16 @@ is_authors(const struct submission *s)
 {
 	struct envelope_path from;
 
-	return s->author == NULL ||
-	    !envelope_sender(sbuf_span(&s->sender), &from) ||
+	return !envelope_sender(sbuf_span(&s->sender), &from) ||
 	    from.address.whole.n == 0 ||
-	    author_may_send(s->author, &from.address);
+	    author_may_send(&s->author, &from.address);
 }
 
-static enum io
-take_sender(struct submission *s, const struct frame *f, instant deadline)
-{
-	struct sbuf who;
+/* --- the header section -------------------------------------------------- */
 
-	sbuf_init(&who, sizeof("user=") + AUTHOR_NAME_MAX);
-	if (s->author != NULL)
-		sbuf_addf(&who, "user=%s", s->author->name);
-	else
-		sbuf_addf(&who, "uid=%lu", (unsigned long)s->uid);
-	sbuf_reset(&s->sender);
-	sbuf_addspan(&s->sender, f->payload);
-	if (who.bad || s->sender.bad)
-		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	else if (!is_authors(s))
-		refuse(s, 'X', SPAN("550 5.7.1 Sender is no address of yours"));
-	pass(s, 'C', sbuf_span(&who));
-	sbuf_free(&who);
-	return filter_sender(s->filter, f, deadline);
-}
-
-/* Which domains are local is for us to say. */
+/* The field in h, and whether it holds a NUL. */
 static void
-take_recipient(struct submission *s, const struct frame *f)
-{
-	struct envelope_path to;
-	struct span domain;
-	struct sbuf b;
-	bool local;
-
-	if (s->body_began || !envelope_recipient(f->payload, &to)) {
-		refuse(s, 'X', SPAN("554 5.5.0 Malformed envelope"));
-		return;
-	}
-	sbuf_init(&b, FRAME_PAYLOAD_MAX);
-	domain = to.address.domain;
-	local = domain.n == 0 ||
-	    conf_has_domain(s->conf->local_domains, domain);
-	sbuf_adds(&b, local ? "local" : "remote");
-	sbuf_addspan(&b, span_skip(f->payload, span_find(f->payload, ' ')));
-	if (b.bad)
-		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	else
-		pass(s, 'R', sbuf_span(&b));
-	sbuf_free(&b);
-}
-
-static void
-note_field(struct submission *s, struct header *h)
+note_field(struct submission *s, struct header *h, bool nul)
 {
 	struct span name = header_name(h);
 
@@ -145,42 +137,141 @@ note_field(struct submission *s, struct header *h)
 	s->has_from = s->has_from || span_ieq(name, SPAN("From"));
 	s->has_message_id = s->has_message_id ||
 	    span_ieq(name, SPAN("Message-ID"));
-	if (s->author != NULL &&
+	if (fields_find(name) < fields_count) {
+		s->covered++;
+		s->nul = s->nul || nul;
+	}
+	if (s->origin == SUBMISSION_AUTH &&
 	    (span_ieq(name, SPAN("From")) || span_ieq(name, SPAN("Sender"))))
 		s->foreign = s->foreign || h->cut ||
-		    !author_may_write(s->author, header_value(h));
+		    !author_may_write(&s->author, header_value(h));
 }
 
-/* A filter before us may have added what we would add. */
+/* What stands on top already is not added. */
 static void
-take_fields(struct submission *s, const struct frame *f)
+take_fields(void *context, struct span lines)
 {
-	struct span in = f->payload;
+	struct submission *s = context;
 	enum header_event e;
 	struct header h;
 	size_t used;
 
-	filter_fields(s->filter, f);
 	header_init(&h);
-	while ((e = header_push(&h, in, &used)) == HEADER_FIELD) {
-		note_field(s, &h);
-		in = span_skip(in, used);
+	while ((e = header_push(&h, lines, &used)) == HEADER_FIELD) {
+		note_field(s, &h, false);
+		lines = span_skip(lines, used);
 	}
 	if (e == HEADER_MORE && header_finish(&h) == HEADER_FIELD)
-		note_field(s, &h);
+		note_field(s, &h, false);
+	if (h.field.bad)
+		refuse(s, ADVISE_LOCAL_ERROR);
 	header_free(&h);
 }
 
-/* Passes one field as an H frame, and frees it. */
-static void
-pass_field(struct submission *s, struct sbuf *field)
+static bool
+note_forged(void *context, uint64_t offset, uint64_t length)
 {
-	if (field->bad)
-		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	else
-		pass(s, 'H', sbuf_span(field));
-	sbuf_free(field);
+	struct submission *s = context;
+
+	if (s->ngone == SUBMISSION_FORGED_MAX) {
+		refuse(s, SPAN("554 5.6.0 Too many forged header fields"));
+		return false;
+	}
+	s->gone[s->ngone++] = (struct forged_range){ offset, length };
+	return true;
 }
+
+static enum header_event
+push_header(struct submission *s, struct span *in, uint64_t *taken)
+{
+	size_t used;
+	enum header_event e = header_push(&s->header, *in, &used);
+
+	s->nul_here = s->nul_here || memchr(in->p, '\0', used) != NULL;
+	*in = span_skip(*in, used);
+	*taken += used;
+	return e;
+}
+
+/* Where in the text the octet is that so many of those that stay precede. */
+static uint64_t
+place_of(const struct submission *s, uint64_t kept)
+{
+	for (size_t i = 0; i < s->ngone && s->gone[i].offset <= kept; i++)
+		kept += s->gone[i].length;
+	return kept;
+}
+
+/*
+ * Reads on at *at, over what goes: the r-th range is the next. As
+ * advise_read; 0 at the end of the text.
+ */
+static ssize_t
+read_on(const struct submission *s, const struct advise_text *t, uint64_t *at,
+    size_t *r, char piece[PIECE])
+{
+	uint64_t end = t->length;
+	ssize_t n;
+
+	if (*r < s->ngone && s->gone[*r].offset == *at)
+		*at += s->gone[(*r)++].length;
+	if (*r < s->ngone)
+		end = s->gone[*r].offset;
+	n = advise_read(t, *at, piece,
+	    end - *at < PIECE ? (size_t)(end - *at) : PIECE);
+	if (n > 0)
+		*at += (uint64_t)n;
+	return n;
+}
+
+/* The section without what goes. False: it cannot be read. */
+static bool
+read_header(struct submission *s, const struct advise_text *t)
+{
+	static char piece[PIECE];
+	uint64_t at = 0, taken = 0;
+	size_t r = 0;
+	ssize_t n = 0;
+
+	header_free(&s->header);
+	header_init(&s->header);
+	while (!s->header.done && taken <= SUBMISSION_HEADER_MAX &&
+	    (n = read_on(s, t, &at, &r, piece)) > 0) {
+		struct span in = span_of(piece, (size_t)n);
+
+		while (push_header(s, &in, &taken) == HEADER_FIELD) {
+			note_field(s, &s->header, s->nul_here);
+			s->nul_here = false;
+		}
+	}
+	if (n == -1)
+		return false;
+	while (n == 0 && header_finish(&s->header) == HEADER_FIELD)
+		note_field(s, &s->header, s->nul_here);
+	/* What the machine holds now is of the first line of the text. */
+	s->header_end = place_of(s, taken - s->header.field.len);
+	s->unended = !s->header.ended && s->header_end < t->length;
+	if (taken > SUBMISSION_HEADER_MAX)
+		refuse(s, SPAN("552 5.3.4 Header section too big"));
+	return true;
+}
+
+/* What keeps a message from being sent as it is, or from being signed. */
+static void
+judge_header(struct submission *s)
+{
+	if (s->header.field.bad)
+		refuse(s, ADVISE_LOCAL_ERROR);
+	if (s->foreign)
+		refuse(s,
+		    SPAN("550 5.7.1 From or Sender is no address of yours"));
+	if (s->nul)
+		refuse(s, SPAN("554 5.6.0 NUL in a header field"));
+	if (s->covered > SUBMISSION_SIGNED_MAX)
+		refuse(s, SPAN("554 5.6.0 Too many header fields"));
+}
+
+/* --- the advice ---------------------------------------------------------- */
 
 static void
 compose_from_author(struct sbuf *b, const struct author *author)
@@ -190,175 +281,122 @@ compose_from_author(struct sbuf *b, const struct author *author)
 	sbuf_adds(b, ">\r\n");
 }
 
-/* The last stands on top: Date, Message-ID, From. */
 static void
-pass_missing_fields(struct submission *s)
+add_from(const struct submission *s, struct sbuf *b)
 {
-	const char *host = s->conf->hostname;
 	struct envelope_path from;
-	struct sbuf b;
 
-	sbuf_init(&b, FRAME_PAYLOAD_MAX);
-	if (!s->has_from && envelope_sender(sbuf_span(&s->sender), &from)) {
-		if (from.address.whole.n == 0 && s->author != NULL)
-			compose_from_author(&b, s->author);
-		else
-			compose_from(&b, sbuf_span(&s->name), &from.address,
-			    host);
-		pass_field(s, &b);
-	}
-	if (!s->has_message_id) {
-		compose_message_id(&b, s->filter->id, host);
-		pass_field(s, &b);
-	}
-	if (!s->has_date) {
-		compose_date(&b, (time_t)(clock_wall_us() / 1000000));
-		pass_field(s, &b);
-	}
+	if (!envelope_sender(sbuf_span(&s->sender), &from))
+		return;
+	if (from.address.whole.n == 0 && s->origin == SUBMISSION_AUTH)
+		compose_from_author(b, &s->author);
+	else
+		compose_from(b, sbuf_span(&s->name), &from.address,
+		    s->conf->hostname);
 }
 
 static void
-pass_body(struct submission *s, struct span octets)
+add_missing_fields(const struct submission *s, struct sbuf *b)
 {
-	while (octets.n > 0 && s->filter->down.verdict == '\0') {
-		size_t n = octets.n;
-
-		if (n > FRAME_PAYLOAD_MAX)
-			n = FRAME_PAYLOAD_MAX;
-		pass(s, 'B', span_of(octets.p, n));
-		octets = span_skip(octets, n);
-	}
+	if (!s->has_date)
+		compose_date(b, (time_t)(clock_wall_us() / 1000000));
+	if (!s->has_from)
+		add_from(s, b);
+	if (!s->has_message_id)
+		compose_message_id(b, s->id, s->conf->hostname);
 }
 
 /*
- * The header section is over, and all of it is held. When text follows it
- * without an empty line, that line is put in: else the text's first line
- * would stand among the fields that we put on top. text: how much of what is
- * held is of the text already.
+ * Below what goes and has its place before the text, the empty line: else the
+ * text's first line would stand among the fields.
  */
 static void
-end_header(struct submission *s, bool text_follows, size_t text)
+advise_changes(const struct submission *s, struct span missing)
 {
-	struct span held = sbuf_span(&s->held);
+	bool unended = s->unended;
 
-	s->stage = SUBMISSION_BODY;
-	if (s->foreign)
-		refuse(s, 'X',
-		    SPAN("550 5.7.1 From or Sender is no address of yours"));
-	pass_missing_fields(s);
-	pass_body(s, span_of(held.p, held.n - text));
-	if (text_follows && !s->header.ended)
-		pass_body(s, SPAN("\r\n"));
-	pass_body(s, span_skip(held, held.n - text));
-	sbuf_free(&s->held);
-}
-
-/* False: it cannot be held, and the message is refused. */
-static bool
-hold(struct submission *s, struct span octets)
-{
-	if (octets.n > SUBMISSION_HEADER_MAX - s->held.len)
-		refuse(s, 'X', SPAN("552 5.3.4 Header section too big"));
-	sbuf_addspan(&s->held, octets);
-	if (s->held.bad || s->header.field.bad)
-		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	return s->filter->down.verdict == '\0';
-}
-
-/* Octets of the message, without forged fields. */
-static void
-take_octets(struct submission *s, struct span in)
-{
-	size_t used;
-
-	while (in.n > 0 && s->stage == SUBMISSION_HEADER) {
-		enum header_event e = header_push(&s->header, in, &used);
-
-		if (!hold(s, span_of(in.p, used)))
-			break;
-		in = span_skip(in, used);
-		if (e == HEADER_FIELD)
-			note_field(s, &s->header);
-		else if (e == HEADER_END)
-			end_header(s, true, s->header.field.len);
+	advise_put(0, missing);
+	for (size_t i = 0; i < s->ngone; i++) {
+		if (unended && s->header_end <= s->gone[i].offset) {
+			advise_put(s->header_end, SPAN("\r\n"));
+			unended = false;
+		}
+		advise_delete(s->gone[i].offset, s->gone[i].length);
 	}
-	pass_body(s, in);
+	if (unended)
+		advise_put(s->header_end, SPAN("\r\n"));
+}
+
+/* Of others the session has made it. */
+static void
+add_received(const struct submission *s, struct sbuf *b)
+{
+	if (s->origin == SUBMISSION_LOCAL)
+		compose_received(b, s->uid, s->id, s->conf->hostname,
+		    (time_t)(clock_wall_us() / 1000000));
 }
 
 static void
-take_body(struct submission *s, const struct frame *f)
+advise_on(struct submission *s)
 {
-	struct span in = f->payload;
+	struct sbuf missing, received;
 
-	s->body_began = true;
-	while (in.n > 0 && s->filter->down.verdict == '\0')
-		take_octets(s, forged_push(&s->forged, &in));
-}
-
-/* The message is whole: what is still to be added, and E. */
-static void
-end_message(struct submission *s)
-{
-	struct sbuf received;
-	size_t text;
-
-	take_octets(s, forged_finish(&s->forged));
-	if (s->stage == SUBMISSION_HEADER) {
-		while (header_finish(&s->header) == HEADER_FIELD)
-			note_field(s, &s->header);
-		text = s->header.field.len;
-		end_header(s, text > 0, text);
+	sbuf_init(&missing, FRAME_PAYLOAD_MAX);
+	sbuf_init(&received, FRAME_PAYLOAD_MAX);
+	add_missing_fields(s, &missing);
+	add_received(s, &received);
+	if (missing.bad || received.bad) {
+		advise_later(ADVISE_LOCAL_ERROR);
+	} else {
+		advise_changes(s, sbuf_span(&missing));
+		if (received.len > 0)
+			advise_top(sbuf_span(&received));
+		advise_pass();
 	}
-	if (s->author != NULL) {
-		pass(s, 'E', SPAN("")); /* the session has made Received */
+	sbuf_free(&missing);
+	sbuf_free(&received);
+}
+
+static void
+look_at_message(struct submission *s, const struct advise_text *t)
+{
+	s->ngone = 0;
+	if (s->origin == SUBMISSION_UNKNOWN) {
+		warn("it was not said whose mail this is");
+		refuse(s, ADVISE_LOCAL_ERROR);
 		return;
 	}
-	sbuf_init(&received, FRAME_PAYLOAD_MAX);
-	compose_received(&received, s->uid, s->filter->id, s->conf->hostname,
-	    (time_t)(clock_wall_us() / 1000000));
-	pass_field(s, &received);
-	pass(s, 'E', SPAN(""));
+	if (s->origin == SUBMISSION_AUTH && !is_authors(s))
+		refuse(s, SPAN("550 5.7.1 Sender is no address of yours"));
+	if (s->reply.n > 0)
+		return;
+	if (forged_find(t->fd, t->length, s->conf->hostname, note_forged, s) &&
+	    read_header(s, t)) {
+		judge_header(s);
+	} else if (s->reply.n == 0) {
+		warn_sys("cannot read the message");
+		refuse(s, ADVISE_LOCAL_ERROR);
+	}
 }
 
-static enum io
-take_end(struct submission *s, instant deadline)
-{
-	if (s->filter->down.verdict == '\0')
-		end_message(s);
-	return filter_verdict(s->filter, deadline);
-}
-
-enum io
-submission_take(void *context, const struct frame *f, instant deadline)
+static void
+take_text(void *context, const struct advise_text *t)
 {
 	struct submission *s = context;
-	enum io r = IO_OK;
 
-	switch (f->tag) {
-	case 'C':
-		take_fact(s, f);
-		break;
-	case 'S':
-		return take_sender(s, f, deadline);
-	case 'R':
-		take_recipient(s, f);
-		break;
-	case 'H':
-		take_fields(s, f);
-		break;
-	case 'B':
-		take_body(s, f);
-		break;
-	case 'E':
-		r = take_end(s, deadline);
-		forget(s);
-		break;
-	case 'A':
-		filter_abandon(s->filter);
-		forget(s);
-		break;
-	default:
-		pass(s, f->tag, f->payload);
-	}
-	return r;
+	look_at_message(s, t);
+	if (s->reply.n == 0)
+		advise_on(s);
+	else if (s->reply.p[0] == '4')
+		advise_later(s->reply);
+	else
+		advise_refuse(s->reply);
 }
+
+const struct adviser submission_adviser = {
+	.begin = submission_begin,
+	.fact = take_fact,
+	.sender = take_sender,
+	.field = take_fields,
+	.text = take_text,
+};

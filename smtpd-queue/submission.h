@@ -1,42 +1,57 @@
 /* SPDX-License-Identifier: ISC */
-/* What smtpd-submit does with each frame of a message on its way down. */
+/* What smtpd-submit makes of each message that it is asked about. */
 #ifndef SUBMISSION_H
 #define SUBMISSION_H
 
 #include <sys/types.h>
 
+#include "advise.h"
 #include "author.h"
-#include "filter.h"
+#include "forged.h"
 #include "header.h"
+#include "queuefile.h"
 
-#define SUBMISSION_HEADER_MAX (1024 * 1024) /* octets held, to look first */
+#define SUBMISSION_HEADER_MAX (1024 * 1024) /* octets, without forged fields */
+#define SUBMISSION_FORGED_MAX 9990 /* ranges; an advice has 10,000 changes */
+#define SUBMISSION_SIGNED_MAX 200  /* fields; RFC 5322 3.6 has one of each */
 
-enum submission_stage {
-	SUBMISSION_HEADER, /* the header section is held until it is over */
-	SUBMISSION_BODY,   /* what comes goes straight down */
+enum submission_origin {
+	SUBMISSION_UNKNOWN,
+	SUBMISSION_LOCAL, /* a user of this host, whom the kernel knows */
+	SUBMISSION_AUTH,  /* a user that smtpd-auth knows */
+	SUBMISSION_RELAY, /* a client of relay_clients */
 };
 
 struct submission {
-	struct filter *filter;
 	const struct conf *conf;
-	uid_t uid;                   /* of the user, as the kernel says */
-	const struct author *author; /* as smtpd-auth says; NULL: by uid */
-	enum submission_stage stage;
-	struct sbuf sender; /* the payload of S */
-	struct sbuf name;   /* the user's full name, as he writes it */
-	bool body_began, has_date, has_message_id, has_from;
-	struct forged forged;
-	bool foreign; /* From or Sender is none of the author's */
+	struct span senders; /* the file, whole */
+	/* facts and envelope */
+	char id[QUEUE_ID_SIZE];
+	bool user_entrance, relay_entrance, has_uid, has_author;
+	enum submission_origin origin; /* what they come to */
+	uint32_t uid;
+	struct author author; /* the last one there was */
+	struct sbuf sender;   /* the payload of S */
+	struct sbuf name;     /* the user's full name, as he writes it */
+	/* the header section, and the fields on top of it */
+	bool has_date, has_message_id, has_from;
+	bool foreign;   /* From or Sender is none of the author's */
+	bool nul;       /* in a field that signatures cover */
+	bool nul_here;  /* in the one that is being read */
+	size_t covered; /* how many fields signatures cover */
 	struct header header;
-	struct sbuf held;
+	uint64_t header_end; /* where the text begins, which is no field */
+	bool unended;        /* and there is no empty line before it */
+	struct forged_range gone[SUBMISSION_FORGED_MAX];
+	size_t ngone;
+	struct span reply; /* not empty: why the message is not taken */
 };
 
-void submission_init(struct submission *, struct filter *, uid_t);
+/* senders: what stands in that file. Both are kept. */
+void submission_init(struct submission *, const struct conf *,
+    struct span senders);
 
-/* From here on all is the mail of an authenticated user. */
-void submission_set_author(struct submission *, const struct author *);
-
-/* For filter_run: one frame of the user's. */
-filter_take submission_take;
+/* Its context is a struct submission. */
+extern const struct adviser submission_adviser;
 
 #endif

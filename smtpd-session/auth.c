@@ -145,8 +145,7 @@ succeed(struct session *s, struct span user, int entrance)
 	memcpy(s->user, user.p, user.n);
 	s->user[user.n] = '\0';
 	link_close(&s->auth);
-	link_adopt(&s->inject.link, entrance);
-	s->inject.owed = 0;
+	inject_adopt(&s->inject, entrance);
 	reply(&s->reply, "235 2.7.0 Authentication succeeded");
 }
 

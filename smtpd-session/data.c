@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* DATA: the text of a message, from the client through to the injector. */
 #include "action.h"
-#include "cidr.h"
 #include "dot.h"
 #include "header.h"
 #include "received.h"
@@ -25,6 +24,7 @@ struct text {
 	uint64_t read;       /* octets from the client */
 	unsigned hops;       /* Received fields */
 	const char *refusal; /* the reply to come; NULL: none so far */
+	bool waited;         /* for the client: the injector has the envelope */
 };
 
 /* The first reason counts. The injector may forget the message at once. */
@@ -35,6 +35,7 @@ refuse(struct text *t, const char *why)
 		return;
 	t->refusal = why;
 	inject_abandon(&t->s->inject);
+	inject_flush(&t->s->inject);
 }
 
 static void
@@ -135,6 +136,11 @@ more(struct text *t)
 		session_hang_up(s, "refused text without end");
 		return false;
 	}
+	if (!t->waited) {
+		reply_flush(&s->reply);
+		inject_flush(&s->inject);
+		t->waited = true;
+	}
 	switch (session_fill(s, deadline(t))) {
 	case IO_OK:
 		t->read += inbuf_view(&s->in).n;
@@ -216,7 +222,7 @@ commit(struct text *t)
 	struct span text;
 
 	/* Of a local user smtpd-submit knows more than we: it adds the field. */
-	if (inject_id(&s->inject) && !s->local_user)
+	if (!s->local_user)
 		add_received(s);
 	switch (inject_commit(&s->inject, &text)) {
 	case INJECT_TAKEN:
@@ -250,43 +256,6 @@ conclude(struct text *t)
 		refuse_now(t, t->refusal);
 }
 
-/*
- * What is in relay_clients may relay and is not judged. Nobody takes a
- * session's word for that: the socket goes along.
- */
-static bool
-is_trusted(const struct session *s)
-{
-	return s->user[0] == '\0' &&
-	    cidr_match(s->conf->relay_clients, &s->proven);
-}
-
-/* In one write: the injector opens its file while the client gets its 354. */
-static void
-send_envelope(struct session *s)
-{
-	struct span rest = transaction_rcpts(&s->transaction), rcpt;
-	struct inject *i = &s->inject;
-	char ip[IP_TEXT];
-
-	inject_fact(i, "version", SPAN("1"), -1);
-	if (is_trusted(s))
-		inject_fact(i, "peer", SPAN("socket"), 0);
-	ip_text(&s->ip, ip);
-	if (s->ip.size != 0)
-		inject_fact(i, "ip", span_str(ip), -1);
-	inject_fact(i, "helo", span_str(s->helo), -1);
-	inject_fact(i, "protocol",
-	    s->local_user ? SPAN("local") : span_str(session_protocol(s)), -1);
-	if (session_is_secure(s))
-		inject_fact(i, "tls", span_str(s->tls.what), -1);
-	inject_add(i, 'S',
-	    span_of(s->transaction.sender, s->transaction.sender_len));
-	while (transaction_next(&rest, &rcpt))
-		inject_add(i, 'R', rcpt);
-	inject_flush(i);
-}
-
 void
 action_data(struct session *s, struct span argument)
 {
@@ -294,7 +263,6 @@ action_data(struct session *s, struct span argument)
 
 	(void)argument;
 	header_init(&t.header);
-	send_envelope(s);
 	if (s->inject.link.state == LINK_UP) {
 		reply(&s->reply,
 		    "354 Send the text, end it with "

@@ -21,12 +21,22 @@ link_init(struct link *l, struct chan *chan, const char *name,
 	};
 }
 
+/* A path alone is dialled without a touch of the heap. */
+static int
+dial(const char *spec, const struct conf *conf)
+{
+	char *words[] = { (char *)(uintptr_t)spec, NULL };
+
+	return strpbrk(spec, " \t") == NULL ? helper_openv(words, conf) :
+					      helper_open(spec, conf);
+}
+
 void
 link_open(struct link *l, struct chan *chan, const char *name, const char *spec,
     const struct conf *conf)
 {
 	link_init(l, chan, name, conf);
-	l->fd = helper_open(spec, conf);
+	l->fd = dial(spec, conf);
 	l->state = l->fd == -1 ? LINK_NEVER : LINK_UP;
 	if (l->fd == -1)
 		warn_sys("cannot open %s '%s'", name, spec);
@@ -108,9 +118,18 @@ link_send_fd(struct link *l, char tag, struct span payload, int fd)
 }
 
 void
-link_flush(struct link *l)
+link_attach(struct link *l, int fd)
 {
 	if (is_up(l))
+		lose_by(l, chan_attach(l->chan, fd, clock_in(l->patience)),
+		    unread);
+}
+
+/* A chan that was not begun holds nothing, and is not to be touched. */
+void
+link_flush(struct link *l)
+{
+	if (l->begun && is_up(l))
 		lose_by(l, chan_flush(l->chan, clock_in(l->patience)), unread);
 }
 
@@ -149,8 +168,8 @@ receive_now(struct link *l, struct frame *f)
 	return r;
 }
 
-bool
-link_receive(struct link *l, struct frame *f)
+static bool
+receive(struct link *l, struct frame *f, bool expected)
 {
 	instant deadline = is_up(l) ? clock_in(l->patience) : 0;
 	enum io r;
@@ -158,10 +177,22 @@ link_receive(struct link *l, struct frame *f)
 	if (l->fd == -1 || !l->begun)
 		return false;
 	r = chan_next(l->chan, f);
-	if (r == IO_TIMEOUT && l->chan->out.len > 0)
+	if (r == IO_TIMEOUT && (expected || l->chan->out.len > 0))
 		r = receive_now(l, f);
 	if (r == IO_TIMEOUT)
 		r = chan_recv(l->chan, f, deadline);
 	lose_by(l, r, "no answer in time");
 	return r == IO_OK;
+}
+
+bool
+link_receive(struct link *l, struct frame *f)
+{
+	return receive(l, f, false);
+}
+
+bool
+link_expect(struct link *l, struct frame *f)
+{
+	return receive(l, f, true);
 }

@@ -34,6 +34,9 @@ void link_send(struct link *, char tag, struct span payload);
 
 /* The same with a descriptor, which stays the caller's; written at once. */
 void link_send_fd(struct link *, char tag, struct span payload, int fd);
+
+/* The descriptor goes with what is sent next: see chan_attach. */
+void link_attach(struct link *, int fd);
 void link_flush(struct link *);
 
 /* The same at once, and without a trace of it in our memory. */
@@ -44,6 +47,9 @@ void link_send_secret(struct link *, char tag, struct span payload);
  * before: on a lost link what has come already counts, and nothing more.
  */
 bool link_receive(struct link *, struct frame *) MUST_CHECK;
+
+/* The same for what should have come by now: it is read before it is awaited. */
+bool link_expect(struct link *, struct frame *) MUST_CHECK;
 
 /* The descriptor that came with the last frame, now the caller's, or -1. */
 int link_take_fd(struct link *);

@@ -29,6 +29,7 @@ void
 session_reset(struct session *s)
 {
 	transaction_reset(&s->transaction);
+	inject_abandon(&s->inject);
 	if (s->state != STATE_START)
 		s->state = STATE_READY;
 }
@@ -109,18 +110,28 @@ session_fill(struct session *s, instant deadline)
 	return inbuf_fill(&s->in, deadline);
 }
 
+/* The last words: to the client, to the injector, in the log. */
+static void
+close_session(struct session *s)
+{
+	reply_flush(&s->reply);
+	inject_abandon(&s->inject);
+	inject_flush(&s->inject);
+	log_session(s);
+}
+
 void
 session_stop(struct session *s)
 {
 	reply(&s->reply, "421 4.3.2 %s goes down, try again later",
 	    s->conf->hostname);
-	reply_flush(&s->reply);
 	session_end(s, "stopped");
-	log_session(s);
+	close_session(s);
 }
 
 /*
- * One deadline for a whole command, however it comes. SIGTERM before waiting
+ * The client and the injector get all there is for them before we wait. One
+ * deadline for a whole command, however it comes. SIGTERM before waiting
  * is set shows in stopping, one after it ends the program in the handler.
  */
 static void
@@ -129,6 +140,7 @@ await_command(struct session *s)
 	enum io r;
 
 	reply_flush(&s->reply);
+	inject_flush(&s->inject);
 	if (s->deadline == 0)
 		s->deadline = clock_in(s->conf->command_timeout * 1000);
 	s->waiting = 1;
@@ -306,8 +318,7 @@ session_run(struct session *s)
 		}
 		step(s);
 	}
-	reply_flush(&s->reply);
-	log_session(s);
+	close_session(s);
 	if (s->linger && !s->reply.broken)
 		linger(s);
 }

@@ -24,12 +24,17 @@
 
 #define SESSION_USER_MAX 255
 
+/* The reply where mail cannot be handed on. */
+#define SESSION_NO_INJECTOR \
+	"451 4.3.0 No mail can be taken now, try again later"
+
 /*
  * About 710 KiB, of which an idle session touches the first page only: what
- * is large stands at the end and is used from its front.
+ * it has no use for yet stands behind that, and is used from its front.
  */
 struct session {
 	const struct conf *conf;
+	bool has_client; /* 0 and 1 are one's, in whatever way it came */
 	enum state state;
 	const char *end; /* why the session is over; NULL: it is not */
 	bool linger;     /* over, but the client may not know it */
@@ -61,9 +66,9 @@ struct session {
 	struct link auth;   /* to smtpd-auth */
 	struct inject inject;
 	struct starttls tls;
-	struct transaction transaction;
-	struct reply reply;
 	struct inbuf in;
+	struct reply reply;
+	struct transaction transaction;
 	char inmem[32768];
 	char rcpts[TRANSACTION_ROOM];
 	struct chan lookup_chan, inject_chan, tls_chan, auth_chan;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "auth.h"
-#include "confine.h"
+#include "helper.h"
 #include "program.h"
 #include "serve.h"
 #include "session.h"
@@ -39,6 +39,7 @@ static const int calls[] = {
 	SYS_ppoll,
 	SYS_shutdown,
 	SYS_clock_gettime,
+	SYS_getrandom,
 	SYS_brk,
 	SYS_mmap,
 	SYS_munmap,
@@ -49,14 +50,17 @@ static const int calls[] = {
 	SYS_exit_group,
 };
 
-/* A client must not be met by silence when we cannot start. */
+/*
+ * A client must not be met by silence when we cannot start. With a listener
+ * there is none yet.
+ */
 static void
 farewell(void)
 {
 	static const char text[] =
 	    "421 4.3.0 Service not available, try again later\r\n";
 
-	if (serve_listener() == -1)
+	if (session.has_client || serve_listener() == -1)
 		(void)!write(1, text, sizeof(text) - 1);
 }
 
@@ -122,7 +126,7 @@ take_role(char *const operands[])
 		return false;
 	if (strcmp(operands[0], "local") != 0 || operands[1] != NULL)
 		die(EXIT_PERM, "'%s' is no role: only 'local' is", operands[0]);
-	if (is_socket(0) && ip_of_peer(0).size != 0)
+	if (serve_listener() != -1 || ip_of_peer(0).size != 0)
 		die(EXIT_PERM, "a client on the network is no local user");
 	return true;
 }
@@ -145,25 +149,39 @@ is_auth_wanted(const struct conf *conf)
 }
 
 /*
- * Before confinement. A local user comes in where sendmail does. Where only
- * users may send there is no way in for strangers: then even a session that
- * is taken over can inject nothing.
+ * A local user comes in where sendmail does, and clients that may relay have a
+ * way of their own: no stranger's session can relay. Where only users may send
+ * there is no way in for anybody else: then even a session that is taken over
+ * can inject nothing.
  */
+static void
+dial_injector(struct session *s)
+{
+	const struct conf *conf = s->conf;
+	struct link *l = &s->inject.link;
+
+	if (s->local_user)
+		link_open(l, &s->inject_chan, "submitter", conf->submitter,
+		    conf);
+	else if (conf_is_submission(conf))
+		link_init(l, &s->inject_chan, "injector", conf);
+	else if (cidr_match(conf->relay_clients, &s->proven))
+		link_open(l, &s->inject_chan, "relay_injector",
+		    conf->relay_injector, conf);
+	else
+		link_open(l, &s->inject_chan, "injector", conf->injector, conf);
+}
+
+/* Before the session confines itself. */
 static void
 dial_helpers(struct session *s)
 {
 	const struct conf *conf = s->conf;
 
+	dial_injector(s);
 	link_init(&s->auth, &s->auth_chan, "auth", conf);
-	if (s->local_user) {
-		link_open(&s->inject.link, &s->inject_chan, "submitter",
-		    conf->submitter, conf);
+	if (s->local_user)
 		return;
-	}
-	link_init(&s->inject.link, &s->inject_chan, "injector", conf);
-	if (!conf_is_submission(conf))
-		link_open(&s->inject.link, &s->inject_chan, "injector",
-		    conf->injector, conf);
 	link_open(&s->lookup, &s->lookup_chan, "rcpt", conf->rcpt, conf);
 	starttls_open(&s->tls, &s->tls_chan, conf);
 	s->auth_wanted = is_auth_wanted(conf);
@@ -171,29 +189,50 @@ dial_helpers(struct session *s)
 		link_open(&s->auth, &s->auth_chan, "auth", conf->auth, conf);
 }
 
+/* May one of those have to be executed? */
+static bool
+has_commands(const struct conf *conf)
+{
+	return helper_is_command(conf->injector) ||
+	    helper_is_command(conf->relay_injector) ||
+	    helper_is_command(conf->rcpt) || helper_is_command(conf->tls) ||
+	    helper_is_command(conf->auth);
+}
+
+static void
+catch_term(void)
+{
+	struct sigaction term = { .sa_handler = on_term,
+		.sa_flags = SA_RESTART };
+
+	if (sigaction(SIGTERM, &term, NULL) == -1)
+		die_sys(EXIT_TEMP, "cannot catch SIGTERM");
+}
+
 int
 main(int argc, char *argv[])
 {
-	const struct confine confinement = { .calls = calls,
-		.ncalls = nitems(calls) };
-	struct sigaction term = { .sa_handler = on_term,
-		.sa_flags = SA_RESTART };
+	const struct confine confinement = {
+		.calls = calls, .ncalls = nitems(calls), .dials = true
+	};
 	static struct conf conf;
+	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 	int operands;
 
 	die_farewell = farewell;
 	operands = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 	    "[local]");
 	session.local_user = take_role(argv + operands);
-	if (!session.local_user)
-		serve(argv, SERVE_AT_ACCEPT, (unsigned)conf.max_sessions);
+	how.limit = (unsigned)conf.max_sessions;
+	how.execs = serve_listener() != -1 && has_commands(&conf);
+	serve_warm(argv, &how);
+	serve_connections(&confinement, &conf);
+	session.has_client = true;
 	session.conf = &conf;
 	look_at_peer(&session);
-	if (sigaction(SIGTERM, &term, NULL) == -1)
-		die_sys(EXIT_TEMP, "cannot catch SIGTERM");
+	catch_term();
 	dial_helpers(&session);
-	if (!confine(&confinement, &conf))
-		die_sys(EXIT_TEMP, "cannot confine itself");
+	serve_confine(&confinement, &conf);
 	session_run(&session);
 	return EXIT_OK;
 }

@@ -3,6 +3,7 @@
 #include "action.h"
 #include "auth.h"
 #include "complain.h"
+#include "offer.h"
 #include "relay.h"
 #include "session.h"
 
@@ -10,7 +11,7 @@ void
 transaction_reset(struct transaction *t)
 {
 	t->accepted = t->kept = 0;
-	t->deferred = t->tried = false;
+	t->deferred = t->tried = t->offered = false;
 	t->sender_len = t->rcpts_len = 0;
 }
 
@@ -82,9 +83,7 @@ can_take(struct session *s)
 		return false;
 	}
 	if (s->inject.link.state == LINK_NEVER) {
-		reply(&s->reply,
-		    "451 4.3.0 No mail can be taken now, try "
-		    "again later");
+		reply(&s->reply, SESSION_NO_INJECTOR);
 		return false;
 	}
 	if (s->messages >= s->conf->max_messages) {
@@ -226,17 +225,22 @@ may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 	return true;
 }
 
-/* The same recipient again is taken and counted, but not written again. */
-static void
-keep(struct transaction *t, struct span rcpt)
+/* The same recipient again is counted, but not kept and not offered again. */
+static bool
+take(struct session *s, struct span rcpt)
 {
+	struct transaction *t = &s->transaction;
+
+	if (!is_known(t, rcpt)) {
+		if (!offer_recipient(s, rcpt))
+			return false;
+		t->kept++;
+		memcpy(t->rcpts + t->rcpts_len, rcpt.p, rcpt.n);
+		t->rcpts_len += rcpt.n;
+		t->rcpts[t->rcpts_len++] = '\n';
+	}
 	t->accepted++;
-	if (is_known(t, rcpt))
-		return;
-	t->kept++;
-	memcpy(t->rcpts + t->rcpts_len, rcpt.p, rcpt.n);
-	t->rcpts_len += rcpt.n;
-	t->rcpts[t->rcpts_len++] = '\n';
+	return true;
 }
 
 void
@@ -257,12 +261,11 @@ action_rcpt(struct session *s, struct span argument)
 		complain_parameter(&s->reply, why);
 		return;
 	}
-	if (!may_take(s, &a, &rcpt)) {
+	if (!may_take(s, &a, &rcpt) || !take(s, sbuf_span(&rcpt))) {
 		s->transaction.deferred |= s->reply.last[0] == '4';
 		session_log_refusal(s, "rcpt", a.whole);
 		return;
 	}
-	keep(&s->transaction, sbuf_span(&rcpt));
 	s->state = STATE_RCPT;
 	reply(&s->reply, "250 2.1.5 Recipient ok");
 }

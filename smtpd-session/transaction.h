@@ -20,6 +20,7 @@ struct transaction {
 	unsigned kept;     /* recipients without them */
 	bool deferred;     /* one was refused for now, not for good */
 	bool tried;        /* RCPT was said, whatever came of it */
+	bool offered;      /* the injector has taken the sender */
 	size_t sender_len, rcpts_len;
 	char *rcpts; /* payloads of R, TRANSACTION_ROOM octets */
 	char sender[COMMAND_MAIL_MAX + 1]; /* payload of S */

@@ -137,25 +137,12 @@ examine(struct key *k, const EVP_PKEY *pkey, struct sbuf *why)
 	}
 }
 
-bool
-key_load(struct key *k, int dir, const char *path, struct sbuf *why)
+static bool
+parse_and_examine(struct key *k, struct sbuf *why)
 {
-	/* A FIFO that somebody left there must not hold us. */
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	bool asked = false, good;
 	EVP_PKEY *pkey;
-	struct stat st;
 
-	sbuf_init(&k->pem, KEY_FILE_MAX);
-	if (fd == -1)
-		return complain_sys(why, "cannot be opened");
-	if (fstat(fd, &st) == -1)
-		good = complain_sys(why, "cannot be looked at");
-	else
-		good = check_file(&st, why) && read_file(k, fd, why);
-	(void)close(fd);
-	if (!good)
-		return false;
 	key_start_crypto();
 	pkey = parse(k, &asked);
 	if (asked)
@@ -165,6 +152,65 @@ key_load(struct key *k, int dir, const char *path, struct sbuf *why)
 	else
 		good = examine(k, pkey, why);
 	EVP_PKEY_free(pkey);
+	return good;
+}
+
+/* Was it found good before? */
+static bool
+recall(const struct key_memory *m, struct key *k)
+{
+	for (size_t i = 0; m != NULL && i < KEY_KNOWN_MAX; i++) {
+		const struct key *known = &m->known[i];
+
+		if (known->bits == 0 ||
+		    !span_eq(sbuf_span(&known->pem), sbuf_span(&k->pem)))
+			continue;
+		k->algorithm = known->algorithm;
+		k->bits = known->bits;
+		return true;
+	}
+	return false;
+}
+
+static void
+remember(struct key_memory *m, const struct key *k)
+{
+	struct key *place;
+
+	if (m == NULL)
+		return;
+	place = &m->known[m->next];
+	m->next = (m->next + 1) % KEY_KNOWN_MAX;
+	if (place->bits != 0)
+		key_free(place);
+	sbuf_init(&place->pem, KEY_FILE_MAX);
+	sbuf_addspan(&place->pem, sbuf_span(&k->pem));
+	place->algorithm = k->algorithm;
+	place->bits = place->pem.bad ? 0 : k->bits;
+}
+
+bool
+key_load(struct key *k, int dir, const char *path, struct key_memory *m,
+    struct sbuf *why)
+{
+	/* A FIFO that somebody left there must not hold us. */
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	bool good;
+
+	sbuf_init(&k->pem, KEY_FILE_MAX);
+	if (fd == -1)
+		return complain_sys(why, "cannot be opened");
+	if (fstat(fd, &st) == -1)
+		good = complain_sys(why, "cannot be looked at");
+	else
+		good = check_file(&st, why) && read_file(k, fd, why);
+	(void)close(fd);
+	if (!good || recall(m, k))
+		return good;
+	good = parse_and_examine(k, why);
+	if (good)
+		remember(m, k);
 	return good;
 }
 

@@ -20,14 +20,25 @@ struct key {
 };
 
 /*
+ * Keys that were found good: to examine one takes half as long as to sign. All
+ * zero at first. A file is read each time all the same.
+ */
+#define KEY_KNOWN_MAX 16
+
+struct key_memory {
+	struct key known[KEY_KNOWN_MAX]; /* without names */
+	unsigned next;                   /* whose place is taken next */
+};
+
+/*
  * Reads the key at path, relative to the directory dir: a private key of RSA
  * or Ed25519 in PEM, in a file that nobody else can read or change (of root,
  * who runs a command, it is not asked whose it is). False
  * when it is none, and why then says what is wrong of it ("cannot be
  * opened: ..."). domain and selector are the caller's to set, before or
- * after. key_free in either case.
+ * after. key_free in either case. The memory may be NULL.
  */
-bool key_load(struct key *, int dir, const char *path,
+bool key_load(struct key *, int dir, const char *path, struct key_memory *,
     struct sbuf *why) MUST_CHECK;
 
 /* Overwrites the memory that it gives back. */

@@ -52,7 +52,7 @@ add(struct keys *keys, int dir, const char *path, const char *shown,
 	if (keys->n == KEYS_MAX)
 		return bad(why, shown, "is one more than can be used");
 	sbuf_addf(why, "%s ", shown);
-	if (!key_load(&key, dir, path, why)) {
+	if (!key_load(&key, dir, path, keys->known, why)) {
 		key_free(&key);
 		return KEYS_BAD;
 	}
@@ -150,12 +150,13 @@ find_exactly(struct keys *keys, const struct conf *conf, struct span domain,
 }
 
 enum keys_result
-keys_find(struct keys *keys, const struct conf *conf, struct span domain,
-    struct sbuf *why)
+keys_find_known(struct keys *keys, struct key_memory *known,
+    const struct conf *conf, struct span domain, struct sbuf *why)
 {
 	enum keys_result r = KEYS_NONE;
 
 	keys->n = 0;
+	keys->known = known;
 	if (!address_is_domain(domain) || domain.n > KEY_NAME_MAX)
 		return KEYS_NONE;
 	while (r == KEYS_NONE && domain.n > 0) {
@@ -163,6 +164,13 @@ keys_find(struct keys *keys, const struct conf *conf, struct span domain,
 		(void)span_cut(&domain, '.');
 	}
 	return r;
+}
+
+enum keys_result
+keys_find(struct keys *keys, const struct conf *conf, struct span domain,
+    struct sbuf *why)
+{
+	return keys_find_known(keys, NULL, conf, domain, why);
 }
 
 void

@@ -11,6 +11,7 @@
 struct keys {
 	struct key key[KEYS_MAX]; /* those of RSA first */
 	size_t n;
+	struct key_memory *known; /* NULL: nothing is remembered */
 };
 
 enum keys_result {
@@ -30,6 +31,10 @@ bool keys_configured(const struct conf *);
  */
 enum keys_result keys_find(struct keys *, const struct conf *,
     struct span domain, struct sbuf *why) MUST_CHECK;
+
+/* The same for who asks again and again. */
+enum keys_result keys_find_known(struct keys *, struct key_memory *,
+    const struct conf *, struct span domain, struct sbuf *why) MUST_CHECK;
 void keys_free(struct keys *);
 
 #endif

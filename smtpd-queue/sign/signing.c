@@ -1,70 +1,58 @@
 /* SPDX-License-Identifier: ISC */
-/* What smtpd-sign does with each frame of a message on its way down. */
+/* What smtpd-sign makes of each message that it is asked about. */
 #include "signing.h"
+
+#include <errno.h>
 
 #include "log.h"
 #include "survey.h"
 
 #define NO_KEY "451 4.3.5 Cannot sign this message now, try again later"
 #define WHY_MAX 1024
+#define PIECE 65536
 
-static void
-close_signers(struct signing *s)
-{
-	while (s->nsigners > 0)
-		signer_close(&s->signers[--s->nsigners]);
-	keys_free(&s->keys);
-}
-
-static void
-forget_header(struct signing *s)
-{
-	sbuf_free(&s->held);
-	sbuf_free(&s->tops);
-	sbuf_free(&s->sizes);
-}
-
-static void
-forget(struct signing *s)
-{
-	filter_forget(s->filter);
-	s->stage = SIGNING_HEADER;
-	header_free(&s->header);
-	header_init(&s->header);
-	forget_header(s);
-	close_signers(s);
-}
+static char piece[PIECE];
 
 void
-signing_init(struct signing *s, struct filter *f)
+signing_init(struct signing *s, const struct conf *conf)
 {
-	*s = (struct signing){ .filter = f,
-		.enabled = keys_configured(f->conf) };
-	header_init(&s->header);
-	sbuf_init(&s->held, SIGNING_HEADER_MAX);
+	s->conf = conf;
+	s->enabled = keys_configured(conf);
 	sbuf_init(&s->tops, SIGNING_HEADER_MAX);
 	sbuf_init(&s->sizes, SIGNING_HEADER_MAX);
-	forget(s);
+	sbuf_init(&s->section, SIGNING_HEADER_MAX);
 }
 
 static void
-refuse(struct signing *s, char tag, struct span reply)
+signing_begin(void *context)
 {
-	downstream_refuse(&s->filter->down, tag, reply);
-	close_signers(s);
+	struct signing *s = context;
+
+	s->id[0] = '\0';
+	sbuf_reset(&s->tops);
+	sbuf_reset(&s->sizes);
 }
 
-static bool
-refused(const struct signing *s)
+static void
+take_fact(void *context, struct span name, struct span value)
 {
-	return s->filter->down.verdict != '\0';
+	struct signing *s = context;
+
+	if (span_eq(name, SPAN("id")) && queue_id_valid(value)) {
+		memcpy(s->id, value.p, value.n);
+		s->id[value.n] = '\0';
+	}
 }
 
-/* NULL: the client has not come so far. */
-static const char *
-id_of(const struct signing *s)
+static void
+take_fields(void *context, struct span lines)
 {
-	return s->filter->id[0] == '\0' ? NULL : s->filter->id;
+	struct signing *s = context;
+
+	if (!s->enabled)
+		return;
+	sbuf_addspan(&s->tops, lines);
+	sbuf_add(&s->sizes, &lines.n, sizeof(lines.n));
 }
 
 /* One line of the log, about a message that is not signed. */
@@ -74,34 +62,93 @@ tell(const struct signing *s, const char *event, const char *name,
 {
 	struct logline l;
 
-	log_begin(&l, id_of(s), event);
+	log_begin(&l, s->id[0] == '\0' ? NULL : s->id, event);
 	log_span(&l, name, value);
 	log_end(&l);
 }
 
-/* The signer cannot, for no fault of the message's. */
-static void
-fail(struct signing *s, const struct signer *signer)
+/* It should be signed and cannot be: it has to wait. */
+static bool
+fail(const struct signing *s, const char *why)
 {
-	tell(s, "unsignable", "error", span_str(signer_error(signer)));
-	refuse(s, 'Z', SPAN(NO_KEY));
+	tell(s, "unsignable", "error", span_str(why));
+	return false;
 }
 
-/* --- the header section ------------------------------------------------- */
+static bool
+fail_unread(const struct signing *s)
+{
+	return fail(s, strerror(errno));
+}
 
-/* The whole section: of what stands on top the last H comes first. */
+/* --- the header section -------------------------------------------------- */
+
+/* Of what stands on top the last H comes first. */
 static void
-join(const struct signing *s, size_t held, struct sbuf *section)
+take_tops(struct signing *s)
 {
 	size_t at = s->tops.len, i = s->sizes.len / sizeof(size_t), size;
 
-	while (i-- > 0) {
+	if (s->tops.bad || s->sizes.bad)
+		s->section.bad = true;
+	while (i-- > 0 && !s->section.bad) {
 		memcpy(&size, s->sizes.s + i * sizeof(size), sizeof(size));
 		at -= size;
-		sbuf_add(section, s->tops.s + at, size);
+		sbuf_add(&s->section, s->tops.s + at, size);
 	}
-	sbuf_add(section, s->held.s, held);
 }
+
+/* Adds the text's own section; *body: where it ends. */
+static bool
+read_header(struct signing *s, const struct advise_text *t, struct header *h,
+    uint64_t *body)
+{
+	uint64_t at = 0;
+	size_t used;
+	ssize_t n;
+
+	while (!h->done && !s->section.bad) {
+		struct span in;
+
+		n = advise_read(t, at, piece, sizeof(piece));
+		if (n == -1)
+			return fail_unread(s);
+		if (n == 0)
+			break;
+		in = span_of(piece, (size_t)n);
+		while (header_push(h, in, &used) == HEADER_FIELD) {
+			sbuf_add(&s->section, in.p, used);
+			in = span_skip(in, used);
+			at += used;
+		}
+		sbuf_add(&s->section, in.p, used);
+		at += used;
+	}
+	while (header_finish(h) == HEADER_FIELD)
+		;
+	if (s->section.bad || h->field.bad)
+		return fail(s, "the header section is too large");
+	/* What the machine holds now is of the first line of the body. */
+	sbuf_truncate(&s->section, s->section.len - h->field.len);
+	*body = at - h->field.len;
+	return true;
+}
+
+static bool
+take_section(struct signing *s, const struct advise_text *t, uint64_t *body)
+{
+	struct header h;
+	bool good;
+
+	sbuf_reset(&s->section);
+	take_tops(s);
+	header_init(&h);
+	good = read_header(s, t, &h, body);
+	header_free(&h);
+	return good;
+}
+
+/* --- signatures ---------------------------------------------------------- */
 
 static bool
 oversign(const struct survey *v)
@@ -134,203 +181,171 @@ sign_fields(struct signer *signer, const struct sbuf *section)
 	return good && !w.bad && signer_end_header(signer);
 }
 
-static void
-open_signers(struct signing *s, const struct survey *v,
-    const struct sbuf *section)
+static bool
+open_signers(struct signing *s, const struct survey *v)
 {
 	static const struct signer none;
 
-	if (!oversign(v)) {
-		fail(s, &none);
-		return;
-	}
-	for (size_t i = 0; i < s->keys.n && !refused(s); i++) {
+	/* smtpd-submit has refused it, where it was asked. */
+	if (v->nul)
+		return fail(s, "NUL in a header field");
+	if (v->count > SIGNING_FIELDS_MAX)
+		return fail(s, "too many header fields");
+	if (!oversign(v))
+		return fail(s, signer_error(&none));
+	for (size_t i = 0; i < s->keys.n; i++) {
 		struct signer *signer = &s->signers[s->nsigners++];
 
 		if (!signer_open(signer, &s->keys.key[i]) ||
-		    !sign_fields(signer, section))
-			fail(s, signer);
+		    !sign_fields(signer, &s->section))
+			return fail(s, signer_error(signer));
 	}
+	return true;
 }
 
 /* Who signs it? A message that cannot be signed although it should, waits. */
-static void
-choose(struct signing *s, const struct survey *v, const struct sbuf *section)
+static bool
+choose(struct signing *s, const struct survey *v)
 {
 	struct sbuf why;
+	bool good = true;
 
 	if (v->from != 1 || !v->good) {
 		tell(s, "unsigned", "reason",
 		    v->from == 0    ? SPAN("no From") :
 			v->from > 1 ? SPAN("more than one From") :
 				      SPAN("no address in From"));
-		return;
+		return true;
 	}
 	sbuf_init(&why, WHY_MAX);
-	switch (keys_find(&s->keys, s->filter->conf, sbuf_span(&v->author),
-	    &why)) {
+	switch (keys_find_known(&s->keys, &s->known, s->conf,
+	    sbuf_span(&v->author), &why)) {
 	case KEYS_NONE:
 		tell(s, "unsigned", "no_key_for", sbuf_span(&v->author));
 		break;
 	case KEYS_BAD:
 		tell(s, "bad-key", "error", sbuf_span(&why));
-		refuse(s, 'Z', SPAN(NO_KEY));
+		good = false;
 		break;
 	case KEYS_FOUND:
-		if (v->nul || v->count > SIGNING_FIELDS_MAX)
-			refuse(s, 'X',
-			    v->nul ? SPAN("554 5.6.0 NUL in a header field") :
-				     SPAN("554 5.6.0 Too many header fields"));
-		else
-			open_signers(s, v, section);
+		good = open_signers(s, v);
 		break;
 	}
 	sbuf_free(&why);
+	return good;
 }
 
-static void
-hash_body(struct signing *s, struct span octets)
-{
-	for (size_t i = 0; i < s->nsigners; i++) {
-		if (!signer_body(&s->signers[i], octets)) {
-			fail(s, &s->signers[i]);
-			return;
-		}
-	}
-}
-
-/* text: how much of what is held is of the text already. */
-static void
-end_header(struct signing *s)
-{
-	size_t text = s->header.field.len;
-	struct sbuf section;
-	struct survey v;
-
-	s->stage = SIGNING_BODY;
-	sbuf_init(&section, SIGNING_HEADER_MAX * 2);
-	join(s, s->held.len - text, &section);
-	if (section.bad) {
-		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	} else {
-		survey_take(&v, sbuf_span(&section));
-		if (v.bad)
-			refuse(s, 'Z', SPAN(LOCAL_ERROR));
-		else
-			choose(s, &v, &section);
-		survey_free(&v);
-	}
-	sbuf_free(&section);
-	hash_body(s, span_skip(sbuf_span(&s->held), s->held.len - text));
-	forget_header(s);
-}
-
-/* False: it cannot be held, and the message is refused. */
 static bool
-hold(struct signing *s, struct sbuf *b, struct span octets)
+start_signers(struct signing *s)
 {
-	if (octets.n > SIGNING_HEADER_MAX - s->held.len - s->tops.len)
-		refuse(s, 'X', SPAN("552 5.3.4 Header section too big"));
-	sbuf_addspan(b, octets);
-	if (b->bad || s->header.field.bad)
-		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-	return !refused(s);
+	struct survey v;
+	bool good;
+
+	survey_take(&v, sbuf_span(&s->section));
+	good = v.bad ? fail(s, "no memory") : choose(s, &v);
+	survey_free(&v);
+	return good;
 }
 
-/* --- frames ------------------------------------------------------------- */
-
-static void
-take_fields(struct signing *s, struct span lines)
+static bool
+hash_body(struct signing *s, const struct advise_text *t, uint64_t at)
 {
-	if (s->stage != SIGNING_HEADER || s->held.len > 0 || s->header.done ||
-	    !hold(s, &s->tops, lines))
-		return;
-	sbuf_add(&s->sizes, &lines.n, sizeof(lines.n));
-	if (s->sizes.bad)
-		refuse(s, 'Z', SPAN(LOCAL_ERROR));
-}
+	ssize_t n;
 
-static void
-take_body(struct signing *s, struct span in)
-{
-	size_t used;
-
-	while (in.n > 0 && s->stage == SIGNING_HEADER) {
-		enum header_event e = header_push(&s->header, in, &used);
-
-		if (!hold(s, &s->held, span_of(in.p, used)))
-			return;
-		in = span_skip(in, used);
-		if (e == HEADER_END)
-			end_header(s);
+	while ((n = advise_read(t, at, piece, sizeof(piece))) > 0) {
+		for (size_t i = 0; i < s->nsigners; i++)
+			if (!signer_body(&s->signers[i],
+				span_of(piece, (size_t)n)))
+				return fail(s, signer_error(&s->signers[i]));
+		at += (uint64_t)n;
 	}
-	hash_body(s, in);
+	return n == 0 || fail_unread(s);
 }
 
-static void
+static bool
 add_signatures(struct signing *s)
 {
 	struct logline l;
 	struct sbuf b;
+	bool good = true;
 
-	log_begin(&l, id_of(s), "signed");
+	log_begin(&l, s->id[0] == '\0' ? NULL : s->id, "signed");
 	log_str(&l, "domain", s->keys.key[0].domain);
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
 	/* The last stands on top: that is to be the first. */
-	for (size_t i = s->nsigners; i-- > 0 && !refused(s);) {
+	for (size_t i = s->nsigners; i-- > 0 && good;) {
 		sbuf_reset(&b);
-		if (signer_finish(&s->signers[i], &b))
-			downstream_pass(&s->filter->down, 'H', sbuf_span(&b));
-		else
-			fail(s, &s->signers[i]);
+		good = signer_finish(&s->signers[i], &b) ||
+		    fail(s, signer_error(&s->signers[i]));
+		if (good)
+			advise_top(sbuf_span(&b));
 		log_str(&l, key_type(s->keys.key[i].algorithm),
 		    s->keys.key[i].selector);
 	}
-	if (!refused(s))
+	if (good)
 		log_end(&l);
 	sbuf_free(&b);
+	return good;
 }
 
-static enum io
-take_end(struct signing *s, instant deadline)
+/* False: it has to wait, and the log says why. */
+static bool
+sign(struct signing *s, const struct advise_text *t)
 {
-	if (s->enabled && s->stage == SIGNING_HEADER && !refused(s)) {
-		while (header_finish(&s->header) == HEADER_FIELD)
-			;
-		end_header(s);
-	}
-	if (s->nsigners > 0)
-		add_signatures(s);
-	downstream_pass(&s->filter->down, 'E', SPAN(""));
-	return filter_verdict(s->filter, deadline);
+	uint64_t body = 0;
+
+	if (!take_section(s, t, &body) || !start_signers(s))
+		return false;
+	return s->nsigners == 0 || (hash_body(s, t, body) && add_signatures(s));
 }
 
-enum io
-signing_take(void *context, const struct frame *f, instant deadline)
+static void
+close_signers(struct signing *s)
+{
+	while (s->nsigners > 0)
+		signer_close(&s->signers[--s->nsigners]);
+	keys_free(&s->keys);
+}
+
+static void
+take_text(void *context, const struct advise_text *t)
 {
 	struct signing *s = context;
-	enum io r = IO_OK;
+	bool good = !s->enabled || sign(s, t);
 
-	switch (f->tag) {
-	case 'S':
-		return filter_sender(s->filter, f, deadline);
-	case 'E':
-		r = take_end(s, deadline);
-		forget(s);
-		return r;
-	case 'A':
-		filter_abandon(s->filter);
-		forget(s);
-		return IO_OK;
-	default:
-		break;
-	}
-	downstream_pass(&s->filter->down, f->tag, f->payload);
-	if (!s->enabled || refused(s))
-		return r;
-	if (f->tag == 'H')
-		take_fields(s, f->payload);
-	else if (f->tag == 'B')
-		take_body(s, f->payload);
-	return r;
+	close_signers(s);
+	if (good)
+		advise_pass();
+	else
+		advise_later(SPAN(NO_KEY));
 }
+
+void
+signing_rehearse(struct signing *s, struct span domain)
+{
+	struct sbuf why, field;
+
+	sbuf_init(&why, WHY_MAX);
+	sbuf_init(&field, FRAME_PAYLOAD_MAX);
+	if (keys_find_known(&s->keys, &s->known, s->conf, domain, &why) ==
+	    KEYS_FOUND)
+		for (size_t i = 0; i < s->keys.n; i++) {
+			struct signer *signer = &s->signers[s->nsigners++];
+
+			/* What fails here fails again, and is said then. */
+			(void)(signer_open(signer, &s->keys.key[i]) &&
+			    signer_field(signer, SPAN("From"), SPAN("a@b")) &&
+			    signer_end_header(signer) &&
+			    signer_finish(signer, &field));
+		}
+	close_signers(s);
+	sbuf_free(&why);
+	sbuf_free(&field);
+}
+
+const struct adviser signing_adviser = {
+	.begin = signing_begin,
+	.fact = take_fact,
+	.field = take_fields,
+	.text = take_text,
+};

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: ISC */
-/* The filter that signs mail of our own users: the only reader of DKIM keys. */
+/* The adviser that signs our own users' mail: the only reader of DKIM keys. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "confine.h"
 #include "log.h"
+#include "program.h"
+#include "serve.h"
 #include "signing.h"
 
-/* What the filter does, then reading keys, then what libcrypto asks for. */
+#define SPARE 64    /* conversations beside those of sessions */
+#define REHEARSED 8 /* domains */
+
+/* What an adviser does, then reading keys, then what libcrypto asks for. */
 static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_close,
-	SYS_write, SYS_read,
+	SYS_write, SYS_read, SYS_pread64,
 #ifdef SYS_poll
 	SYS_poll,
 #endif
@@ -38,6 +44,21 @@ is_there(const char *path)
 	return true;
 }
 
+/* Is it not there, or empty? When nobody can tell, messages have to wait. */
+static bool
+is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *e;
+
+	if (dir == NULL)
+		return errno == ENOENT;
+	while ((e = readdir(dir)) != NULL && e->d_name[0] == '.')
+		;
+	(void)closedir(dir);
+	return e == NULL;
+}
+
 /* The directory that a file is in, so that another file may take its place. */
 static const char *
 directory_of(const char *file)
@@ -54,42 +75,76 @@ directory_of(const char *file)
 }
 
 /*
- * Afterwards there is nothing in the file system but the keys. Where their
- * directory is not, there are none.
+ * What stays to be read: the keys. Where their directory is not, or is empty,
+ * there are none, until a successor sees that this has changed.
  */
-static void
-confine_to_keys(struct conf *conf)
+static size_t
+find_keys(struct conf *conf, struct confine_path paths[2])
 {
-	struct confine_path paths[2];
-	struct confine keep = {
-		.calls = calls, .ncalls = nitems(calls), .paths = paths
-	};
+	size_t n = 0;
 	const char *dir;
 
-	if (conf->dkim_keys[0] != '\0' && is_there(conf->dkim_keys))
-		paths[keep.npaths++] = (struct confine_path){ conf->dkim_keys,
-			CONFINE_READ };
-	else if (errno == ENOENT)
-		conf->dkim_keys = "";
-	dir = conf->dkim_key[0] == '\0' ? NULL : directory_of(conf->dkim_key);
-	if (dir != NULL && is_there(dir))
-		paths[keep.npaths++] = (struct confine_path){ dir,
-			CONFINE_READ };
-	else if (dir != NULL)
+	if (conf->dkim_keys[0] != '\0') {
+		serve_reads(conf->dkim_keys);
+		if (is_empty(conf->dkim_keys))
+			conf->dkim_keys = "";
+		else if (is_there(conf->dkim_keys))
+			paths[n++] = (struct confine_path){ conf->dkim_keys,
+				CONFINE_READ };
+	}
+	if (conf->dkim_key[0] == '\0')
+		return n;
+	dir = directory_of(conf->dkim_key);
+	serve_reads(dir);
+	if (is_there(dir))
+		paths[n++] = (struct confine_path){ dir, CONFINE_READ };
+	else
 		warn_sys("dkim_key: cannot open '%s'", dir);
-	if (!confine(&keep, conf))
-		die_sys(EXIT_TEMP, "cannot confine");
+	return n;
+}
+
+/* With a few keys: what many signatures need is ready then for all. */
+static void
+rehearse(struct signing *signing, const struct conf *conf)
+{
+	const struct dirent *e;
+	DIR *dir = NULL;
+	int left = REHEARSED;
+
+	if (conf->dkim_domain[0] != '\0')
+		signing_rehearse(signing, span_str(conf->dkim_domain));
+	if (conf->dkim_keys[0] != '\0')
+		dir = opendir(conf->dkim_keys);
+	if (dir == NULL)
+		return;
+	while (left > 0 && (e = readdir(dir)) != NULL)
+		if (e->d_name[0] != '.') {
+			signing_rehearse(signing, span_str(e->d_name));
+			left--;
+		}
+	(void)closedir(dir);
 }
 
 int
 main(int argc, char *argv[])
 {
+	static struct confine_path paths[2];
 	static struct signing signing;
 	static struct conf conf;
-	static struct filter filter;
+	struct confine keep = {
+		.calls = calls, .ncalls = nitems(calls), .paths = paths
+	};
+	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 
-	filter_start(&filter, argc, argv, &conf);
-	confine_to_keys(&conf);
-	signing_init(&signing, &filter);
-	return filter_run(&filter, signing_take, &signing);
+	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
+		die(EXIT_PERM, "there are no operands");
+	how.limit = (unsigned)conf.max_sessions + SPARE;
+	serve_warm(argv, &how);
+	keep.npaths = find_keys(&conf, paths);
+	signing_init(&signing, &conf);
+	if (serve_is_warm())
+		rehearse(&signing, &conf);
+	serve_connections(&keep, &conf);
+	serve_confine(&keep, &conf);
+	return advise_run(&signing_adviser, &signing, &conf);
 }

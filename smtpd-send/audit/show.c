@@ -114,6 +114,32 @@ show_recipients(const struct line *l)
 		    shown == 0 ? "to" : "", n);
 }
 
+/* What advisers changed: by=NAME, and behind it how many of each kind. */
+static void
+show_changes(const struct line *l)
+{
+	static const char *const kinds[][2] = { { "deleted", "deleted" },
+		{ "put", "put" }, { "top", "on top" }, { "mark", "mark" } };
+	struct span rest = l->fields, name, value;
+	bool any = false;
+
+	while (line_next(&rest, &name, &value)) {
+		if (span_eq(name, SPAN("by"))) {
+			(void)printf("%s%-10s  ", any ? "\n" : "",
+			    any ? "" : "changed by");
+			print_value(value, 12);
+			any = true;
+		}
+		for (size_t i = 0; any && i < nitems(kinds); i++)
+			if (span_eq(name, span_str(kinds[i][0]))) {
+				(void)printf(", %s ", kinds[i][1]);
+				print_value(value, 12);
+			}
+	}
+	if (any)
+		(void)putchar('\n');
+}
+
 static void
 show_accepted(const struct story *s, const struct line *l)
 {
@@ -135,6 +161,8 @@ show_accepted(const struct story *s, const struct line *l)
 	head_value(l, "size", "octets");
 	head_value(l, "from", "from");
 	show_recipients(l);
+	show_changes(l);
+	head_value(l, "unjudged", "unjudged");
 }
 
 void

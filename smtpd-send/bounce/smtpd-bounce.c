@@ -107,7 +107,10 @@ send_text(struct span text)
 	return io == IO_OK ? chan_flush(&down, patience()) : io;
 }
 
-/* The verdict on what was sent; *answer is without a tag when there is none. */
+/*
+ * The verdict on what was sent; *answer is without a tag when there is none.
+ * The greeting that comes before it is of no use here.
+ */
 static void
 hear(struct frame *answer)
 {
@@ -115,7 +118,7 @@ hear(struct frame *answer)
 
 	do
 		io = chan_recv(&down, answer, patience());
-	while (io == IO_OK && answer->tag == 'I');
+	while (io == IO_OK && answer->tag == 'W');
 	if (io == IO_OK && strchr("KZX", answer->tag) != NULL)
 		return;
 	if (io == IO_OK)
@@ -209,57 +212,37 @@ answer(struct request *r)
 }
 
 /* It holds its two conversations and the descriptors that it is handed. */
-static void
-give_up_the_rest(void)
-{
-	static const int calls[] = {
-		SYS_read,
-		SYS_write,
-		SYS_writev,
-		SYS_poll,
-		SYS_ppoll,
-		SYS_close,
-		SYS_fcntl,
-		SYS_fstat,
-		SYS_newfstatat,
-		SYS_pread64,
-		SYS_recvmsg,
-		SYS_sendmsg,
-		SYS_clock_gettime,
-		SYS_getrandom,
-		SYS_brk,
-		SYS_mmap,
-		SYS_munmap,
-		SYS_mremap,
-		SYS_madvise,
-		SYS_rt_sigreturn,
-		SYS_restart_syscall,
-		SYS_exit,
-		SYS_exit_group,
-	};
-	const struct confine c = { .calls = calls, .ncalls = nitems(calls) };
+static const int calls[] = {
+	SYS_read,
+	SYS_write,
+	SYS_writev,
+	SYS_poll,
+	SYS_ppoll,
+	SYS_close,
+	SYS_fcntl,
+	SYS_fstat,
+	SYS_newfstatat,
+	SYS_pread64,
+	SYS_recvmsg,
+	SYS_sendmsg,
+	SYS_clock_gettime,
+	SYS_getrandom,
+	SYS_brk,
+	SYS_mmap,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_madvise,
+	SYS_rt_sigreturn,
+	SYS_restart_syscall,
+	SYS_exit,
+	SYS_exit_group,
+};
 
-	if (!confine(&c, &conf))
-		die_sys(EXIT_TEMP, "cannot confine itself");
-}
-
-int
-main(int argc, char *argv[])
+static int
+converse(void)
 {
-	int first = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
-	    "injector ...");
 	enum io io;
-	int fd;
 
-	if (first == argc)
-		die(EXIT_PERM, "which injector?");
-	serve(argv, SERVE_AT_FIRST_BYTE, LIMIT);
-	fd = helper_openv(argv + first, &conf);
-	if (fd == -1)
-		die_sys(EXIT_TEMP, "cannot open '%s'", argv[first]);
-	give_up_the_rest();
-	chan_init(&up, 0, 1);
-	chan_init(&down, fd, fd);
 	request_init(&request);
 	for (;;) {
 		request_reset(&request, &conf);
@@ -271,4 +254,29 @@ main(int argc, char *argv[])
 		if (!answer(&request))
 			die(EXIT_TEMP, "the conversation broke off");
 	}
+}
+
+int
+main(int argc, char *argv[])
+{
+	const struct confine keep = {
+		.calls = calls, .ncalls = nitems(calls), .dials = true
+	};
+	struct serve_how how = { .start = SERVE_AT_FIRST_BYTE, .limit = LIMIT };
+	int first = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
+	    "injector ...");
+	int fd;
+
+	if (first == argc)
+		die(EXIT_PERM, "which injector?");
+	how.execs = first + 1 < argc || helper_is_command(argv[first]);
+	serve_warm(argv, &how);
+	serve_connections(&keep, &conf);
+	fd = helper_openv(argv + first, &conf);
+	if (fd == -1)
+		die_sys(EXIT_TEMP, "cannot open '%s'", argv[first]);
+	serve_confine(&keep, &conf);
+	chan_init(&up, 0, 1);
+	chan_init(&down, fd, fd);
+	return converse();
 }

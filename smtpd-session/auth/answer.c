@@ -28,48 +28,75 @@ static const char later[] =
 static struct chan chan;
 static struct question question;
 
-/* Whoever gave us a pipe is who started us. */
+/* The uid of sessions; -1: there is no such user. Asked before we confine. */
+static uid_t
+session_uid(const struct conf *conf)
+{
+	const struct passwd *pw = getpwnam(conf->session_user);
+
+	serve_reads("/etc/passwd");
+	return pw == NULL ? (uid_t)-1 : pw->pw_uid;
+}
+
+/* A pipe comes from the process that started us. */
 static void
-check_peer(const struct conf *conf)
+check_peer(const struct conf *conf, uid_t ours, uid_t session)
 {
 	struct ucred who = { .uid = (uid_t)-1 };
 	socklen_t n = sizeof(who);
-	const struct passwd *pw;
 
 	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &who, &n) == -1) {
 		if (errno == ENOTSOCK)
 			return;
 		die_sys(EXIT_TEMP, "cannot tell who the client is");
 	}
-	if (who.uid == getuid())
-		return;
-	pw = getpwnam(conf->session_user);
-	if (pw == NULL || pw->pw_uid != who.uid)
+	if (who.uid == (uid_t)-1 || (who.uid != ours && who.uid != session))
 		die(EXIT_PERM, "uid %ld is not '%s': nothing is said to it",
 		    (long)(int)who.uid, conf->session_user);
 }
 
+/* Each connection gets a process, which can take one of the slots. */
+static void
+serve_sessions(char *argv[], int at, const struct conf *conf,
+    const struct confine *keep)
+{
+	static struct serve_how how = { .start = SERVE_AT_FIRST_BYTE };
+
+	how.limit = (unsigned)conf->max_sessions + SPARE;
+	how.execs = argv[at + 1] != NULL || helper_is_command(argv[at]);
+	if (keep != NULL)
+		serve_warm(argv, &how);
+	if (serve_listener() != -1)
+		slots_make();
+	if (keep == NULL)
+		serve(argv, how.start, how.limit);
+}
+
 void
 answer_start(struct answer *a, int argc, char *argv[], struct conf *conf,
-    void (*prepare)(const struct conf *))
+    void (*prepare)(const struct conf *), const struct confine *keep)
 {
 	int at = program_start(argc, argv, conf, PROGRAM_UNPRIVILEGED,
 	    "entrance ...");
+	uid_t ours = getuid(), session;
 
 	if (at == argc)
 		die(EXIT_PERM,
 		    "give the socket or program where users' mail comes in");
 	if (prepare != NULL)
 		prepare(conf);
-	if (serve_listener() != -1)
-		slots_make();
-	serve(argv, SERVE_AT_FIRST_BYTE, (unsigned)conf->max_sessions + SPARE);
+	serve_sessions(argv, at, conf, keep);
+	session = session_uid(conf);
+	if (keep != NULL)
+		serve_connections(keep, conf);
 	(void)slots_open();
-	check_peer(conf);
+	check_peer(conf, ours, session);
 	a->conf = conf;
 	a->entrance = helper_openv(argv + at, conf);
 	if (a->entrance == -1)
 		die_sys(EXIT_TEMP, "cannot reach '%s'", argv[at]);
+	if (keep != NULL)
+		serve_confine(keep, conf);
 }
 
 /* A session says from where its client comes: for the log, and for PAM. */
@@ -171,8 +198,9 @@ pace(instant start)
 }
 
 /*
- * The user is said on the connection before anybody else has it; smtpd-submit
- * believes the first word on it and no later one.
+ * The user is said on the connection before anybody else has it; smtpd-queue
+ * believes the first word on it and no later one. What it says itself is left
+ * for the session to read.
  */
 static enum io
 hand_over(struct answer *a, instant deadline)

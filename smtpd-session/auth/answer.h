@@ -5,6 +5,7 @@
 
 #include "cidr.h"
 #include "conf.h"
+#include "confine.h"
 
 #define ANSWER_USER_MAX 255
 #define ANSWER_PASSWORD_MAX 511 /* as long as PAM takes one */
@@ -34,12 +35,16 @@ struct answer {
 };
 
 /*
- * At the start of main: returns when fd 0 is a connection, from a session
+ * At the start of main: returns when 0 is a connection, from a session
  * (setting session_user, or our own uid), and opens the entrance. A listening
- * socket is served. prepare (or NULL) is called first in both.
+ * socket is served. prepare (or NULL) is called first in all processes.
+ *
+ * keep: NULL for a program whose modules need a fresh process each, which
+ * then confines itself; else this is a warm helper (serve.h), and returns
+ * confined to keep.
  */
 void answer_start(struct answer *, int argc, char *argv[], struct conf *,
-    void (*prepare)(const struct conf *));
+    void (*prepare)(const struct conf *), const struct confine *keep);
 
 /*
  * The conversation of smtpd-frames(5), to its end; gives the exit code. A

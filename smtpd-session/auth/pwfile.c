@@ -95,18 +95,37 @@ take_lines(struct search *s, struct inbuf *in, bool end)
 	}
 }
 
+/* With an offset of its own: processes that share the descriptor read too. */
+static enum io
+fill(struct inbuf *in, off_t *at)
+{
+	ssize_t n;
+
+	if (!inbuf_room(in)) {
+		errno = EMSGSIZE;
+		return IO_ERROR;
+	}
+	do
+		n = pread(in->fd, in->buf + in->len, in->cap - in->len, *at);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		return n == 0 ? IO_EOF : IO_ERROR;
+	in->len += (size_t)n;
+	*at += n;
+	return IO_OK;
+}
+
 enum pwfile_result
 pwfile_find(int fd, struct span user, struct sbuf *hash, unsigned *bad)
 {
 	char mem[PWFILE_LINE_MAX];
 	struct search s = { .user = user, .hash = hash };
 	struct inbuf in;
+	off_t at = 0;
 	enum io r;
 
-	if (lseek(fd, 0, SEEK_SET) == -1)
-		return PWFILE_IOERR;
 	inbuf_init(&in, fd, mem, sizeof(mem));
-	while ((r = inbuf_fill(&in, NEVER)) == IO_OK)
+	while ((r = fill(&in, &at)) == IO_OK)
 		if (!take_lines(&s, &in, false)) {
 			errno = EMSGSIZE;
 			r = IO_ERROR;

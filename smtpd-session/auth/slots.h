@@ -12,7 +12,7 @@
  * Locks on the octets of a file in memory, which all processes of a listener
  * inherit as one descriptor. The kernel frees the slot of who dies.
  */
-#define SLOTS_FD 4
+#define SLOTS_FD 5
 
 /* In the listener, before it starts others. */
 void slots_make(void);

@@ -179,7 +179,7 @@ main(int argc, char *argv[])
 	static struct conf conf;
 	struct answer a = { .check = check, .arg = &conf };
 
-	answer_start(&a, argc, argv, &conf, NULL);
+	answer_start(&a, argc, argv, &conf, NULL, NULL);
 	give_up_rights(&conf);
 	return answer_all(&a);
 }

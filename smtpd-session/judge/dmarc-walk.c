@@ -11,20 +11,32 @@ walk_init(struct walk *w, struct resolve *r)
 	w->n = 0;
 }
 
+/* Where the record of a domain is; empty: there is no such place. */
+static struct span
+place_of(struct span name, char to[DNS_NAME_SIZE])
+{
+	static const struct span label = SPAN("_dmarc.");
+
+	if (name.n > DNS_NAME_MAX - label.n)
+		return span_of(to, 0);
+	memcpy(to, label.p, label.n);
+	memcpy(to + label.n, name.p, name.n);
+	return span_of(to, label.n + name.n);
+}
+
 static enum walk_found
 ask(struct walk *w, struct span name, struct dmarc_record *record)
 {
-	char text[sizeof("_dmarc.") + DNS_NAME_SIZE];
+	char text[DNS_NAME_SIZE];
+	struct span place = place_of(name, text);
 	struct dns_texts texts;
 	struct dmarc_record one;
 	unsigned n = 0;
 	enum dns_result r;
 
-	if (name.n > DNS_NAME_MAX - strlen("_dmarc."))
+	if (place.n == 0)
 		return WALK_NOTHING;
-	memcpy(text, "_dmarc.", 7);
-	memcpy(text + 7, name.p, name.n);
-	r = w->resolve->txt(w->resolve, span_of(text, 7 + name.n), &texts);
+	r = w->resolve->txt(w->resolve, place, &texts);
 	for (size_t i = 0; i < texts.n; i++)
 		if (dmarc_record_parse(texts.text[i], &one)) {
 			*record = one;
@@ -82,6 +94,19 @@ next_name(struct span name)
 	while (--n >= LABELS_MAX)
 		name = parent(name);
 	return name;
+}
+
+/* A domain of two labels mostly has a record of its own; others look up. */
+void
+walk_ahead(struct resolve *r, struct span author)
+{
+	char text[DNS_NAME_SIZE];
+	bool climbs = count_labels(author) > 2;
+
+	do {
+		resolve_ahead_txt(r, place_of(author, text));
+		author = next_name(author);
+	} while (climbs && author.n > 0);
 }
 
 /* The part of name that has one label more than its end. */

@@ -29,6 +29,9 @@ struct walk {
 /* Names that are walked must stay, and be in lower case. */
 void walk_init(struct walk *, struct resolve *);
 
+/* What is asked first for mail from that domain can be on its way. */
+void walk_ahead(struct resolve *, struct span author);
+
 /* The record at _dmarc.name. */
 enum walk_found walk_record(struct walk *, struct span name,
     struct dmarc_record *);

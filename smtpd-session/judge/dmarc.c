@@ -213,6 +213,13 @@ is_worse(const struct dmarc_verdict *a, const struct dmarc_verdict *b)
 }
 
 void
+dmarc_ahead(struct resolve *r, const struct from *from)
+{
+	if (from->n > 0)
+		walk_ahead(r, span_str(from->domains[0]));
+}
+
+void
 dmarc_check(struct resolve *r, const struct from *from,
     const struct dmarc_identifier *ids, size_t n, struct dmarc_verdict *v)
 {

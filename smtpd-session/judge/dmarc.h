@@ -42,6 +42,9 @@ struct dmarc_verdict {
 void dmarc_evaluate(struct resolve *, const char *author,
     const struct dmarc_identifier *, size_t n, struct dmarc_verdict *);
 
+/* What is asked first for that From can be on its way. */
+void dmarc_ahead(struct resolve *, const struct from *);
+
 /*
  * All that From says: each of its domains must pass, and the strictest of
  * their policies counts. A From that readers may understand differently is

@@ -62,6 +62,7 @@ take_end_of_header(void *context)
 	struct judgement *j = context;
 
 	signatures_end_of_header(j->fields.too_large);
+	dmarc_ahead(j->resolve, &j->from);
 }
 
 static void
@@ -82,7 +83,7 @@ judgement_begin(struct judgement *j)
 	sbuf_reset(&j->local);
 	sbuf_reset(&j->domain);
 	j->found = (struct findings){ .nsignatures = 0 };
-	j->sender_known = j->junk = false;
+	j->junk = false;
 	j->reply[0] = '\0';
 	from_init(&j->from);
 	fields_begin(&j->fields, &sink, j);
@@ -162,7 +163,9 @@ judgement_sender(struct judgement *j, struct span local, struct span domain)
 	struct findings *f = &j->found;
 	struct resolve *r = j->resolve;
 
-	j->sender_known = true;
+	/* One that another adviser refused may have come before. */
+	sbuf_reset(&j->local);
+	sbuf_reset(&j->domain);
 	sbuf_addspan(&j->local, local);
 	sbuf_addspan(&j->domain, domain);
 	f->helo = sbuf_span(&j->helo);
@@ -170,6 +173,9 @@ judgement_sender(struct judgement *j, struct span local, struct span domain)
 	f->domain = sbuf_span(&j->domain);
 	if (f->ip.size == 0)
 		return;
+	resolve_ahead_ptr(r, &f->ip);
+	spf_ahead(r, f->helo);
+	spf_ahead(r, f->domain);
 	resolve_step(r, r->left / IPREV_SHARE);
 	f->iprev = check_iprev(r, &f->ip, f->iprev_name);
 	resolve_step(r, r->left / (f->domain.n > 0 ? HELO_SHARE : SPF_SHARE));

@@ -14,8 +14,7 @@ struct judgement {
 	struct from from;
 	struct findings found;
 	struct sbuf id, helo, local, domain; /* what found points into */
-	bool sender_known;
-	char reply[512]; /* a refusal, if there is one */
+	char reply[512];                     /* a refusal, if there is one */
 	bool junk;
 };
 
@@ -26,7 +25,10 @@ void judgement_init(struct judgement *, const struct conf *, struct resolve *);
 void judgement_begin(struct judgement *);
 void judgement_fact(struct judgement *, struct span name, struct span value);
 
-/* The reverse-path is known: what concerns the client is looked up. */
+/*
+ * The reverse-path is known: what concerns the client is looked up. Another
+ * one may follow, and then counts.
+ */
 void judgement_sender(struct judgement *, struct span local,
     struct span domain);
 void judgement_text(struct judgement *, struct span octets);

@@ -83,12 +83,28 @@ ptr(struct resolve *l, const struct ip *ip, struct dns_host *out, size_t max,
 		&l->secure));
 }
 
+static void
+ahead_txt(struct resolve *l, struct span name)
+{
+	dns_ahead_txt(l->source, name);
+}
+
+static void
+ahead_ptr(struct resolve *l, const struct ip *ip)
+{
+	dns_ahead_ptr(l->source, ip);
+}
+
 void
 resolve_init(struct resolve *l, struct dns_resolver *r)
 {
-	*l = (struct resolve){
-		.txt = txt, .family = family, .mx = mx, .ptr = ptr, .source = r
-	};
+	*l = (struct resolve){ .txt = txt,
+		.family = family,
+		.mx = mx,
+		.ptr = ptr,
+		.ahead_txt = ahead_txt,
+		.ahead_ptr = ahead_ptr,
+		.source = r };
 }
 
 void
@@ -104,4 +120,18 @@ resolve_step(struct resolve *l, uint64_t ms)
 {
 	l->step = ms < l->left ? ms : l->left;
 	l->quota = STEP_QUERIES;
+}
+
+void
+resolve_ahead_txt(struct resolve *l, struct span name)
+{
+	if (l->ahead_txt != NULL)
+		l->ahead_txt(l, name);
+}
+
+void
+resolve_ahead_ptr(struct resolve *l, const struct ip *ip)
+{
+	if (l->ahead_ptr != NULL)
+		l->ahead_ptr(l, ip);
 }

@@ -23,6 +23,9 @@ struct resolve {
 	    struct dns_mx_host *, size_t max, size_t *n);
 	enum dns_result (*ptr)(struct resolve *, const struct ip *,
 	    struct dns_host *, size_t max, size_t *n);
+	/* NULL, or what is asked so early that nobody need wait: no query. */
+	void (*ahead_txt)(struct resolve *, struct span name);
+	void (*ahead_ptr)(struct resolve *, const struct ip *);
 	bool secure;      /* the last answer was validated */
 	unsigned queries; /* asked for this message */
 	unsigned quota;   /* how many more this step may ask */
@@ -40,5 +43,9 @@ void resolve_start(struct resolve *, uint64_t ms);
 
 /* A step of it begins, and may take so much of what is left. */
 void resolve_step(struct resolve *, uint64_t ms);
+
+/* It will probably be asked for: the question can be on its way already. */
+void resolve_ahead_txt(struct resolve *, struct span name);
+void resolve_ahead_ptr(struct resolve *, const struct ip *);
 
 #endif

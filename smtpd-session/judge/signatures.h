@@ -34,9 +34,9 @@ bool signatures_init(struct resolve *) MUST_CHECK;
 /*
  * For each message: begin, each field with its line ends but without the
  * last, the end of the header section (too_large: fields were left out, and
- * nothing can be verified), octets of the body (CRLF), and finish,
- * after which list has the first n of the signatures. It never holds the
- * body.
+ * nothing can be verified; else their keys are asked for ahead), octets of
+ * the body (CRLF), and finish, after which list has the first n of the
+ * signatures. It never holds the body.
  */
 void signatures_begin(void);
 void signatures_field(struct span field, struct span name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-judge: SPF, DKIM, DMARC and reverse mapping of one message. */
+/* The adviser on mail of strangers: what is forged goes, and whose is it? */
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -7,12 +7,15 @@
 
 #include <stdlib.h>
 
-#include "confine.h"
+#include "advise.h"
 #include "envelope.h"
+#include "forged-text.h"
 #include "frame.h"
 #include "judgement.h"
 #include "program.h"
+#include "rehearse.h"
 #include "serve.h"
+#include "warm.h"
 
 #define SPARE 64            /* conversations beside those of sessions */
 #ifdef __SANITIZE_ADDRESS__ /* which reserves terabytes */
@@ -20,18 +23,18 @@
 #else
 #define MEMORY_MAX (512UL * 1024 * 1024)
 #endif
-#define CPU_SECONDS 20 /* for one message */
+#define CPU_SECONDS 20    /* for one message */
+#define FORGED_MAX 10000  /* ranges of one message, as the injector has it */
+#define PIECE (64 * 1024) /* of the text, at a time */
 #define FIELDS_ANSWER_MAX FRAME_PAYLOAD_MAX
 
-static struct chan chan;
-static struct judgement judgement;
-static struct resolve resolver;
-static struct dns_resolver dns;
-
-enum stage {
-	NONE, /* between two messages */
-	FACTS,
-	TEXT, /* the sender is known */
+struct judge {
+	const struct conf *conf;
+	unsigned forged; /* ranges of this message */
+	/* What follows is for checks alone. */
+	struct judgement judgement;
+	struct resolve resolver;
+	struct dns_resolver dns;
 };
 
 /*
@@ -47,11 +50,7 @@ dns_ms(const struct conf *conf)
 	return (ms < half ? ms : half) * 2 / 3;
 }
 
-static instant
-patience(const struct conf *conf)
-{
-	return clock_in((conf->data_timeout + conf->helper_timeout) * 1000);
-}
+/* --- limits -------------------------------------------------------------- */
 
 /* A stranger's message can make libraries grow and spin, up to here. */
 static void
@@ -79,179 +78,190 @@ limit_message(void)
 		die_sys(EXIT_TEMP, "cannot limit itself");
 }
 
-/* Sockets to the resolver stay; files, programs and other processes go. */
-static void
-give_up_the_rest(const struct conf *conf)
-{
-	static const int calls[] = {
-#ifdef SYS_poll
-		SYS_poll,
+#ifndef SYS_poll
+#define SYS_poll SYS_ppoll
+#define SYS_time SYS_clock_gettime
 #endif
-#ifdef SYS_time
-		SYS_time,
-#endif
-		SYS_read,
-		SYS_write,
-		SYS_writev,
-		SYS_ppoll,
-		SYS_close,
-		SYS_fcntl,
-		SYS_socket,
-		SYS_connect,
-		SYS_bind,
-		SYS_getsockname,
-		SYS_getsockopt,
-		SYS_setsockopt,
-		SYS_sendto,
-		SYS_sendmsg,
-		SYS_recvfrom,
-		SYS_recvmsg,
-		SYS_clock_gettime,
-		SYS_gettimeofday,
-		SYS_setitimer,
-		SYS_getpid,
-		SYS_gettid,
-		SYS_getrandom,
-		SYS_brk,
-		SYS_mmap,
-		SYS_munmap,
-		SYS_mremap,
-		SYS_madvise,
-		SYS_mprotect,
-		SYS_futex,
-		SYS_uname,
-		SYS_rt_sigreturn,
-		SYS_rt_sigprocmask,
-		SYS_restart_syscall,
-		SYS_tgkill,
-		SYS_exit,
-		SYS_exit_group,
-	};
-	/* None of UNIX: /run/smtpd/submit takes mail of everybody. */
-	static const int families[] = { AF_INET, AF_INET6 };
-	const struct confine c = { .calls = calls,
-		.ncalls = nitems(calls),
-		.families = families,
-		.nfamilies = nitems(families) };
+#define CALLS \
+	SYS_read, SYS_write, SYS_writev, SYS_pread64, SYS_recvmsg, \
+	    SYS_sendmsg, SYS_poll, SYS_ppoll, SYS_close, SYS_clock_gettime, \
+	    SYS_getrandom, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, \
+	    SYS_madvise, SYS_mprotect, SYS_rt_sigreturn, SYS_rt_sigprocmask, \
+	    SYS_restart_syscall, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_exit, \
+	    SYS_exit_group
 
-	if (!confine(&c, conf))
-		die_sys(EXIT_TEMP, "cannot confine itself");
+static const int calls[] = { CALLS };
+static const struct confine keep = { .calls = calls, .ncalls = nitems(calls) };
+
+/* Sockets to the resolver too, and what the libraries use. */
+static const int check_calls[] = { CALLS, SYS_fcntl, SYS_socket, SYS_connect,
+	SYS_bind, SYS_getsockname, SYS_getsockopt, SYS_setsockopt, SYS_sendto,
+	SYS_recvfrom, SYS_time, SYS_gettimeofday, SYS_setitimer, SYS_futex,
+	SYS_uname };
+/* None of UNIX: /run/smtpd/queue-user takes mail of everybody. */
+static const int families[] = { AF_INET, AF_INET6 };
+static const struct confine check_keep = { .calls = check_calls,
+	.ncalls = nitems(check_calls),
+	.families = families,
+	.nfamilies = nitems(families) };
+
+/* --- the advice ---------------------------------------------------------- */
+
+static void
+begin(void *context)
+{
+	struct judge *j = context;
+
+	limit_message();
+	dns_refresh(&j->dns);
+	judgement_begin(&j->judgement);
+	resolve_start(&j->resolver, dns_ms(j->conf));
 }
 
 static void
-answer(char tag, struct span payload, instant deadline)
+take_fact(void *context, struct span name, struct span value)
 {
-	if (chan_send(&chan, tag, payload, deadline) != IO_OK)
-		die_sys(EXIT_TEMP, "cannot answer");
+	struct judge *j = context;
+
+	judgement_fact(&j->judgement, name, value);
 }
 
 static void
-give_verdict(const struct conf *conf)
+take_sender(void *context, struct span payload)
 {
-	instant deadline = patience(conf);
+	struct judge *j = context;
+	struct envelope_path path;
+
+	if (envelope_sender(payload, &path))
+		judgement_sender(&j->judgement, path.address.local,
+		    path.address.domain);
+}
+
+static bool
+delete_forged(void *context, uint64_t offset, uint64_t length)
+{
+	struct judge *j = context;
+
+	if (j->forged++ == FORGED_MAX)
+		return false;
+	advise_delete(offset, length);
+	return true;
+}
+
+/* False: that was the verdict. */
+static bool
+clean(struct judge *j, const struct advise_text *text)
+{
+	j->forged = 0;
+	if (forged_find(text->fd, text->length, j->conf->hostname,
+		delete_forged, j))
+		return true;
+	if (j->forged > FORGED_MAX) {
+		advise_refuse(SPAN("550 5.6.0 Too many forged header fields"));
+		return false;
+	}
+	warn_sys("cannot read the text");
+	advise_later(ADVISE_LOCAL_ERROR);
+	return false;
+}
+
+static void
+only_clean(void *context, const struct advise_text *text)
+{
+	if (clean(context, text))
+		advise_pass();
+}
+
+static bool
+read_all(struct judge *j, const struct advise_text *text)
+{
+	static char piece[PIECE];
+	uint64_t at = 0;
+	ssize_t n;
+
+	while ((n = advise_read(text, at, piece, sizeof(piece))) > 0) {
+		judgement_text(&j->judgement, span_of(piece, (size_t)n));
+		at += (uint64_t)n;
+	}
+	return n == 0;
+}
+
+static void
+give_verdict(struct judgement *j)
+{
 	struct sbuf fields;
 
 	sbuf_init(&fields, FIELDS_ANSWER_MAX);
-	judgement_end(&judgement, &fields);
+	judgement_end(j, &fields);
 	if (fields.bad) {
-		answer('Z', SPAN("451 4.3.0 Out of memory"), deadline);
+		advise_later(SPAN("451 4.3.0 Out of memory"));
 	} else {
-		answer('H', sbuf_span(&fields), deadline);
-		if (judgement.junk)
-			answer('M', SPAN("junk"), deadline);
-		if (judgement.reply[0] != '\0')
-			answer('X', span_str(judgement.reply), deadline);
+		advise_top(sbuf_span(&fields));
+		if (j->junk)
+			advise_mark(SPAN("junk"));
+		if (j->reply[0] != '\0')
+			advise_refuse(span_str(j->reply));
 		else
-			answer('K', SPAN(""), deadline);
+			advise_pass();
 	}
 	sbuf_free(&fields);
-	if (chan_flush(&chan, deadline) != IO_OK)
-		die_sys(EXIT_TEMP, "cannot answer");
 }
 
-_Noreturn static void
-nonsense(const char *what)
-{
-	die(EXIT_TEMP, "the conversation makes no sense: %s", what);
-}
-
+/* The octets are judged as they were received. */
 static void
-take_envelope(const struct conf *conf, const struct frame *f, enum stage *stage)
+clean_and_check(void *context, const struct advise_text *text)
 {
-	struct envelope_path path;
-	struct span name, value;
+	struct judge *j = context;
 
-	if (*stage == TEXT)
-		nonsense("a fact, or a second sender, behind the sender");
-	if (*stage == NONE) {
-		limit_message();
-		judgement_begin(&judgement);
-		resolve_start(&resolver, dns_ms(conf));
-	}
-	*stage = FACTS;
-	if (f->tag == 'C') {
-		if (!envelope_fact(f->payload, &name, &value))
-			nonsense("a malformed fact");
-		judgement_fact(&judgement, name, value);
+	if (!clean(j, text))
+		return;
+	if (read_all(j, text)) {
+		give_verdict(&j->judgement);
 		return;
 	}
-	if (!envelope_sender(f->payload, &path))
-		nonsense("a malformed sender");
-	judgement_sender(&judgement, path.address.local, path.address.domain);
-	*stage = TEXT;
+	warn_sys("cannot read the text");
+	advise_later(ADVISE_LOCAL_ERROR);
 }
 
+static const struct adviser cleaner = { .text = only_clean };
+static const struct adviser checker = { .begin = begin,
+	.fact = take_fact,
+	.sender = take_sender,
+	.text = clean_and_check };
+
+/* All that a fork can share; its socket it makes itself. */
 static void
-take(const struct conf *conf, const struct frame *f, enum stage *stage)
+prepare_checks(struct judge *j)
 {
-	switch (f->tag) {
-	case 'C':
-	case 'S':
-		take_envelope(conf, f, stage);
-		break;
-	case 'B':
-		if (*stage != TEXT)
-			nonsense("text before the sender");
-		judgement_text(&judgement, f->payload);
-		break;
-	case 'E':
-		if (*stage != TEXT)
-			nonsense("an end before the sender");
-		give_verdict(conf);
-		*stage = NONE;
-		break;
-	case 'A':
-		*stage = NONE;
-		break;
-	default:
-		if (ascii_lower(f->tag) != f->tag)
-			nonsense("an unknown frame");
-	}
+	uint64_t since;
+
+	if (!dns_init_resolver(&j->dns, j->conf->resolver))
+		die_sys(EXIT_TEMP, "cannot use the resolver");
+	resolve_init(&j->resolver, &j->dns);
+	if (!dns_keep(&j->dns) || !signatures_init(&j->resolver))
+		die(EXIT_TEMP, "out of memory");
+	judgement_init(&j->judgement, j->conf, &j->resolver);
+	if (warm_is(&since))
+		rehearse(&j->resolver);
 }
 
 int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
-	enum stage stage = NONE;
-	struct frame f;
-	enum io r;
+	static struct judge judge = { .conf = &conf };
+	struct serve_how how = { .start = SERVE_AT_ACCEPT };
+	bool checks;
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
 		die(EXIT_PERM, "takes no operands");
-	serve(argv, SERVE_AT_FIRST_BYTE, (unsigned)conf.max_sessions + SPARE);
-	if (!dns_open_resolver(&dns, conf.resolver))
-		die_sys(EXIT_TEMP, "cannot open the resolver");
-	resolve_init(&resolver, &dns);
-	if (!signatures_init(&resolver))
-		die(EXIT_TEMP, "out of memory");
+	how.limit = (unsigned)conf.max_sessions + SPARE;
+	serve_warm(argv, &how);
+	checks = strcmp(conf.checks, "yes") == 0;
 	limit();
-	give_up_the_rest(&conf);
-	chan_init(&chan, 0, 1);
-	judgement_init(&judgement, &conf, &resolver);
-	while ((r = chan_recv(&chan, &f, patience(&conf))) == IO_OK)
-		take(&conf, &f, &stage);
-	if (r != IO_EOF)
-		die_sys(EXIT_TEMP, "the conversation broke off");
-	return EXIT_OK;
+	if (checks)
+		prepare_checks(&judge);
+	serve_connections(checks ? &check_keep : &keep, &conf);
+	serve_confine(checks ? &check_keep : &keep, &conf);
+	return advise_run(checks ? &checker : &cleaner, &judge, &conf);
 }

@@ -379,6 +379,13 @@ is_domain(struct span name)
 	return true;
 }
 
+void
+spf_ahead(struct resolve *l, struct span domain)
+{
+	if (is_domain(domain))
+		resolve_ahead_txt(l, domain);
+}
+
 static void
 set_up(struct spf *s, struct resolve *l, const struct spf_subject *who)
 {

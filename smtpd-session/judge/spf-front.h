@@ -35,6 +35,9 @@ const char *spf_result_text(enum spf_result);
  */
 enum spf_result spf_check(struct resolve *, const struct spf_subject *);
 
+/* The record of the domain can be on its way. */
+void spf_ahead(struct resolve *, struct span domain);
+
 /* Between the front's files, its test and its fuzzer. */
 
 #define SPF_TERMS_MAX 10 /* RFC 7208 4.6.4 */

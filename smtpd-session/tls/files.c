@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "serve.h"
 
 #define PATH_ROOM 4096
 
@@ -112,57 +113,15 @@ file_wipe(struct file *f)
 	*f = (struct file){ .text = NULL };
 }
 
-/* FNV-1a */
-#define FNV_BASIS 0xcbf29ce484222325
-
-static uint64_t
-mix(uint64_t h, const void *p, size_t n)
+void
+files_are_read(const char *list)
 {
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ ((const unsigned char *)p)[i]) * 0x100000001b3;
-	return h;
-}
+	struct span rest = span_str(list), path;
 
-static uint64_t
-stamp(uint64_t h, struct span path)
-{
-	char mem[PATH_ROOM];
-	struct stat st = { .st_size = 0 };
+	while ((path = span_word(&rest)).n > 0) {
+		char *copy = strndup(path.p, path.n);
 
-	if (!copy_path(path, mem) || stat(mem, &st) == -1)
-		st.st_size = -1;
-	h = mix(h, &st.st_dev, sizeof(st.st_dev));
-	h = mix(h, &st.st_ino, sizeof(st.st_ino));
-	h = mix(h, &st.st_size, sizeof(st.st_size));
-	h = mix(h, &st.st_mtim, sizeof(st.st_mtim));
-	return mix(h, &st.st_ctim, sizeof(st.st_ctim));
-}
-
-uint64_t
-files_conf_stamp(const struct conf *conf)
-{
-	uint64_t h = FNV_BASIS;
-	bool given = false;
-
-	for (unsigned i = 0; i < conf->nargs; i += 2)
-		if (conf->args[i][1] == 'c') {
-			h = stamp(h, span_str(conf->args[i + 1]));
-			given = true;
-		}
-	return given ? h : stamp(h, span_str(CONF_DEFAULT_FILE));
-}
-
-uint64_t
-files_stamp(const struct conf *conf)
-{
-	const char *const lists[] = { conf->tls_cert, conf->tls_key };
-	uint64_t h = FNV_BASIS;
-
-	for (size_t i = 0; i < nitems(lists); i++) {
-		struct span rest = span_str(lists[i]), path;
-
-		while ((path = span_word(&rest)).n > 0)
-			h = stamp(h, path);
+		if (copy != NULL)
+			serve_reads(copy);
 	}
-	return h;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Files of certificates and keys: who may read them, and have they changed? */
+/* Files of certificates and keys, and who may read them. */
 #ifndef FILES_H
 #define FILES_H
 
@@ -21,8 +21,7 @@ bool file_read(struct span path, bool secret, struct file *,
     struct sbuf *why) MUST_CHECK;
 void file_wipe(struct file *);
 
-/* Numbers that change when the configuration does, or a file it names. */
-uint64_t files_conf_stamp(const struct conf *);
-uint64_t files_stamp(const struct conf *);
+/* serve_reads for each of the blank-separated paths. */
+void files_are_read(const char *list);
 
 #endif

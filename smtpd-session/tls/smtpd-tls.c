@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-tls: has the key, and speaks TLS with a session's client. */
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "confine.h"
 #include "files.h"
 #include "frame.h"
 #include "program.h"
@@ -76,75 +75,35 @@ load(const struct conf *conf, bool thorough, struct sbuf *no)
 	return e;
 }
 
-/* --- the listener ------------------------------------------------------ */
+/* --- whether TLS can be had --------------------------------------------- */
 
-/* What the listener knows of the files. */
-struct knowledge {
-	struct conf *conf;
-	uint64_t conf_stamp, stamp;
-	struct sbuf no; /* the reply when there is no TLS; else empty */
+/* The certificates, read once; or the reply that says why there are none. */
+struct certificates {
+	struct engine *engine;
+	struct sbuf no;
 };
 
-static bool
-reload(struct conf *conf, struct sbuf *no)
-{
-	struct conf fresh;
-	struct sbuf why;
-	bool good;
-
-	conf_init(&fresh);
-	fresh.args = conf->args;
-	fresh.nargs = conf->nargs;
-	sbuf_init(&why, TEXT_ROOM);
-	good = program_load(&fresh, &why) == EXIT_OK;
-	if (good) {
-		conf_free(conf);
-		*conf = fresh;
-	} else {
-		conf_free(&fresh);
-		sbuf_addf(no, "454 4.7.0 %s", why.s);
-	}
-	sbuf_free(&why);
-	return good;
-}
-
 static void
-look_again(struct knowledge *k)
+read_certificates(struct certificates *c, const struct conf *conf)
 {
-	uint64_t now = files_conf_stamp(k->conf);
-	bool changed = now != k->conf_stamp;
-	struct engine *e;
-
-	k->conf_stamp = now;
-	sbuf_reset(&k->no);
-	if (changed && !reload(k->conf, &k->no))
-		return;
-	k->stamp = files_stamp(k->conf);
-	e = load(k->conf, true, &k->no);
-	if (e != NULL)
-		engine_free(e);
+	files_are_read(conf->tls_cert);
+	files_are_read(conf->tls_key);
+	sbuf_init(&c->no, REPLY_ROOM);
+	c->engine = load(conf, true, &c->no);
+	if (c->engine == NULL)
+		warn("no TLS is offered: %s", c->no.s + sizeof("454 4.7.0"));
+	/* From here on the keys are in memory. */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/*
- * Whether TLS can be had, as each new connection is told at once. The files
- * are read again only when they have changed.
- */
+/* Whether TLS can be had, as each new connection is told at once. */
 static bool
 ready(void *context, struct sbuf *hello)
 {
-	struct knowledge *k = context;
-	bool good;
+	struct certificates *c = context;
 
-	if (files_conf_stamp(k->conf) != k->conf_stamp ||
-	    files_stamp(k->conf) != k->stamp) {
-		look_again(k);
-		if (k->no.len > 0)
-			warn("no TLS is offered: %s",
-			    k->no.s + sizeof("454 4.7.0"));
-	}
-	good = k->no.len == 0;
-	frame_add(hello, good ? 'K' : 'Z', sbuf_span(&k->no));
-	return good;
+	frame_add(hello, c->engine != NULL ? 'K' : 'Z', sbuf_span(&c->no));
+	return c->engine != NULL;
 }
 
 static int
@@ -177,26 +136,6 @@ answer(char tag, struct span text, instant deadline)
 	    chan_flush(&chan, deadline) == IO_OK;
 
 	exit(sent ? EXIT_OK : EXIT_TEMP);
-}
-
-static void
-say(char tag, struct span text, instant deadline)
-{
-	if (chan_send(&chan, tag, text, deadline) != IO_OK ||
-	    chan_flush(&chan, deadline) != IO_OK)
-		exit(EXIT_TEMP);
-}
-
-/*
- * A listener has said whether we can, and started us when it was answered;
- * as a command we say it ourselves, and nobody speaks before.
- */
-static bool
-was_greeted(void)
-{
-	struct pollfd p = { .fd = 0, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0;
 }
 
 /* The client's socket, or -1: the end. */
@@ -275,10 +214,10 @@ main(int argc, char *argv[])
 	const struct confine confinement = { .calls = calls,
 		.ncalls = nitems(calls) };
 	static struct conf conf;
-	static struct knowledge knowledge;
-	struct engine *e;
-	struct sbuf no;
-	bool greeted;
+	static struct certificates certificates;
+	struct serve_how how = { .start = SERVE_AT_FIRST_BYTE,
+		.hello = ready,
+		.context = &certificates };
 	int stream[2],
 	    first = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 		"[check]");
@@ -287,25 +226,16 @@ main(int argc, char *argv[])
 		return check(&conf);
 	if (first != argc)
 		die(EXIT_PERM, "the only operand is check");
-	knowledge.conf = &conf;
-	sbuf_init(&knowledge.no, REPLY_ROOM);
-	serve_hello(argv, (unsigned)conf.max_sessions * LISTENERS, ready,
-	    &knowledge);
-	chan_init(&chan, 0, 1);
-	greeted = was_greeted();
-	sbuf_init(&no, REPLY_ROOM);
-	e = load(&conf, !greeted, &no);
-	if (e == NULL)
-		answer('Z', sbuf_span(&no),
-		    clock_in(conf.helper_timeout * 1000));
-	if (!engine_start(e))
+	how.limit = (unsigned)conf.max_sessions * LISTENERS;
+	serve_warm(argv, &how);
+	read_certificates(&certificates, &conf);
+	serve_connections(&confinement, &conf);
+	if (!engine_start(certificates.engine))
 		die_sys(EXIT_TEMP, "no random numbers");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die_sys(EXIT_TEMP, "cannot make a stream");
-	if (!confine(&confinement, &conf))
-		die_sys(EXIT_TEMP, "cannot confine itself");
-	if (!greeted)
-		say('K', SPAN(""), clock_in(conf.helper_timeout * 1000));
-	converse(e, stream, &conf);
+	chan_init(&chan, 0, 1);
+	serve_confine(&confinement, &conf);
+	converse(certificates.engine, stream, &conf);
 	return EXIT_OK;
 }
