@@ -441,7 +441,7 @@ waiting() {
 	diff - <(told | sed '/^T  delivered/,+2d') <<-'EOT'
 	message     ID
 	accepted    T UTC
-	entrance    in
+	entrance    relay
 	client      127.0.0.1
 	helo        HOST
 	protocol    ESMTP

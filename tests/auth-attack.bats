@@ -70,7 +70,19 @@ nobody_wrote() {
 	attack honest
 }
 
-# Two of sessions, one of each other.
+# Nobody is served: below each listener there is the process that forks, and
+# nothing below that.
 only_listeners() {
-	[ "$(pgrep -fc "^$SMTPD_BIN/smtpd-(session|tls|auth-file) .*$CHAIN/")" -eq 4 ]
+	local pid parent
+	local -A parent_of=()
+	for pid in $(pgrep -f \
+	    "^$SMTPD_BIN/smtpd-(session|tls|auth-file) .*$CHAIN/"); do
+		parent_of[$pid]=$(ps -o ppid= -p "$pid" | tr -d ' ')
+	done
+	[ "${#parent_of[@]}" -ge 8 ] || return 1
+	for parent in "${parent_of[@]}"; do
+		[ -z "$parent" ] || [ -z "${parent_of[$parent]-}" ] ||
+			[ -z "${parent_of[${parent_of[$parent]}]-}" ] ||
+			return 1
+	done
 }

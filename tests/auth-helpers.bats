@@ -14,9 +14,11 @@ setup() {
 	setup_dir
 	CONF=$BATS_TEST_TMPDIR/conf
 	# It waits for mail, which never comes.
-	ENTRANCE=("$SMTPD_BIN/smtpd-submit" auth /bin/true)
+	ENTRANCE=("$SMTPD_BIN/smtpd-queue" auth)
 	PASSWORDS=$BATS_TEST_TMPDIR/passwords
+	as_user mkdir -m 700 "$BATS_TEST_TMPDIR/queue"
 	printf '%s\n' 'hostname = mx.example.com' "passwords = $PASSWORDS" \
+		"queue = $BATS_TEST_TMPDIR/queue" \
 		"session_user = $(id -un)" >"$CONF"
 	[[ -n ${SMTPD_ASAN-} ]] || echo 'confine = kill' >>"$CONF"
 }
@@ -277,10 +279,10 @@ with_users() {
 		as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/ask_auth.py" \
 			--as user:secret "$CHAIN/sock/auth" "$@"
 	}
-	run -0 steal 'C:user=boss' 'C:uid=0' 'S:<boss@example.com>' \
+	run -0 steal 'C:version=1' 'C:user=boss' 'C:uid=0' 'S:<boss@example.com>' \
 		'R:remote <x@external.invalid>' 'B:From: boss@example.com\r\n\r\nx\r\n' E:
 	[[ $output == 'X 550 5.7.1 '* ]]
-	run -0 steal 'C:user=boss' 'S:<user@example.com>' \
+	run -0 steal 'C:version=1' 'C:user=boss' 'S:<user@example.com>' \
 		'R:remote <x@external.invalid>' 'B:From: boss@example.com\r\n\r\nx\r\n' E:
 	[[ $output == 'X 550 5.7.1 '* ]]
 	run -0 steal 'C:version=1' 'C:user=boss' 'C:ip=192.0.2.1' 'S:<user@example.com>' \

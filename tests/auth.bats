@@ -37,12 +37,12 @@ teardown() {
 	run grep -v '^EOF' <<<"$(frames)"
 	[ "${lines[0]}" = 'C user=user' ]
 	[ "${lines[1]}" = 'C version=1' ]
-	[ "${lines[2]}" = 'C ip=127.0.0.1' ]
-	[ "${lines[4]}" = 'C protocol=ESMTPA' ]
-	[ "${lines[5]}" = 'S <user@example.com>' ]
-	[ "${lines[6]}" = 'R remote <x@external.test>' ]
-	[ "${lines[7]}" = 'R local <user@example.com>' ]
-	[[ ${lines[9]} == 'H Received: from client.example.org ([127.0.0.1])\r\n\tby mx.example.com (smtpd) with ESMTPA id '* ]]
+	[ "${lines[3]}" = 'C ip=127.0.0.1' ]
+	[ "${lines[5]}" = 'C protocol=ESMTPA' ]
+	[ "${lines[6]}" = 'S <user@example.com>' ]
+	[ "${lines[7]}" = 'R remote <x@external.test>' ]
+	[ "${lines[8]}" = 'R local <user@example.com>' ]
+	[[ ${lines[10]} == 'H Received: from client.example.org ([127.0.0.1])\r\n\tby mx.example.com (smtpd) with ESMTPA id '* ]]
 	# One conversation: the entrance for strangers was never used.
 	[ "$(grep -v EOF "$FAKES/log" | cut -d ' ' -f 1 | uniq | wc -l)" -eq 1 ]
 }

@@ -9,6 +9,7 @@ setup() {
 	setup_dir
 	setup_queue
 	OLD=$BATS_TEST_TMPDIR/old
+	PIDS=()
 	as_user mkdir "$OLD"
 }
 
@@ -327,6 +328,95 @@ print("\r\nbody\r")')
 	[[ $output == "Z 451 4.3.0 "* ]]
 	[[ $stderr == *"cannot inject a notice"* ]]
 	nothing_queued
+}
+
+# from_down FRAMES [COMMAND]: what an injector says at once, before it runs the
+# command; bounce then has it.
+from_down() {
+	printf '#!/bin/bash\nprintf %%s %q\n%s\n' "$1" "${2-cat >/dev/null}" \
+		>"$BATS_TEST_TMPDIR/down"
+	chmod 755 "$BATS_TEST_TMPDIR/down"
+	DOWN=("$BATS_TEST_TMPDIR/down")
+}
+
+@test "bounce: what the queue says first is no answer, and its last word is" {
+	local id=0123456789abcdef012345 text words=() n
+	plain_original
+	for frames in '1:W,' '4:Wask,'; do
+		from_down "${frames}23:K$id,"
+		run -0 --separate-stderr bounce "msg:$FILE:failed" \
+			'F:failed - <ann@far.example> 550 5.0.0 x' E
+		[[ $output == "K $id" ]]
+	done
+	# It went while we were writing: 512 KiB, which no socket holds.
+	text=$(printf '550 %08190d' 0)
+	for n in {1..64}; do
+		words+=("F:failed h <a$n@far.example> $text")
+	done
+	printf 'msg:%s:failed\0' "$FILE" >"$BATS_TEST_TMPDIR/words"
+	printf '%s\0' "${words[@]}" E >>"$BATS_TEST_TMPDIR/words"
+	for frames in '1:W,' ''; do
+		from_down "${frames}19:Z451 4.3.0 Full now," :
+		run -75 --separate-stderr bounce "words:$BATS_TEST_TMPDIR/words"
+		[[ $output == "Z 451 4.3.0 Full now" ]]
+	done
+}
+
+@test "bounce: an answer that is none ends it, and is no notice" {
+	plain_original
+	for frames in '1:W,' '1:Q,' '1:W,1:D,' x; do
+		from_down "$frames" :
+		run -75 --separate-stderr bounce "msg:$FILE:failed" \
+			'F:failed - <ann@far.example> 550 5.0.0 x' E
+		[[ $output == "Z 451 4.3.0 "* ]]
+		[[ $stderr == *"cannot inject a notice"* ]]
+	done
+}
+
+# listener NAME PROGRAM...: at $BATS_TEST_TMPDIR/NAME; notes its pid.
+listener() {
+	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" -m 0600 \
+		"$BATS_TEST_TMPDIR/$1" "${@:2}" \
+		>>"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	PIDS+=("$!")
+	wait_for test -S "$BATS_TEST_TMPDIR/$1"
+}
+
+teardown() {
+	[[ ${#PIDS[@]} -eq 0 ]] || kill "${PIDS[@]}" || true
+	[[ ${#PIDS[@]} -eq 0 ]] || wait "${PIDS[@]}" || true
+}
+
+@test "bounce: at a socket, each conversation has a process of its own" {
+	local n
+	listener own "$SMTPD_BIN/smtpd-queue" -c "$CONF" own
+	listener bounce "$SMTPD_BIN/smtpd-bounce" -c "$CONF" \
+		"$BATS_TEST_TMPDIR/own"
+	plain_original
+	for n in 1 2 3; do
+		run -0 as_user python3 "$SMTPD_TOP/tests/tools/deliver.py" \
+			"msg:$FILE:failed" \
+			'F:failed - <ann@far.example> 550 5.0.0 x' E get \
+			"msg:$FILE:delayed" \
+			'F:delayed - <ann@far.example> 451 4.0.0 x' E get \
+			@"$BATS_TEST_TMPDIR/bounce"
+	done
+	[[ $(queued | wc -l) -eq 6 ]]
+	[[ $(grep -c 'prog=smtpd-bounce event=notice ' \
+		"$BATS_TEST_TMPDIR/log") -eq 6 ]]
+	# The queue's process went away: the next conversation has a fresh one.
+	kill "${PIDS[0]}"
+	wait "${PIDS[0]}" || true
+	rm "$BATS_TEST_TMPDIR/own"
+	run as_user python3 "$SMTPD_TOP/tests/tools/deliver.py" \
+		"msg:$FILE:failed" 'F:failed - <ann@far.example> 550 5.0.0 x' \
+		E get @"$BATS_TEST_TMPDIR/bounce"
+	[[ $status -ne 0 && $output != K* ]]
+	PIDS=("${PIDS[1]}")
+	listener own "$SMTPD_BIN/smtpd-queue" -c "$CONF" own
+	run -0 as_user python3 "$SMTPD_TOP/tests/tools/deliver.py" \
+		"msg:$FILE:failed" 'F:failed - <ann@far.example> 550 5.0.0 x' \
+		E get @"$BATS_TEST_TMPDIR/bounce"
 }
 
 @test "bounce: refuses to be root, and to be without an injector" {

@@ -144,19 +144,73 @@ flood() {
 }
 
 @test "chain: 100 clients at once, and a judge that is silent: all arrive" {
-	mkdir -m 777 "$BATS_TEST_TMPDIR/f"
-	chmod a+x "$BATS_TEST_TMPDIR"
-	"${AS_USER[@]}" setpriv --pdeathsig TERM /usr/bin/python3 \
-		"$SMTPD_TOP/tests/tools/fakes.py" "$BATS_TEST_TMPDIR/f" \
-		>/dev/null 2>&1 3>&- &
-	fakes=$!
-	wait_for test -e "$BATS_TEST_TMPDIR/f/ready"
-	start_chain "judge=$BATS_TEST_TMPDIR/f/judge-mute" judge_timeout=2 \
-		relay_clients=192.0.2.1
+	start_chain helper_timeout=10 judge_timeout=2
+	chain_kill STOP judge
 	flood 100 100 1
-	kill "$fakes"
-	[ "$(grep -c 'event=unjudged' "$CHAIN/log")" -eq 100 ]
+	chain_kill CONT judge
+	[ "$(grep -c 'event=no-advice by=judge ' "$CHAIN/log")" -eq 100 ]
+	[ "$(grep -c 'event=queued .* unjudged=yes ' "$CHAIN/log")" -eq 100 ]
 	[ "$(cat "$(maildir)"/new/* | grep -c '^	spf=temperror')" -eq 100 ]
+}
+
+@test "chain: relay_clients relay in clear and under TLS, and are not judged" {
+	command -v openssl >/dev/null || skip_loudly 'openssl is not installed'
+	start_chain relay_clients=127.0.0.0/8
+	# Without a certificate there is no TLS to relay under.
+	[ -e "$CHAIN/tls/cert.pem" ]
+	n=0
+	for how in '' --tls; do
+		n=$((n + 1))
+		# shellcheck disable=SC2086 # none, or one
+		swaks --silent 2 $how --server "127.0.0.1:$PORT" \
+			--from a@example.com --data "@$MESSAGE.swaks" \
+			--to "x$n@external.test,user@example.com"
+		grep -q "event=queued entrance=relay .*ip=127.0.0.1 .*to=<x$n@external.test>" \
+			"$CHAIN/log"
+	done
+	[ "$(grep -c 'event=queued entrance=relay .* tls=' "$CHAIN/log")" -eq 1 ]
+	wait_for has_mail "$(maildir)" 2
+	run -1 grep -rl '^Authentication-Results: ' "$(maildir)"
+	run -1 grep -q 'entrance=in' "$CHAIN/log"
+}
+
+@test "chain: an abandoned message is not queued, and is in nobody's way" {
+	start_chain
+	python3 - "$PORT" <<-'PY'
+	import socket, sys
+	c = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+	f = c.makefile("rb")
+	def say(line, code=b"250"):
+	    c.sendall(line)
+	    while True:
+	        got = f.readline()
+	        assert got.startswith(code), (line, got)
+	        if got[3:4] == b" ":
+	            return got
+	begin = b"MAIL FROM:<a@example.org>\r\nRCPT TO:<user@example.com>\r\n"
+	assert f.readline().startswith(b"220")
+	for end in b"RSET\r\n", b"EHLO d\r\n", b"HELO d\r\n", b"RSET\r\nRSET\r\n":
+	    say(b"EHLO c\r\n")
+	    say(begin); f.readline()
+	    say(end)
+	    if end.count(b"\n") > 1: f.readline()
+	ids = []
+	for n in range(3):
+	    say(begin); f.readline()
+	    say(b"DATA\r\n", b"354")
+	    ids.append(say(b"Subject: %d\r\n\r\nx\r\n.\r\n" % n).split()[-1])
+	    say(begin); f.readline()
+	    say(b"RSET\r\n")
+	assert len(set(ids)) == 3, ids
+	say(begin); f.readline()
+	c.sendall(b"QUIT\r\n")
+	f.read()
+	PY
+	wait_for has_mail "$(maildir)" 3
+	wait_for queue_is_empty "$CHAIN/queue"
+	[ "$(maildir_count "$(maildir)")" -eq 3 ]
+	[ "$(grep -c 'event=queued' "$CHAIN/log")" -eq 3 ]
+	run -1 grep -E 'event=refused|fatal|died' "$CHAIN/log"
 }
 
 # What a killed delivery left waits for its next try: that is now.
@@ -173,7 +227,7 @@ try_now_until_empty() {
 	flood=$!
 	for ((i = 1; i <= rounds; i++)); do
 		wait_for has_mail "$(maildir)" $((i * 20))
-		chain_kill KILL rcpt verify queue lspawn send local
+		chain_kill KILL rcpt judge queue lspawn send local
 	done
 	wait "$flood"
 	WAIT_SECONDS=60 wait_for try_now_until_empty

@@ -72,6 +72,27 @@ refused() {
 	[[ $stderr == *unbound* ]]
 }
 
+@test "conf: letting mail in that nobody has judged is a warning" {
+	settings 'hostname = a' 'unjudged = accept'
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ -z $output ]]
+	[[ $stderr == "smtpd-conf: warning: unjudged = accept: while smtpd-judge is away"* ]]
+	for option in dmarc=report checks=no unjudged=defer; do
+		run -0 --separate-stderr conf -c "$CONF" -o "$option" check
+		[[ -z $output && -z $stderr ]]
+	done
+	settings 'hostname = a' 'spf_reject = yes' 'checks = no'
+	run -0 --separate-stderr conf -c "$CONF" check
+	[[ -z $output ]]
+	[[ $stderr == "smtpd-conf: warning: spf_reject is nothing without checks"* ]]
+	run -0 --separate-stderr conf -c "$CONF" -o checks=yes check
+	[[ -z $stderr ]]
+}
+
+@test "conf: the setting that named the judge is told of" {
+	refused ":1: unknown setting 'judge'" 'judge = /run/smtpd/judge'
+}
+
 @test "conf: an empty file is right" {
 	settings
 	run -0 --separate-stderr conf -c "$CONF" -o hostname=a.example check

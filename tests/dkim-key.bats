@@ -81,8 +81,8 @@ public() {
 	as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/inject.py" \
 		C:version=1 'S:<>' 'R:local <user@example.com>' \
 		$'B:From: joe@example.com\r\n\r\nx\r\n' E -- \
-		"$SMTPD_BIN/smtpd-sign" -c "$CONF" \
-		"$SMTPD_BIN/smtpd-queue" -c "$CONF" user
+		"$SMTPD_BIN/smtpd-queue" -c "$CONF" user \
+		"sign:top:$SMTPD_BIN/smtpd-sign"
 	file=$(find "$BATS_TEST_TMPDIR/queue" -type f)
 	/usr/bin/python3 "$SMTPD_TOP/tests/tools/dkim_check.py" message \
 		"$file" >"$BATS_TEST_TMPDIR/m"

@@ -27,7 +27,8 @@ mode_of() {
 	[ "$(mode_of /usr/local/lib/sysusers.d/smtpd.conf)" = 644 ]
 	[ "$(mode_of /usr/local/lib/tmpfiles.d/smtpd.conf)" = 644 ]
 	[ "$(mode_of /etc/smtpd/smtpd.conf)" = 644 ]
-	for program in session queue submit send rcpt lspawn local remote; do
+	for program in session tls auth auth-file rcpt queue judge submit \
+	    sign send lspawn local remote bounce; do
 		[ -x "$D/usr/local/lib/smtpd/smtpd-$program" ]
 		[ -f "$D/usr/local/share/man/man8/smtpd-$program.8" ]
 	done
@@ -124,6 +125,25 @@ mode_of() {
 		while read -r path; do
 			[ -x "$D$path" ]
 		done
+}
+
+# The advisers in a file: NAME:RIGHTS:HELPER.
+advisers() {
+	tr -s ' \t\\' '\n' <"$1" | grep -E '^[a-z]+:[a-z,]+:/'
+}
+
+@test "run scripts: smtpd-queue has the advisers that its units give it" {
+	for entrance in in relay user auth own; do
+		diff <(advisers "$SMTPD_TOP/systemd/smtpd-queue-$entrance.service") \
+			<(advisers "$SMTPD_TOP/conf/run/smtpd-queue-$entrance/run")
+	done
+	# And smtpd-run gives them the same rights.
+	cat "$SMTPD_TOP"/systemd/smtpd-queue-*.service >"$BATS_TEST_TMPDIR/all"
+	[ "$(advisers "$BATS_TEST_TMPDIR/all" | sort -u | wc -l)" -eq 3 ]
+	for adviser in $(advisers "$BATS_TEST_TMPDIR/all" | sort -u); do
+		grep -qF "=${adviser%:*}:\$sock/${adviser%%:*}" \
+			"$SMTPD_TOP/conf/smtpd-run"
+	done
 }
 
 @test "build: what is missing is named by its package" {

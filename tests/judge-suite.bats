@@ -25,7 +25,7 @@ teardown() {
 	[[ $(tail -n 1 "$BATS_TEST_TMPDIR/out") =~ ^([0-9]+)' the same, 0 bad' ]]
 	[ "${BASH_REMATCH[1]}" -gt 400 ]
 	[ "$(grep -c 'event=judged' "$CHAIN/log")" -ge "${BASH_REMATCH[1]}" ]
-	run ! grep -E 'event=unjudged|signal=' "$CHAIN/log"
+	run ! grep -E 'event=no-advice|signal=' "$CHAIN/log"
 	# Nothing was had of TLS, and memory that was somebody's says nothing.
 	run ! grep -E 'event=delivered .* tls=' "$CHAIN/log"
 }

@@ -182,13 +182,121 @@ cases() {
 }
 
 @test "judge: what makes no sense ends the conversation, not the mail" {
-	for words in 'B:text' 'S:<a@b>|S:<c@d>' 'C:version=1|E' 'Y:x' 'S:a@b|E'; do
+	for words in 'B:text' 'S:<a@b>' 'C:id=1|S:<a@b>|S:<c@d>' 'C:id=1|E:0' \
+	    'C:id=1|S:<a@b>|C:ip=192.0.2.1' 'C:id=1|S:<a@b>|E:0' 'C:id' 'Y:x' \
+	    'C:id=1|S:a@b' 'H:X: y' 'M:junk'; do
 		IFS='|' read -ra frames <<<"$words"
 		run -1 as_user /usr/bin/python3 \
 			"$SMTPD_TOP/tests/tools/deliver.py" "${frames[@]}" -- \
 			"${JUDGE[@]}"
 		[[ $output != *K* ]]
 	done
+}
+
+@test "judge: what is forged goes, and the rest is judged as it came" {
+	cases <<-EOT
+	case two places, one of two fields
+	field Authentication-Results: mx.example.com; dmarc=pass
+	field Authentication-Results: mx.example.com; spf=pass
+	field Authentication-Results: other.example; spf=pass
+	field Authentication-Results: MX.example.com; spf=pass
+	sign rsa ok.test relaxed/relaxed
+	gone 2
+	want dkim=pass dmarc=pass
+	case none
+	field Authentication-Results: other.example; spf=pass
+	gone 0
+	want dmarc=pass
+	EOT
+	as_user /usr/bin/python3 - "$SMTPD_TOP/tests/tools" "$D" "${JUDGE[@]}" <<-'PY'
+	import sys
+	sys.path.insert(0, sys.argv[1])
+	import dkim
+	from judge_cases import Adviser
+	forged = b"Authentication-Results: mx.example.com; x\r\n"
+	message = b"From: a@ok.test\r\n" + forged + b"\r\nx\r\n"
+	with open(sys.argv[2] + "/rsa.pem", "rb") as f:
+	    signature = dkim.sign(message, b"rsa", b"ok.test", f.read(),
+	        include_headers=[b"From", b"Authentication-Results"])
+	judge = Adviser(sys.argv[3:])
+	judge.tell(b"C", b"id=0660ee029bdfc00c7da957")
+	judge.tell(b"S", b"<>")
+	judge.hand(signature + message)
+	deletion, field, verdict = judge.advice()
+	at = (signature + message).index(forged)
+	assert deletion == (b"D", b"%d %d" % (at, len(forged))), deletion
+	assert b"dkim=pass header.d=ok.test" in field[1], field
+	assert verdict == (b"K", b"") and judge.end() == 0
+	PY
+}
+
+@test "judge: one that is forked judges as one that is started" {
+	listener=$D/listener
+	JUDGE+=(-o max_sessions=1)
+	"${AS_USER[@]}" setpriv --pdeathsig TERM "$SMTPD_BIN/smtpd-listen" \
+		-m 0600 "$listener" "${JUDGE[@]}" 2>"$D/log" 3>&- &
+	pid=$!
+	wait_for [ -S "$listener" ]
+	as_user /usr/bin/python3 - "$SMTPD_TOP/tests/tools" "$D" "$listener" "$pid" <<-'PY'
+	import os, re, signal, sys, threading, time
+	sys.path.insert(0, sys.argv[1])
+	from judge_cases import Adviser, Case, ask
+	def case(*lines):
+	    c = Case("")
+	    for line in lines:
+	        c.take(*line.split(" ", 1))
+	    return c
+	kinds = [case("sign rsa ok.test relaxed/relaxed"),
+	    case("ip 192.0.2.66"), case("sender <a@q.test>", "from a@q.test")]
+	ends = [(b"K", b"dkim=pass"), (b"X", b"dmarc=fail"), (b"K", b"junk")]
+	texts = [c.message(sys.argv[2]) for c in kinds]
+	done, asan = [], "SMTPD_ASAN" in os.environ
+	def converse(n):
+	    judge = Adviser(sys.argv[3])
+	    for i in range(n, n + 6):
+	        frames = ask(judge, kinds[i % 3], texts[i % 3])
+	        said = b"".join(p for _, p in frames)
+	        tag, words = ends[i % 3]
+	        assert frames[-1][0] == tag and words in said, frames
+	    judge.end()
+	    done.append(n)
+	threads = [threading.Thread(target=converse, args=(n,)) for n in range(30)]
+	for t in threads:
+	    t.start()
+	for t in threads:
+	    t.join()
+	assert len(done) == 30, done
+	# Each has its limits; one that is killed takes nobody along.
+	def children(pid):
+	    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+	        return [int(p) for p in f.read().split()]
+	one, two = Adviser(sys.argv[3]), Adviser(sys.argv[3])
+	for judge in one, two:
+	    judge.tell(b"Q", b"")
+	    assert judge.next() == (b"K", b"")
+	warm, = children(int(sys.argv[4]))
+	end = time.monotonic() + 20
+	while len(children(warm)) > 2 and time.monotonic() < end:
+	    time.sleep(0.01)
+	serving = children(warm)
+	assert len(serving) == 2, serving
+	for pid in serving:
+	    with open("/proc/%d/limits" % pid) as f:
+	        limits = f.read()
+	    assert re.search("Max core file size +0 +0", limits), limits
+	    assert asan or re.search("Max address space +536870912", limits), limits
+	os.kill(serving[0], signal.SIGKILL)
+	answers = []
+	for judge in one, two, Adviser(sys.argv[3]):
+	    try:
+	        answers.append(ask(judge, kinds[0], texts[0])[-1])
+	    except OSError:
+	        answers.append(None)
+	assert sorted(map(str, answers)) == \
+	    ["(b'K', b'')", "(b'K', b'')", "None"], answers
+	PY
+	kill "$pid"
+	wait "$pid"
 }
 
 @test "judge: refuses operands and root" {
@@ -201,11 +309,11 @@ cases() {
 	[[ -d $suite ]] || skip_loudly "no '$suite'"
 	as_user /usr/bin/python3 - "$suite" "$SMTPD_TOP/tests/tools" "$D" \
 		"${JUDGE[@]}" <<-'PY'
-	import os, re, socket, subprocess, sys, time
+	import re, subprocess, sys
 	suite, tools, scratch, *judge = sys.argv[1:]
 	sys.path.insert(0, tools)
 	import dkim
-	from judge_cases import frame, quoted
+	from judge_cases import Adviser, quoted
 	zone = []
 	with open(suite + "/dns.tsv") as f:
 	    for line in f:
@@ -219,18 +327,13 @@ cases() {
 	port = dns.stdout.readline().strip()
 	judge += ["-o", "resolver=127.0.0.1:" + port]
 	def ask(message):
-	    message = re.sub(rb"\r?\n", b"\r\n", message)
-	    ours, theirs = socket.socketpair()
-	    p = subprocess.Popen(judge, stdin=theirs, stdout=theirs)
-	    theirs.close()
-	    ours.sendall(frame(b"C", b"version=1") + frame(b"S", b"<>") +
-	        frame(b"B", message) + frame(b"E", b""))
-	    ours.shutdown(socket.SHUT_WR)
-	    out = b""
-	    while data := ours.recv(65536):
-	        out += data
-	    assert p.wait() == 0
-	    return out.decode()
+	    adviser = Adviser(judge)
+	    adviser.tell(b"C", b"id=0660ee029bdfc00c7da957")
+	    adviser.tell(b"S", b"<>")
+	    adviser.hand(re.sub(rb"\r?\n", b"\r\n", message))
+	    frames = adviser.advice()
+	    assert frames[-1][0] == b"K" and adviser.end() == 0, frames
+	    return b"".join(payload for _, payload in frames).decode()
 	def read(name):
 	    with open(suite + "/" + name, "rb") as f:
 	        return f.read()

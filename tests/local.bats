@@ -40,7 +40,7 @@ readonly DELIVERED="K 7 maildir - 250 2.0.0 Delivered"
 readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 
 @test "local: makes the Maildir, and a file that names its message" {
-	configure "mailbox_root = $MAIL" 'judge ='
+	configure "mailbox_root = $MAIL" 'checks = no'
 	M=$(message C:version=1 S:x 'H:Received: first
 ' 'M:junk' 'H:X-Folded: second
 	more
@@ -76,7 +76,7 @@ readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 }
 
 @test "local: what is marked as junk goes to its folder, once" {
-	configure "mailbox_root = $MAIL" 'judge = /run/nobody'
+	configure "mailbox_root = $MAIL" 'checks = yes'
 	run -0 deliver "mail:$(message)"
 	[[ $output == "$DELIVERED" && $(count_in "$DIR/new") -eq 1 ]]
 	M=$(message C:version=1 'M:junk')
@@ -89,18 +89,18 @@ readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 	run -0 deliver "mail:$M:1"
 	[[ $output == "$EARLIER" ]]
 	# when no judge is set any more it is still there
-	configure "mailbox_root = $MAIL" 'judge ='
+	configure "mailbox_root = $MAIL" 'checks = no'
 	run -0 deliver "mail:$M:1"
 	[[ $output == "$EARLIER" ]]
 	run -0 deliver "mail:$(message 'M:junk')"
 	[[ $(count_in "$DIR/.Junk/new") -eq 2 ]]
-	configure "mailbox_root = $MAIL" 'judge = /run/nobody' 'junk_folder ='
+	configure "mailbox_root = $MAIL" 'checks = yes' 'junk_folder ='
 	run -0 deliver "mail:$(message 'M:junk')"
 	[[ $(count_in "$DIR/new") -eq 2 ]]
 }
 
 @test "local: a folder that cannot be made defers what is junk, and no other" {
-	configure "mailbox_root = $MAIL" 'judge = /run/nobody'
+	configure "mailbox_root = $MAIL" 'checks = yes'
 	run -0 deliver "mail:$(message)"
 	rm -r "$DIR/.Junk"
 	: >"$DIR/.Junk"
@@ -398,7 +398,7 @@ given() {
 
 @test "local: a message stays locked until its delivery is done" {
 	need_strace
-	configure "mailbox_root = $MAIL" 'judge ='
+	configure "mailbox_root = $MAIL" 'checks = no'
 	words=()
 	for _ in 1 2 3; do
 		given "$(message)"
@@ -551,7 +551,7 @@ small() {
 }
 
 @test "local: inodes that have run out are a full disk" {
-	configure "mailbox_root = $MAIL" 'judge ='
+	configure "mailbox_root = $MAIL" 'checks = no'
 	small nr_inodes=6
 	run -0 deliver "mail:$(message)"
 	run -75 deliver "mail:$(message)"

@@ -131,6 +131,16 @@ line_with() {
 	ctrl_c
 }
 
+@test "make run: a setting that is wrong is told of at once" {
+	checkout "$CO" "$( [ "$(id -u)" -ne 0 ] || echo daemon:daemon)"
+	make_run "$CO"
+	ctrl_c
+	echo 'judge = /run/smtpd/judge' >>"$CO/run/smtpd.conf"
+	run -2 make -C "$CO" run PORT="$PORT"
+	[[ $output == *"$CO/run/smtpd.conf:"*": unknown setting 'judge'"* ]]
+	[[ $output != *'does not come up'* ]]
+}
+
 @test "make run: a long path with a blank is no obstacle" {
 	long=$BATS_TEST_TMPDIR/a\ rather$(printf '/%020d' 1 2 3 4)
 	checkout "$long/co"
@@ -145,7 +155,8 @@ line_with() {
 @test "make run: what dies comes back, and mail goes on" {
 	checkout "$CO" "$( [ "$(id -u)" -ne 0 ] || echo daemon:daemon)"
 	make_run "$CO"
-	for program in rcpt queue submit lspawn remote send session; do
+	for program in rcpt queue judge submit sign lspawn remote send session
+	do
 		pgrep -f "^$CO/build/smtpd-$program -c $CO/run" |
 			xargs kill -KILL
 	done

@@ -28,6 +28,11 @@ small_disk() {
 		skip_loudly "this machine mounts no tmpfs"
 }
 
+# How much of the queue's disk is in use.
+used() {
+	stat -fc '%b %f' "$Q" | awk '{ print $1 - $2 }'
+}
+
 # Injects until it is refused; then it is 452, and what is there is whole.
 fill() {
 	local n
@@ -52,9 +57,36 @@ fill() {
 	run -75 --separate-stderr inject "${HEAD[@]}" \
 		B@"$BATS_TEST_TMPDIR/body" E
 	[[ $output == *"Z 452 4.3.1"* && $(queued | wc -l) -eq $before ]]
+	# One of which the text itself has room, but not the message too.
+	queued | head -n 4 | xargs rm
+	head -c 150000 /dev/zero >"$BATS_TEST_TMPDIR/body"
+	before=$(used)
+	run -75 --separate-stderr inject "${HEAD[@]}" \
+		B@"$BATS_TEST_TMPDIR/body" E
+	[[ $output == *"Z 452 4.3.1"* && $(used) -eq $before ]]
 	# and with room again it goes on
 	queued | head -n 3 | xargs rm
 	run -0 --separate-stderr inject "${MAIL[@]}"
+}
+
+@test "queue: a disk that a change fills is full as well, and empty after" {
+	small_disk size=1M
+	adviser judge put <<-'PY'
+	def advise(text):
+	    return [(b"P", b"0 " + 60000 * b"x")] * 3 + K
+	PY
+	run -0 --separate-stderr inject "${MAIL[@]}"
+	rm -r "$Q/new"
+	before=$(used)
+	# There is room for both texts but not the message; for one of them.
+	for size in 370000 600000; do
+		head -c "$size" /dev/zero >"$BATS_TEST_TMPDIR/body"
+		run -75 --separate-stderr inject "${HEAD[@]}" \
+			B@"$BATS_TEST_TMPDIR/body" E
+		[[ $output == *"Z 452 4.3.1"* ]]
+		nothing_queued
+		(($(used) <= before + 4))	# directories
+	done
 }
 
 @test "queue: a disk without inodes leaves whole messages and nothing else" {

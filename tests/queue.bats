@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
-# The injector: the conversation, the rules of the entrances, the file.
+# The injector: the conversation, what a stranger may say, the file.
 # shellcheck disable=SC2030,SC2031,SC2034,SC2154 # each test is a subshell;
 # run sets variables, and lib/queue reads them
 
@@ -19,6 +19,11 @@ teardown() {
 	fi
 }
 
+# The id of the n-th message that was acknowledged, the first if n is not given.
+acknowledged() {
+	sed -n 's/^K //p' <<<"$output" | sed -n "${1:-1}p"
+}
+
 # refused REPLY WORD...: the message gets this verdict, and leaves nothing.
 refused() {
 	run -65 --separate-stderr inject "${@:2}"
@@ -31,9 +36,9 @@ refused() {
 		'S:<a@client.example> SIZE=100 BODY=8BITMIME' \
 		'R:local <user@example.com>' 'R:local <other@example.org> X=Y' \
 		$'H:Received: from me\r\n' x:later $'B:Subject: ' $'B:x\r\n' \
-		M:junk $'H:X-Judge: ham\r\n' B: E
-	id=${lines[0]#I }
-	[[ ${lines[1]} == "K $id" && ${#id} -eq 22 ]]
+		$'H:X-Later: one\r\nX-Later: two\r\n' B: E
+	id=$(acknowledged)
+	[[ $output == $'W \nK '$id && ${#id} -eq 22 ]]
 	file=$(only_queued)
 	[[ $file == "$Q/new/${id: -1}/$id" ]]
 	[[ $(stat -c %a "$file") == 400 ]]
@@ -50,8 +55,8 @@ refused() {
 	H Received: from me$(printf '\r')
 
 	x later
-	M junk
-	H X-Judge: ham$(printf '\r')
+	H X-Later: one$(printf '\r')
+	X-Later: two$(printf '\r')
 
 	EOT
 }
@@ -59,7 +64,7 @@ refused() {
 @test "queue: one log line for each message, with what is known of it" {
 	run -0 --separate-stderr inject C:version=1 C:ip=192.0.2.1 \
 		'C:helo=a b"c' C:protocol=ESMTPS C:tls=TLS1.2 "${MAIL[@]:1}"
-	[[ $stderr == "id=${lines[0]#I } prog=smtpd-queue event=queued \
+	[[ $stderr == "id=$(acknowledged) prog=smtpd-queue event=queued \
 entrance=in from=<a@client.example> nrcpt=1 size=21 ip=192.0.2.1 \
 helo=\"a b\\\"c\" protocol=ESMTPS tls=TLS1.2 to=<user@example.com>" ]]
 }
@@ -76,7 +81,7 @@ helo=\"a b\\\"c\" protocol=ESMTPS tls=TLS1.2 to=<user@example.com>" ]]
 	run -0 --separate-stderr inject "${MAIL[@]}" C:version=1 'S:<>' \
 		'R:local <second@example.org>' B:two E "${MAIL[@]}"
 	[[ $(grep -c ^K <<<"$output") -eq 3 ]]
-	second=$(sed -n 's/^K //p' <<<"$output" | sed -n 2p)
+	second=$(acknowledged 2)
 	file=$Q/new/${second: -1}/$second
 	[[ $(queue_tool body "$file") == two ]]
 	diff - <(queue_tool frames "$file") <<-EOT
@@ -109,14 +114,14 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	done
 }
 
-@test "queue: a client who leaves without reading his id is no trouble" {
+@test "queue: a client that leaves without reading its answer is no trouble" {
 	run -0 --separate-stderr as_user python3 - "$SMTPD_BIN/smtpd-queue" \
 		-c "$CONF" in <<-'PY'
 	import select, socket, subprocess, sys
 	ours, its = socket.socketpair()
 	queue = subprocess.Popen(sys.argv[1:], stdin=its, stdout=its)
 	its.close()
-	ours.sendall(b"10:Cversion=1,3:S<>,1:A,")
+	ours.sendall(b"10:Cversion=1,3:S<>,1:Q,1:A,")
 	assert select.select([ours], [], [], 20)[0]
 	ours.close()
 	assert queue.wait(20) == 0
@@ -128,10 +133,9 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 @test "queue: A abandons one message and not the conversation" {
 	run -0 --separate-stderr inject "${MAIL[@]:0:4}" A "${MAIL[@]}"
 	[[ $(grep -c ^K <<<"$output") -eq 1 ]]
-	[[ $(grep -c ^I <<<"$output") -eq 2 ]]
 	only_queued
 	run -1 --separate-stderr inject A
-	[[ -z $output$stderr ]]
+	[[ $output == 'W ' && -z $stderr ]]
 }
 
 @test "queue: what is no frame ends the conversation, and queues nothing" {
@@ -143,7 +147,7 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	done
 }
 
-@test "queue: frames out of order are refused, after E and with an id" {
+@test "queue: frames out of order are refused, after E" {
 	sender='S:<a@client.example>' rcpt='R:local <user@example.com>'
 	refused '554 5.5.0' E
 	refused '554 5.5.0' "$sender" "$rcpt" B:x E
@@ -154,7 +158,7 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	refused '554 5.5.0' C:version=1 B:x E
 	refused '554 5.5.0' C:version=1 $'H:A: b\r\n' "$sender" "$rcpt" B:x E
 	refused '554 5.5.1' C:version=1 "$sender" B:x E
-	[[ $output == "I "* ]]
+	[[ ${lines[0]} == 'W ' && ${lines[1]} == X* && ${#lines[@]} -eq 2 ]]
 }
 
 @test "queue: malformed payloads are refused" {
@@ -169,8 +173,33 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	refused '554 5.5.0' C:version=1 "$sender" 'R:lokal <u@example.com>' E
 	refused '554 5.5.0' C:version=1 "$sender" 'R:local <>' E
 	refused '554 5.5.0' C:version=1 "$sender" $'R:local <u@example.com> a\nb' E
-	refused '554 5.5.0' "${HEAD[@]}" 'H:X: y' E
-	refused '554 5.5.0' "${HEAD[@]}" H: E
+}
+
+@test "queue: fields on top are whole, printable and not this host's finding" {
+	long=$(printf '%0994d' 0)
+	for fields in '' 'X: y' $'X: y\n' $'X: y\r\n\r\n' $'X y\r\n' \
+	    $' X: y\r\n' $'X : y\r\n' $': y\r\n' $'X: y\r\n.\r\n' \
+	    $'X: y\rz\r\n' $'X: y\nZ: y\r\n' $'X: caf\xc3\xa9\r\n' \
+	    $'X: \x1b\r\n' $'X: \x7f\r\n' "X: 12$long"$'\r\n' \
+	    $'Authentication-Results: mail.example.com; spf=pass\r\n' \
+	    $'X: y\r\nauthentication-RESULTS:\r\n (c) "Mail.Example.com." 1; x\r\n'
+	do
+		refused '554 5.5.0' "${HEAD[@]}" "H:$fields" B:x E
+		refused '554 5.5.0' "${HEAD[@]}" B:x "H:$fields" E
+	done
+	for fields in $'X:\r\n' $'X: y\r\n\tz\r\nY: z\r\n' "X: $long"$'\r\n' \
+	    $'Authentication-Results: mail.example.org; spf=pass\r\n'; do
+		run -0 --separate-stderr inject "${HEAD[@]}" "H:$fields" B:x E
+	done
+}
+
+@test "queue: a mark is believed only of ourselves" {
+	refused '554 5.5.0' "${HEAD[@]}" M:junk B:x E
+	ENTRANCE=user refused '554 5.5.0' "${HEAD[@]}" M:junk B:x E
+	ENTRANCE=own
+	refused '554 5.5.0' C:version=1 M:junk "${MAIL[@]:1}"
+	run -0 --separate-stderr inject "${HEAD[@]}" B:x M:junk E
+	queue_tool frames "$(only_queued)" | grep -x 'M junk'
 }
 
 @test "queue: an unknown frame is refused in upper case, kept in lower" {
@@ -182,15 +211,77 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 
 @test "queue: a refused message does not harm the next" {
 	run -0 --separate-stderr inject "${HEAD[@]}" Y B:x E "${MAIL[@]}"
-	[[ ${lines[1]} == X* && ${lines[3]} == K* ]]
+	[[ ${lines[1]} == X* && ${lines[2]} == K* ]]
 	only_queued
 }
 
-@test "queue: the id is sent when we wait, not only at the end" {
-	run -0 --separate-stderr inject "${MAIL[@]:0:2}" get "${MAIL[@]:2}"
-	[[ ${lines[0]} == I* ]]
-	run -65 --separate-stderr inject C:bad 'S:<>' get E
-	[[ ${lines[0]} == I* ]]
+@test "queue: a client may name its message itself, when it has just begun" {
+	ident=$(python3 "$SMTPD_TOP/tests/tools/inject.py" new-id)
+	run -0 --separate-stderr inject C:version=1 "C:id=$ident" "${MAIL[@]:1}"
+	[[ $(acknowledged) == "$ident" ]]
+	[[ $(only_queued) == "$Q/new/${ident: -1}/$ident" ]]
+	[[ $stderr == "id=$ident "*event=queued* ]]
+	run ! grep -a "Cid=" "$(only_queued)"
+	# the next one gets one of its own
+	rm -r "$Q/new"
+	run -0 --separate-stderr inject C:version=1 id "${MAIL[@]:1}" "${MAIL[@]}"
+	[[ $(queued | wc -l) -eq 2 ]]
+	rm -r "$Q/new"
+	run -0 --separate-stderr inject C:version=1 id-50 "${MAIL[@]:1}" \
+		C:version=1 id+50 "${MAIL[@]:1}"
+	rm -r "$Q/new"
+	for word in id-70 id+70 id-100000 id+100000; do
+		run -75 --separate-stderr inject C:version=1 "$word" \
+			"${MAIL[@]:1}"
+		[[ $output == *'Z 451 4.3.0 '* ]]
+		nothing_queued
+	done
+	for word in C:id= C:id=x "C:id=${ident}0" "C:id=${ident:1}" \
+	    "C:id=${ident:0:21}G" "C:id=${ident:0:21}/"; do
+		refused '554 5.5.0' C:version=1 "$word" "${MAIL[@]:1}"
+	done
+	refused '554 5.5.0' C:version=1 C:ip=192.0.2.1 id "${MAIL[@]:1}"
+	refused '554 5.5.0' id "${MAIL[@]}"
+	# those who do not speak for a session name nothing
+	for ENTRANCE in user own; do
+		run -0 --separate-stderr inject C:version=1 "C:id=$ident" \
+			"${MAIL[@]:1}"
+		[[ $(acknowledged) != "$ident" && $output == *K\ * ]]
+		run ! grep -a "Cid=" "$(only_queued)"
+		rm -r "$Q/new"
+	done
+}
+
+@test "queue: no message takes the name and the place of another" {
+	ident=$(python3 "$SMTPD_TOP/tests/tools/inject.py" new-id)
+	run -0 --separate-stderr inject C:version=1 "C:id=$ident" "${MAIL[@]:1}"
+	file=$(only_queued)
+	cp "$file" "$BATS_TEST_TMPDIR/first"
+	other=(C:version=1 "C:id=$ident" 'S:<b@client.example>'
+		'R:local <other@example.com>' B:other E)
+	run -75 --separate-stderr inject "${other[@]}"
+	[[ $output == *'Z 451 4.3.0 '* ]]
+	cmp "$(only_queued)" "$BATS_TEST_TMPDIR/first"
+	# nor when it waits for its next try
+	as_user mkdir -p "$Q/msg/${ident: -1}"
+	mv "$file" "$Q/msg/${ident: -1}"
+	run -75 --separate-stderr inject "${other[@]}"
+	[[ $output == *'Z 451 4.3.0 '* ]]
+	[[ $(only_queued) == "$Q/msg/"* ]]
+	cmp "$(only_queued)" "$BATS_TEST_TMPDIR/first"
+	# and neither leaves a trace that would keep the next from its own
+	run -75 --separate-stderr inject "${other[@]}" "${MAIL[@]}" "${other[@]}"
+	[[ $(queued | wc -l) -eq 2 ]]
+}
+
+@test "queue: Q is K where nobody wants to be asked" {
+	run -0 --separate-stderr inject Q get get C:version=1 Q 'S:<>' Q get \
+		'R:local <user@example.com>' Q Q get B:x Q E
+	[[ $(cut -c 1 <<<"$output") == $'W\nK\nK\nK\nK\nK\nK\nK' ]]
+	only_queued
+	# of a message that is refused already it says so
+	run -65 --separate-stderr inject "${HEAD[@]}" Y Q get get E
+	[[ ${lines[1]} == 'X 554 5.5.0'* && ${lines[1]} == "${lines[2]}" ]]
 }
 
 @test "queue: a stranger's entrance takes no remote recipient" {
@@ -209,30 +300,17 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	refused '550 5.7.1 Not authorized' C:version=1 C:user=root "${MAIL[@]:1}"
 	refused '550 5.7.1 Not authorized' C:version=1 \
 		C:about=0660ee029bdfc00c7da957 "${MAIL[@]:1}"
-	ENTRANCE=user refused '550 5.7.1 Not authorized' C:version=1 \
+	refused '550 5.7.1 Not authorized' C:version=1 \
 		C:bounce=postmaster "${MAIL[@]:1}"
 	refused '550 5.7.1 Not authorized' C:version=1 C:uid=0 "${MAIL[@]:1}"
 	refused '550 5.7.1 Not authorized' C:version=1 C:entrance=own \
 		"${MAIL[@]:1}"
 	refused '550 5.7.1' C:version=1 C:ip=127.0.0.1 "${remote[@]}"
 	refused '550 5.7.1' C:version=1 C:ip=127.0.0.1 C:peer=socket "${remote[@]}"
-	for kind in none unix udp file; do
+	for kind in none unix udp file tcp; do
 		refused '550 5.7.1' C:version=1 C:ip=127.0.0.1 \
 			"peer:$kind" "${remote[@]}"
 	done
-}
-
-@test "queue: a client that relay_clients names may relay, by his socket" {
-	local mail=(C:version=1 C:ip=192.0.2.9 peer:tcp 'S:<>'
-		'R:remote <x@client.example>' B:x E)
-	refused '550 5.7.1' "${mail[@]}"
-	OPTIONS=(-o 'relay_clients=10.0.0.0/8 127.0.0.0/8')
-	run -0 --separate-stderr inject "${mail[@]}"
-	[[ $stderr == *" ip=127.0.0.1"* ]]
-	only_queued
-	# and what one message showed is not believed of the next
-	run -65 --separate-stderr inject "${mail[@]}" C:version=1 "${mail[@]:3}"
-	[[ $(queued | wc -l) -eq 2 ]]
 }
 
 @test "queue: descriptors that nobody asked for are dropped" {
@@ -251,21 +329,6 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 		'R:remote <user@example.com>' B:x E
 	[[ $output == *"Z 451 4.3.0"* ]]
 	nothing_queued
-	ENTRANCE=user
-	run -75 --separate-stderr inject "${HEAD[@]:0:2}" \
-		'R:local <user@client.example>' B:x E
-	nothing_queued
-}
-
-@test "queue: users and bounces go anywhere" {
-	for ENTRANCE in user own; do
-		run -0 --separate-stderr inject C:version=1 C:uid=7 C:user=joe \
-			'S:<>' 'R:remote <x@client.example>' \
-			'R:local <user@example.com>' B:x E
-		queue_tool frames "$(only_queued)" | grep -x "C entrance=$ENTRANCE"
-		rm -r "$Q/new"
-		refused '550 5.7.1' C:version=1 C:entrance=in "${MAIL[@]:1}"
-	done
 }
 
 @test "queue: no more than 1000 recipients" {
@@ -292,26 +355,55 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 }
 
 @test "queue: no more than 4 MiB of envelope and headers" {
+	{
+		printf 'X: %0995d\r\n' 0
+		printf ' %0997d\r\n' {2..32}
+		printf ' %0765d\r\n' 33
+	} >"$BATS_TEST_TMPDIR/one"
+	[[ $(stat -c %s "$BATS_TEST_TMPDIR/one") -eq 32768 ]]
 	for _ in {1..127}; do
-		printf 'X: %032763d\r\n' 0
+		cat "$BATS_TEST_TMPDIR/one"
 	done >"$BATS_TEST_TMPDIR/fields"
 	run -0 --separate-stderr inject "${HEAD[@]}" \
 		H@"$BATS_TEST_TMPDIR/fields" E
 	rm -r "$Q/new"
-	printf 'X: %032763d\r\n' 0 >>"$BATS_TEST_TMPDIR/fields"
+	cat "$BATS_TEST_TMPDIR/one" >>"$BATS_TEST_TMPDIR/fields"
 	refused '552 5.3.4' "${HEAD[@]}" H@"$BATS_TEST_TMPDIR/fields" E
 }
 
-@test "queue: the file is locked, and not readable, until it is committed" {
+@test "queue: there is no file before all of a message is there" {
 	mark=$BATS_TEST_TMPDIR/mark go=$BATS_TEST_TMPDIR/go
-	inject "${HEAD[@]}" get touch:"$mark" wait:"$go" B:x E \
-		>"$BATS_TEST_TMPDIR/out" 3>&- &
+	head -c 300000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/body"
+	inject "${HEAD[@]}" Q get get B@"$BATS_TEST_TMPDIR/body" B:x Q get \
+		touch:"$mark" wait:"$go" E >"$BATS_TEST_TMPDIR/out" 3>&- &
 	wait_for test -e "$mark"
+	nothing_queued
+	touch "$go"
+	wait $!
+	only_queued
+}
+
+is_written() {
+	[[ $(tail -n 1 "$Q"/new/?/*) == *"smtpd-queue 1 "* ]]
+}
+
+# For wait_for: lets a process go on that has stopped or soon does.
+goes_on_to_its_end() {
+	! kill -CONT "$1" 2>/dev/null
+}
+
+@test "queue: the file is locked, and not readable, until it is committed" {
+	needs_strace
+	# It stops with all written and nothing else done.
+	UNDER=(bash -c 'echo $$ >"$0"; exec "$@"' "$BATS_TEST_TMPDIR/pid"
+		strace -D -qq -o /dev/null -e inject=writev:signal=STOP:when=1)
+	inject "${MAIL[@]}" >"$BATS_TEST_TMPDIR/out" 3>&- &
+	wait_for is_written
 	file=$(only_queued)
 	[[ $(stat -c %a "$file") == 200 ]]
 	run -1 bash -c 'flock --nonblock 9 9>>"$0"' "$file"
 	[[ $(queue_tool state "$file") == torn* ]]
-	touch "$go"
+	wait_for goes_on_to_its_end "$(<"$BATS_TEST_TMPDIR/pid")"
 	wait $!
 	[[ $(queue_tool state "$file") == whole* ]]
 	flock --nonblock "$file" true
@@ -332,7 +424,7 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	wait_for test -e "$BATS_TEST_TMPDIR/ready"
 	run -0 --separate-stderr inject "${MAIL[@]}"
 	wait $!
-	[[ $(<"$BATS_TEST_TMPDIR/told") == "${lines[1]#K }" ]]
+	[[ $(<"$BATS_TEST_TMPDIR/told") == "$(acknowledged)" ]]
 	# its socket is still there, and nobody behind it
 	run -0 --separate-stderr inject "${MAIL[@]}"
 	[[ -z ${stderr##id=*} ]]
@@ -382,17 +474,17 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 @test "queue: SIGTERM ends it between two messages, never within one" {
 	mark=$BATS_TEST_TMPDIR/mark go=$BATS_TEST_TMPDIR/go
 	UNDER=(bash -c 'echo $$ >"$0"; exec "$@"' "$BATS_TEST_TMPDIR/pid")
-	inject "${HEAD[@]}" get touch:"$mark" wait:"$go" B:x E "${MAIL[@]}" \
-		>"$BATS_TEST_TMPDIR/out" 3>&- &
+	inject "${HEAD[@]}" Q get get touch:"$mark" wait:"$go" B:x E \
+		"${MAIL[@]}" >"$BATS_TEST_TMPDIR/out" 3>&- &
 	wait_for test -e "$mark"
 	kill -TERM "$(<"$BATS_TEST_TMPDIR/pid")"
 	touch "$go"
 	wait $!
-	[[ $(grep -c ^K "$BATS_TEST_TMPDIR/out") -eq 1 ]]
+	[[ $(grep -c '^K .' "$BATS_TEST_TMPDIR/out") -eq 1 ]]
 	only_queued
 	# between two messages it goes at once
 	rm "$mark" "$go"
-	inject "${MAIL[@]}" get get touch:"$mark" wait:"$go" \
+	inject "${MAIL[@]}" Q get get get touch:"$mark" wait:"$go" \
 		>"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
 	wait_for test -e "$mark"
 	pid=$(<"$BATS_TEST_TMPDIR/pid")
@@ -404,19 +496,20 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 }
 
 @test "queue: a stranger who writes a commit record commits nothing" {
-	# He knows the id as soon as smtpd-session is his; the mode he has not.
-	mark=$BATS_TEST_TMPDIR/mark
-	UNDER=(bash -c 'echo $$ >"$0"; exec "$@"' "$BATS_TEST_TMPDIR/pid")
-	as_user python3 - "$SMTPD_TOP" "$BATS_TEST_TMPDIR" "${UNDER[@]}" \
-		"$SMTPD_BIN/smtpd-queue" -c "$CONF" in 3>&- <<-'EOT' &
+	# It chooses the id when smtpd-session is its own; the mode it has not.
+	needs_strace
+	run -0 --separate-stderr as_user python3 - "$SMTPD_TOP" \
+		strace -qq -o /dev/null -e inject=writev:signal=KILL:when=3 \
+		"$SMTPD_BIN/smtpd-queue" -c "$CONF" in 3>&- <<-'EOT'
 	import os, socket, subprocess, sys
 	sys.path.insert(0, sys.argv[1] + "/tests/tools")
-	from inject import frame
+	from inject import Client, frame, new_id
 	from queuefile import crc32c
 	ours, theirs = socket.socketpair()
-	child = subprocess.Popen(sys.argv[3:], stdin=theirs, stdout=theirs)
-	ours.sendall(frame(b"C", b"version=1") + frame(b"S", b"<>"))
-	ident = ours.recv(100)[4:26]
+	child = subprocess.Popen(sys.argv[2:], stdin=theirs, stdout=theirs)
+	theirs.close()
+	client = Client(ours)
+	ident = new_id()
 	frames = frame(b"C", b"entrance=user") + frame(b"S", b"<>") + \
 	    frame(b"R", b"remote <x@client.example>")
 	body = b"x" * 70000
@@ -424,25 +517,26 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	    ident, len(body), len(frames), 1, crc32c(body))
 	footer += b"%08x\n" % crc32c(frames + footer)
 	data = body + frames + footer
-	ours.sendall(frame(b"R", b"local <user@example.com>"))
-	ours.sendall(frame(b"B", data[:60000]) + frame(b"B", data[60000:]))
-	print(os.path.join("new", chr(ident[-1]), ident.decode()), len(data),
-	    file=open(sys.argv[2] + "/mark.new", "w"))
-	os.rename(sys.argv[2] + "/mark.new", sys.argv[2] + "/mark")
-	child.wait()
+	for word in "C:version=1", "C:id=" + ident.decode(), "S:<>", \
+	    "R:local <user@example.com>":
+	    client.do(word)
+	for at in 0, 60000:
+	    client.send(frame(b"B", data[at:at + 60000]))
+	client.do("E")
+	client.flush()
+	assert client.next() == ("W", b"") and client.next() is None
+	assert child.wait() != 0
+	print(len(data))
 	EOT
-	wait_for test -e "$mark"
-	read -r path size <"$mark"
-	wait_for bash -c "[[ \$(stat -c %s '$Q/$path') -eq $size ]]"
-	kill -KILL "$(<"$BATS_TEST_TMPDIR/pid")"
-	wait $!
-	[[ $(queue_tool state "$(only_queued)") == torn* ]]
-	# the file is as he wanted it, but for its mode
-	as_user chmod 400 "$(only_queued)"
-	[[ $(queue_tool state "$(only_queued)") == whole* ]]
+	file=$(only_queued)
+	[[ $(queue_tool state "$file") == torn* ]]
+	# it has all that the stranger sent, but for the mode
+	[[ $(stat -c %s "$file") -eq $output ]]
+	as_user chmod 400 "$file"
+	[[ $(queue_tool state "$file") == whole* ]]
 }
 
-@test "queue: any order of frames gets an id for S and a verdict for E" {
+@test "queue: any order of frames gets a verdict for each E and Q" {
 	seed=${SEED:-$RANDOM}
 	echo "SEED=$seed" >&2
 	run -0 --separate-stderr as_user python3 - "$SMTPD_TOP/tests/tools" \
@@ -458,8 +552,8 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	        "R:local <user@example.com>", "B:text", "E"]
 	odd = ["C:ip=192.0.2.1", "C:user=x", "C:", "S:", "S:<>", "R:", "Y:y",
 	       "R:remote <x@client.example>", "H:A: b\r\n", "H:x", "B:", "M:junk",
-	       "x:y", "A", "E", "E", "peer:udp", "peer:tcp"]
-	client, sent = Client(ours), {"S": 0, "E": 0}
+	       "x:y", "id", "A", "E", "E", "Q", "Q", "peer:udp", "peer:tcp"]
+	client, sent = Client(ours), {"Q": 0, "E": 0}
 	for _ in range(500):
 	    words = list(good)
 	    for _ in range(random.choice([0, 0, 1, 2, 4])):
@@ -470,7 +564,7 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	            words.insert(at, random.choice(odd))
 	    for word in words:
 	        client.do(word)
-	        if word[0] in sent and word[1:2] in ("", ":"):
+	        if word[0] in sent:
 	            sent[word[0]] += 1
 	client.flush()
 	ours.shutdown(socket.SHUT_WR)
@@ -478,9 +572,10 @@ sys.stdout.buffer.write(random.randbytes(3000001))' >"$BATS_TEST_TMPDIR/body"
 	while (frame := client.next()) is not None:
 	    got.append(frame)
 	assert child.wait() == 0
-	assert sum(t == "I" for t, _ in got) == sent["S"], got
-	assert sum(t in "KXZ" for t, _ in got) == sent["E"], got
-	print("\n".join(p.decode() for t, p in got if t == "K"))
+	assert got[0] == ("W", b""), got[0]
+	assert sum(t in "KXZ" for t, _ in got) == sent["E"] + sent["Q"], got
+	assert len(got) == 1 + sent["E"] + sent["Q"], got
+	print("\n".join(p.decode() for t, p in got if t == "K" and p))
 	EOT
 	sort <<<"$output" >"$BATS_TEST_TMPDIR/ids"
 	queued | sed 's,.*/,,' | sort | diff "$BATS_TEST_TMPDIR/ids" -

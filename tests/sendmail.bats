@@ -12,8 +12,10 @@ setup() {
 	setup_dir
 	setup_queue
 	chmod 755 "$BATS_TEST_TMPDIR"
+	# Without an adviser: the text in the queue is what sendmail made of it.
+	SUBMIT=submit:delete,put,top,refuse:$SMTPD_BIN/smtpd-submit
 	cat >>"$CONF" <<-EOT
-	submitter = $SMTPD_BIN/smtpd-submit $SMTPD_BIN/smtpd-queue user
+	submitter = $SMTPD_BIN/smtpd-queue user
 	EOT
 	ME=(-f me)
 }
@@ -219,8 +221,7 @@ refused() {
 	[[ $(id -u) -eq 0 ]] || skip_loudly "needs root"
 	sock=$BATS_TEST_TMPDIR/s
 	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" -m 666 "$sock" \
-		"$SMTPD_BIN/smtpd-submit" -c "$CONF" \
-		"$SMTPD_BIN/smtpd-queue" -c "$CONF" user \
+		"$SMTPD_BIN/smtpd-queue" -c "$CONF" user "$SUBMIT" \
 		2>"$BATS_TEST_TMPDIR/log" 3>&- &
 	echo $! >"$BATS_TEST_TMPDIR/pid"
 	wait_for test -S "$sock"
@@ -238,8 +239,8 @@ refused() {
 @test "sendmail: the full name is -F, or the account's" {
 	from_of() {
 		rm -rf "$Q/new"
-		mail "$@"
-		queue_tool frames "$(only_queued)" | sed -n 's/\r$//; s/^H From: //p'
+		mail "$1" -o "submitter=$SMTPD_BIN/smtpd-queue user $SUBMIT" "${@:2}"
+		queue_tool body "$(only_queued)" | sed -n 's/\r$//; s/^From: //p'
 	}
 	[[ $(from_of 'x\n' -F 'Joe U' u) == "Joe U <me@example.com>" ]]
 	[[ $(from_of 'x\n' -F $'a\nBcc: b' u) == '"a Bcc: b" <me@example.com>' ]]
@@ -304,24 +305,57 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 	[[ $output == *nosuch* ]]
 }
 
-@test "sendmail: refusals have their exit codes" {
-	answer() {
-		cat >"$BATS_TEST_TMPDIR/down" <<-EOT
-		#!/bin/bash
-		printf '23:I0123456789abcdef012345,%d:X%s,' $((${#1} + 1)) '$1'
-		cat >/dev/null
-		EOT
-		chmod 755 "$BATS_TEST_TMPDIR/down"
-	}
+# answer FRAMES [COMMAND]: from an injector that says this at once, and then
+# runs the command; and the flags that make it ours.
+answer() {
+	printf '#!/bin/bash\nprintf %%s %q\n%s\n' "$1" "${2-cat >/dev/null}" \
+		>"$BATS_TEST_TMPDIR/down"
+	chmod 755 "$BATS_TEST_TMPDIR/down"
 	flags=(-o "submitter=$BATS_TEST_TMPDIR/down" u)
-	answer '550 5.1.1 No such user'
+}
+
+HELLO='1:W,'
+
+# with_answer REPLY: as X, behind a greeting.
+with_answer() {
+	answer "$HELLO$((${#1} + 1)):X$1,"
+}
+
+@test "sendmail: refusals have their exit codes" {
+	with_answer '550 5.1.1 No such user'
 	refused 67 'refused: 550 5.1.1' 'x\n' "${flags[@]}"
-	answer '550 5.7.1 Not you'
+	with_answer '550 5.7.1 Not you'
 	refused 77 'refused: 550 5.7.1' 'x\n' "${flags[@]}"
-	answer '554 5.6.0 Not this'
+	with_answer '554 5.6.0 Not this'
 	refused 69 'refused: 554 5.6.0' 'x\n' "${flags[@]}"
-	answer 554
+	with_answer 554
 	refused 69 'refused: 554' 'x\n' "${flags[@]}"
+}
+
+@test "sendmail: one that wants to be asked need not be: it may say no later" {
+	answer "4:Wask,23:K0123456789abcdef012345,"
+	run -0 --separate-stderr mail 'x\n' -v "${flags[@]}"
+	[[ $output == 'queued as 0123456789abcdef012345' ]]
+}
+
+@test "sendmail: who cannot write any more reads why" {
+	head -c 3000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/big"
+	for frames in "$HELLO" ''; do
+		answer "${frames}23:X550 5.7.1 Not from you," :
+		run -77 --separate-stderr as_user "$SMTPD_BIN/sendmail" \
+			-C "$CONF" -f me "${flags[@]}" <"$BATS_TEST_TMPDIR/big"
+		[[ $stderr == *'refused: 550 5.7.1 Not from you'* ]]
+	done
+}
+
+@test "sendmail: 75 when the answer is none" {
+	for frames in '1:W,' "$HELLO" '1:Q,' "${HELLO}1:D," x "${HELLO}1:"; do
+		answer "$frames" :
+		refused 75 'gave no answer' 'x\n' "${flags[@]}"
+		answer "$frames"
+		refused 75 'gave no answer' 'x\n' -o helper_timeout=1 \
+			"${flags[@]}"
+	done
 }
 
 @test "sendmail: a message over max_size is 65" {
@@ -366,7 +400,8 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 
 @test "sendmail: -bs takes mail to anywhere, for the user who calls it" {
 	run -0 --separate-stderr as_user "$SMTPD_BIN/sendmail" -bs -C "$CONF" \
-		-o rcpt=/nonexistent -o injector=/nonexistent <<-EOT
+		-o rcpt=/nonexistent -o injector=/nonexistent \
+		-o "submitter=$SMTPD_BIN/smtpd-queue user $SUBMIT" <<-EOT
 	EHLO me$(printf '\r')
 	MAIL FROM:<me@example.com>$(printf '\r')
 	RCPT TO:<x@client.example>$(printf '\r')
@@ -386,7 +421,7 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$BATS_TEST_TMPDIR/dead"
 	R remote <x@client.example>
 	R local <user@example.com>
 	EOT
-	queue_tool frames "$file" | grep '^H Message-ID: '
+	queue_tool body "$file" | grep '^Message-ID: '
 }
 
 @test "sendmail: the session's local role is not for clients on the network" {

@@ -80,27 +80,38 @@ expect() {
 # that it can open besides
 table() {
 	cat <<-'EOT'
-	unconfined | smtpd | read write create inet unix netlink listen exec fork ptrace spy bpf | - | auth rcpt submit tls verify
-	session | smtpd | - | auth rcpt tls verify | -
+	unconfined | smtpd | read write create inet unix netlink listen exec fork kill ptrace spy bpf | - | auth queue-in queue-relay queue-user rcpt tls
+	session | smtpd | - | auth queue-in rcpt tls | -
 	session-587 | smtpd | - | auth rcpt tls | -
 	tls | smtpd-tls | - | - | -
-	auth | smtpd-auth | read inet unix netlink fork passwords shadow | submit-auth | submit submit-auth
-	rcpt | smtpd-rcpt | read inet unix netlink fork | - | -
-	verify | smtpd-verify | - | judge queue-in | -
+	auth | smtpd-auth | read inet unix netlink fork kill passwords shadow | queue-auth | queue-auth queue-user
+	rcpt | smtpd-rcpt | read inet unix netlink fork kill | - | -
+	queue-in | smtpd-queue | queue queue-write | judge wakeup | -
+	queue-relay | smtpd-queue | queue queue-write | sign submit wakeup | -
+	queue-user | smtpd-queue | queue queue-write | sign submit wakeup | -
+	queue-auth | smtpd-queue | queue queue-write | sign submit wakeup | -
+	queue-own | smtpd-queue | queue queue-write | sign wakeup | -
 	judge | smtpd-judge | inet | - | -
-	submit | smtpd-submit | - | sign-user | -
-	submit-auth | smtpd-submit | - | sign-user | -
-	sign-user | smtpd-sign | dkim-key | queue-user | -
-	sign-own | smtpd-sign | dkim-key | queue-own | -
-	queue-in | smtpd-queue | queue queue-write | wakeup | -
-	queue-user | smtpd-queue | queue queue-write | wakeup | -
-	queue-own | smtpd-queue | queue queue-write | wakeup | -
-	send | smtpd-queue | unix fork queue queue-write | - | bounce lspawn rcpt remote sign-own submit
+	submit | smtpd-submit | - | - | -
+	sign | smtpd-sign | dkim-key | - | -
+	send | smtpd-queue | unix fork queue queue-write | - | bounce judge lspawn queue-own queue-user rcpt remote sign submit
 	send's child | smtpd-queue | - | - | -
-	bounce | smtpd-queue | - | sign-own | -
-	lspawn | root capabilities | read write create inet unix netlink exec fork dkim-key shadow | - | -
+	bounce | smtpd-queue | - | queue-own | -
+	lspawn | root capabilities | read write create inet unix netlink exec fork kill dkim-key shadow | - | -
 	local | alice | alice alice-write | - | -
 	remote | smtpd-remote | inet | - | -
+	EOT
+}
+
+parents() {
+	cat <<-'EOT'
+	queue-in's parent | smtpd-queue | unix fork queue queue-write | - | bounce judge lspawn queue-own queue-user rcpt remote sign submit
+	queue-user's parent | smtpd-queue | unix fork queue queue-write | - | bounce judge lspawn queue-own queue-user rcpt remote sign submit
+	judge's parent | smtpd-judge | inet fork | - | -
+	submit's parent | smtpd-submit | fork | - | -
+	sign's parent | smtpd-sign | fork dkim-key | - | -
+	bounce's parent | smtpd-queue | unix fork | - | bounce judge lspawn queue-own queue-user rcpt remote sign submit
+	tls's parent | smtpd-tls | fork | - | -
 	EOT
 }
 
@@ -108,8 +119,8 @@ table() {
 	table | expect separation table
 }
 
-# Under daemontools, say: what keeps rcpt and lspawn from the socket that
-# everybody may open is their unit's alone.
+# Under daemontools, say: what keeps rcpt and lspawn, and what forks for each
+# conversation, from the socket that everybody may open is their unit's alone.
 @test "separation: programs need no unit for that, but confine themselves" {
 	dir=$ROOT/etc/systemd/system/smtpd-.service.d
 	mkdir -p "$dir"
@@ -122,7 +133,10 @@ table() {
 		Restrict{Namespaces,Realtime,SUIDSGID}=no >"$dir/bare.conf"
 	inside sh -c "systemctl daemon-reload && systemctl stop --quiet 'smtpd-*.service'"
 	inside systemctl start smtpd-send.service
-	table | sed '/^rcpt\|^lspawn/s/-$/submit/' | expect separation table
+	table | sed '/^rcpt\|^lspawn/s/-$/queue-user/' | expect separation table
+	mapfile -t names < <(parents | cut -d '|' -f 1 | sed 's/ *$//')
+	parents | sed '/^submit\|^sign\|^tls/{s/ fork/ unix fork/;s/-$/queue-user/}' |
+		expect separation table "${names[@]}"
 	rm -r "$dir"
 	inside sh -c "systemctl daemon-reload && systemctl stop --quiet 'smtpd-*.service'"
 	inside systemctl start smtpd-send.service
@@ -141,12 +155,12 @@ table() {
 	smtpd-sign dkim-key
 	smtpd-submit -
 	smtpd-tls tls-key
-	smtpd-verify -
 	EOT
 }
 
 @test "separation: a stolen session injects for local users, and no more" {
 	expect separation session 25 <<-'EOT'
+	holds: auth queue-in rcpt tls
 	local: taken
 	relay: 550
 	relay called local: 550
@@ -163,6 +177,7 @@ table() {
 	wait_for grep -rq 'Subject: stolen-in' "$ROOT/home/alice/Maildir/new"
 	file=$(grep -rl 'Subject: stolen-in' "$ROOT/home/alice/Maildir/new")
 	run -1 grep -i '^DKIM-Signature' "$file"
+	grep -q '^Authentication-Results: mail.example.com' "$file"
 	run -1 grep -r 'stolen-as-alice\|stolen-notice' "$ROOT/home/alice/Maildir"
 }
 
@@ -178,21 +193,57 @@ table() {
 }
 
 # What stands behind the places where users are told from each other.
-@test "separation: stolen filters get what their place in the chain gives" {
-	expect separation filters <<-'EOT'
-	verify local: taken
-	verify relay: 550
+@test "separation: stolen programs get what their place in the chain gives" {
+	expect separation places <<-'EOT'
 	auth local: taken
 	auth relay: taken
-	submit-auth local: taken
-	submit-auth relay: taken
-	sign-user local: taken
-	sign-user relay: taken
-	sign-own local: taken
-	sign-own relay: taken
 	bounce local: taken
 	bounce relay: taken
 	EOT
+}
+
+@test "separation: a stolen adviser can answer, and no more than it may" {
+	local never='another mark; no field; a field that ends the header; octets of nobody; octets twice; backwards; no octets away; a recipient; a sender; a fact; octets of its own; a commit; an id; no frame; nothing, and dies'
+	expect separation advisers <<-EOT
+	judge, 450: later
+	judge, 451: octets put; later, as 550; $never
+	judge, 550: refused
+	judge, taken: that is all; a mark; a field; octets away
+	submit, 450: later
+	submit, 451: a mark; later, as 550; $never
+	submit, 550: refused
+	submit, taken: that is all; a field; octets away; octets put
+	sign, 450: later
+	sign, 451: a mark; octets away; octets put; refused; later, as 550; $never
+	sign, taken: that is all; a field
+	a large text: taken
+	EOT
+	run -0 inside journalctl --no-pager -o cat -t smtpd-queue
+	# What each changed is in the log, and so is who made no sense.
+	for what in 'by=judge deleted=1' 'by=judge top=1' 'by=judge mark=junk' \
+	    'by=submit put=1' 'by=sign top=1' 'event=refused .* by=judge' \
+	    'event=no-advice by=judge why="a change that it has no right to"' \
+	    'event=no-advice by=submit why="a frame that is no answer"' \
+	    'event=no-advice by=sign why="it has gone"'; do
+		grep -q "$what" <<<"$output"
+	done
+}
+
+# What is prepared once hears nobody's words: it accepts, forks and dials.
+@test "separation: what forks for each conversation can do little more" {
+	mapfile -t names < <(parents | cut -d '|' -f 1 | sed 's/ *$//')
+	parents | expect separation table "${names[@]}"
+}
+
+@test "separation: a session of the resident listener is like any other" {
+	inside systemctl stop smtpd.socket
+	inside systemctl start smtpd-listener.socket
+	expect separation table session-forked "session-forked's parent" <<-'EOT'
+	session-forked | smtpd | - | auth queue-in rcpt tls | -
+	session-forked's parent | smtpd | unix fork | - | auth queue-in queue-relay queue-user rcpt tls
+	EOT
+	inside systemctl stop smtpd-listener.socket smtpd-listener.service
+	inside systemctl start smtpd.socket
 }
 
 @test "separation: no file gives rights to who runs it" {
@@ -232,7 +283,7 @@ table() {
 	inside systemctl stop smtpd-auth.socket smtpd-auth.service
 	inside systemctl start smtpd-auth-file.socket
 	expect separation table auth-file <<-'EOT'
-	auth-file | smtpd-auth | - | submit-auth | -
+	auth-file | smtpd-auth | - | queue-auth | -
 	EOT
 }
 
@@ -252,6 +303,7 @@ as_user_of() {
 # of what is forbidden, do all that they are for: a user's mail, signed, goes to
 # another host, which is our own port 25 and refuses it, and he is told.
 @test "separation: nothing that a program needs is forbidden" {
+	since=$(inside date '+%F %T.%6N')
 	printf '%s\n' 'confine = kill' 'smarthost = [127.0.0.1]:25' \
 		>>"$ROOT/etc/smtpd/smtpd.conf"
 	inside sh -c "systemctl stop --quiet 'smtpd-*.service' &&
@@ -274,7 +326,7 @@ as_user_of() {
 	printf 'Subject: of bob\n\nhi\n' | inside runuser -u bob -- \
 		/usr/local/sbin/sendmail -i alice@example.com
 	wait_for holds_mail alice 'Subject: of bob'
-	run -0 inside journalctl --no-pager
+	run -0 inside journalctl --no-pager --since="$since"
 	[[ $output == *'reply="550 5.7.1'*'Relay access denied"'* ]]
 	run -1 grep -E 'died:|status=31/SYS|smtpd-.*: Operation not permitted' \
 		<<<"$output"

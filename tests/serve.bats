@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
-# Programs with a listening socket: a process a connection, and no more.
-# (What the listener does in every corner is in tests/unit/serve.c.)
+# Programs with a listening socket: a process a connection, and no more. It is
+# a child of the warm process, which is one of the listener's.
+# (What the listener does in every corner is in tests/unit/serve.c and warm.c.)
 
 # shellcheck disable=SC2030,SC2031 # each test is a subshell
 
@@ -66,8 +67,13 @@ heard() {
 	grep -q "$2" "$d/client.$1.out"
 }
 
+# Those of its warm process, or of several.
 children_are() {
-	[[ $(wc -w <"/proc/$pid/task/$pid/children") -eq $1 ]]
+	local warm n=0
+	for warm in $(<"/proc/$pid/task/$pid/children"); do
+		n=$((n + $(wc -w <"/proc/$warm/task/$warm/children")))
+	done
+	[[ $n -eq $1 ]]
 }
 
 queue_entrance() {

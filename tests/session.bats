@@ -9,10 +9,13 @@ load lib/session
 
 setup() {
 	setup_session
+	PIDS=()
 }
 
 teardown() {
 	teardown_session
+	[[ ${#PIDS[@]} -eq 0 ]] || kill "${PIDS[@]}" || true
+	[[ ${#PIDS[@]} -eq 0 ]] || wait "${PIDS[@]}" || true
 }
 
 # --- what the dialogues say -------------------------------------------------
@@ -111,20 +114,24 @@ transaction() {
 	transaction '<@r.example:user@example.com>' '<PoStMaStEr>' \
 		'<USER+x@Example.NET>'
 	dialogue --tcp "$BATS_TEST_TMPDIR/transaction"
-	run frames
+	frames | grep -qxF 'fd 127.0.0.1'
+	run grep -v '^fd ' <<<"$(frames)"
 	[ "${lines[0]}" = 'C version=1' ]
-	[ "${lines[1]}" = 'C ip=127.0.0.1' ]
-	[ "${lines[2]}" = 'C helo=client.example.org' ]
-	[ "${lines[3]}" = 'C protocol=ESMTP' ]
-	[ "${lines[4]}" = 'S <a@example.org> size=100 BODY=8BITMIME' ]
-	[ "${lines[5]}" = 'R local <user@example.com>' ]
-	[ "${lines[6]}" = 'R local <PoStMaStEr@example.com>' ]
-	[ "${lines[7]}" = 'R local <USER+x@Example.NET>' ]
-	[ "${lines[8]}" = 'B Subject: x\r\n\r\nbody\r\n' ]
-	[[ ${lines[9]} == 'H Received: from client.example.org ([127.0.0.1])\r\n\tby mx.example.com (smtpd) with ESMTP id '??????????????????????';\r\n\t'[MTWFS]* ]]
-	[[ ${lines[9]} != *' for '* ]]
-	[ "${lines[10]}" = 'E ' ]
-	[ "${lines[11]}" = 'EOF ' ]
+	[[ ${lines[1]} =~ ^'C id='([0-9a-f]{22})$ ]]
+	id=${BASH_REMATCH[1]}
+	[ "${lines[2]}" = 'C peer=socket' ]
+	[ "${lines[3]}" = 'C ip=127.0.0.1' ]
+	[ "${lines[4]}" = 'C helo=client.example.org' ]
+	[ "${lines[5]}" = 'C protocol=ESMTP' ]
+	[ "${lines[6]}" = 'S <a@example.org> size=100 BODY=8BITMIME' ]
+	[ "${lines[7]}" = 'R local <user@example.com>' ]
+	[ "${lines[8]}" = 'R local <PoStMaStEr@example.com>' ]
+	[ "${lines[9]}" = 'R local <USER+x@Example.NET>' ]
+	[ "${lines[10]}" = 'B Subject: x\r\n\r\nbody\r\n' ]
+	[[ ${lines[11]} == 'H Received: from client.example.org ([127.0.0.1])\r\n\tby mx.example.com (smtpd) with ESMTP id '$id';\r\n\t'[MTWFS]* ]]
+	[[ ${lines[11]} != *' for '* ]]
+	[ "${lines[12]}" = 'E ' ]
+	[ "${lines[13]}" = 'EOF ' ]
 	grep -qE '^id=- prog=smtpd-session event=session-end ip=127.0.0.1 helo=client.example.org messages=1 refused=0 end=quit$' "$LOG"
 }
 
@@ -134,8 +141,8 @@ transaction() {
 	dialogue "$BATS_TEST_TMPDIR/transaction"
 	run frames
 	[ "${lines[0]}" = 'C version=1' ]
-	[ "${lines[1]}" = 'C helo=client.example.org' ]
-	[ "${lines[2]}" = 'C protocol=SMTP' ]
+	[ "${lines[2]}" = 'C helo=client.example.org' ]
+	[ "${lines[3]}" = 'C protocol=SMTP' ]
 	[[ $output =~ 'H Received: from client.example.org (unknown)\r\n\tby mx.example.com (smtpd) with SMTP id '[0-9a-f]{22}'\r\n\tfor <user@example.com>; '[MTWFS][a-z]{2}', '[0-9]{1,2}' '[A-Z][a-z]{2}' 20'[0-9]{2}' '[0-9:]{8}' +0000\r\n' ]]
 }
 
@@ -221,12 +228,252 @@ transaction() {
 	PY
 }
 
+# --- what it costs ------------------------------------------------------------
+
+# writes N DIALOGUE: to the injector, of all that this dialogue is.
+writes() {
+	local n=$1 plain=("${SESSION[@]}")
+	as_user mkdir -p "$BATS_TEST_TMPDIR/traces"
+	SESSION=(strace -f -qq -e 'trace=connect,sendmsg'
+		-o "$BATS_TEST_TMPDIR/traces/${2##*/}" "${SESSION[@]}")
+	dialogue "$2"
+	SESSION=("${plain[@]}")
+	awk -v name="$FAKES/queue\"" '
+		/connect\(/ && index($0, name) { split($0, a, /[(,]/); fd = a[2] }
+		fd != "" && index($0, "sendmsg(" fd ",") { n++ }
+		END { print n + 0 }' "$BATS_TEST_TMPDIR/traces/${2##*/}" \
+		>"$BATS_TEST_TMPDIR/n"
+	[ "$(cat "$BATS_TEST_TMPDIR/n")" -eq "$n" ]
+}
+
+@test "session: the injector is told in two writes, however many recipients" {
+	[[ -z ${SMTPD_ASAN-} ]] || skip 'strace and sanitizers do not mix'
+	command -v strace >/dev/null || skip_loudly 'strace is not installed'
+	{
+		printf '== x\nS: 220 .*\nC: EHLO c\nS* 250.*\n'
+		printf 'C= MAIL FROM:<a@b.example>\\r\\n'
+		printf 'RCPT TO:<user+%d@example.com>\\r\\n' {1..20}
+		printf 'DATA\\r\\n\n'
+		printf 'S# 21 | 250 .*\nS: 354 .*\nC= x\\r\\n.\\r\\n\nS: 250 .*\n'
+		printf 'C: QUIT\nS: 221 .*\n'
+	} >"$BATS_TEST_TMPDIR/many"
+	writes 2 "$BATS_TEST_TMPDIR/many"
+	[ "$(frames | grep -c '^R ')" -eq 20 ]
+	transaction '<user@example.com>'
+	writes 2 "$BATS_TEST_TMPDIR/transaction"
+	# A message that is there at once is one write.
+	{
+		printf '== x\nS: 220 .*\nC: EHLO c\nS* 250.*\n'
+		printf 'C: MAIL FROM:<>\nS: 250 .*\n'
+		printf 'C: RCPT TO:<user@example.com>\nS: 250 .*\n'
+		printf 'C: DATA\nS: 354 .*\nC= x\\r\\n.\\r\\n\nS: 250 .*\n'
+		printf 'C= MAIL FROM:<>\\r\\nRCPT TO:<user@example.com>\\r\\n'
+		printf 'RCPT TO:<postmaster>\\r\\nDATA\\r\\nx\\r\\n.\\r\\n\n'
+		printf 'S# 3 | 250 .*\nS: 354 .*\nS: 250 .*\n'
+		printf 'C: QUIT\nS: 221 .*\n'
+	} >"$BATS_TEST_TMPDIR/next"
+	writes 3 "$BATS_TEST_TMPDIR/next"
+}
+
+# --- a message that is begun, and given up ------------------------------------
+
+# The tags alone, of all that an injector was told.
+tags() {
+	frames | cut -c 1 | tr -d '\n'
+}
+
+@test "session: who gives up after RCPT has told the injector, and tells it" {
+	for end in QUIT RSET 'EHLO d' 'HELO d'; do
+		: >"$FAKES/log"
+		cat >"$BATS_TEST_TMPDIR/begun" <<-EOT
+		== x
+		S: 220 .*
+		C: EHLO c
+		S* 250.*
+		C: MAIL FROM:<a@b.example>
+		S: 250 .*
+		C: RCPT TO:<nobody@example.com>
+		S: 550 .*
+		C: RCPT TO:<user@example.com>
+		S: 250 .*
+		C: $end
+		S* 2.*
+		half-close
+		EOT
+		dialogue "$BATS_TEST_TMPDIR/begun"
+		[ "$(tags)" = CCCCSRAE ]		# the E is that of EOF
+		run -1 grep -q '^E $' <<<"$(frames)"
+	done
+	# Without a recipient nothing was begun, and nothing is said.
+	: >"$FAKES/log"
+	cat >"$BATS_TEST_TMPDIR/none" <<-'EOT'
+	== x
+	S: 220 .*
+	C: EHLO c
+	S* 250.*
+	C: MAIL FROM:<a@b.example>
+	S: 250 .*
+	C: RCPT TO:<nobody@example.com>
+	S: 550 .*
+	C: RSET
+	S: 250 .*
+	C: QUIT
+	S: 221 .*
+	EOT
+	dialogue "$BATS_TEST_TMPDIR/none"
+	[ "$(tags)" = E ]
+}
+
+@test "session: STARTTLS gives up too, and the next message is as ever" {
+	cat >"$BATS_TEST_TMPDIR/begun" <<-'EOT'
+	== x
+	S: 220 .*
+	C: EHLO c
+	S* 250.*
+	C: MAIL FROM:<a@b.example>
+	S: 250 .*
+	C: RCPT TO:<user@example.com>
+	S: 250 .*
+	C: STARTTLS
+	S: 220 .*
+	C: EHLO d
+	S* 250.*
+	C: MAIL FROM:<c@b.example>
+	S: 250 .*
+	C: RCPT TO:<user@example.com>
+	S: 250 .*
+	C: DATA
+	S: 354 .*
+	C= x\r\n.\r\n
+	S: 250 .*
+	C: QUIT
+	S: 221 .*
+	EOT
+	dialogue --tcp "$BATS_TEST_TMPDIR/begun" -- -o tls_cert=/some.pem \
+		-o tls_key=/some.key -o "tls=$FAKES/tls-plain"
+	frames | grep -v '^fd ' >"$BATS_TEST_TMPDIR/frames"
+	[ "$(cut -c 1 "$BATS_TEST_TMPDIR/frames" | tr -d '\n')" = \
+		CCCCCCSRACCCCCCCSRBHEE ]
+	[ "$(grep -c '^C peer=socket' "$BATS_TEST_TMPDIR/frames")" -eq 2 ]
+	[ "$(frames | grep -c '^fd 127.0.0.1')" -eq 2 ]
+	grep -qF 'S <c@b.example>' "$BATS_TEST_TMPDIR/frames"
+}
+
+@test "session: what is given up is not in the next message" {
+	{
+		printf '== x\nS: 220 .*\nC: EHLO c\nS* 250.*\n'
+		printf 'C= MAIL FROM:<one@b.example>\\r\\nRCPT TO:<user+1@example.com>\\r\\nRSET\\r\\n\n'
+		printf 'S# 3 | 250 .*\n'
+		printf 'C: MAIL FROM:<two@b.example>\nS: 250 .*\n'
+		printf 'C: RCPT TO:<user+2@example.com>\nS: 250 .*\n'
+		printf 'C: RSET\nS: 250 .*\n'
+		for n in 3 4; do
+			printf 'C: MAIL FROM:<%s@b.example>\nS: 250 .*\n' $n
+			printf 'C: RCPT TO:<user+%s@example.com>\nS: 250 .*\n' $n
+			printf 'C: DATA\nS: 354 .*\nC= x\\r\\n.\\r\\n\nS: 250 2.0.0 .*\n'
+			printf 'C= MAIL FROM:<>\\r\\nRCPT TO:<user@example.com>\\r\\nRSET\\r\\n\n'
+			printf 'S# 3 | 250 .*\n'
+		done
+		printf 'C: QUIT\nS: 221 .*\n'
+	} >"$BATS_TEST_TMPDIR/begun"
+	dialogue --tcp "$BATS_TEST_TMPDIR/begun"
+	frames >"$BATS_TEST_TMPDIR/frames"
+	[ "$(grep -c '^A $' "$BATS_TEST_TMPDIR/frames")" -eq 4 ]
+	[ "$(grep -c '^E $' "$BATS_TEST_TMPDIR/frames")" -eq 2 ]
+	# Each message shows the socket again.
+	[ "$(grep -c '^fd 127.0.0.1' "$BATS_TEST_TMPDIR/frames")" -eq 6 ]
+	awk '$1 == "S" { s = $2 } $1 == "R" { r = r $3 } $1 == "A" { r = "" }
+		$1 == "E" { print s, r; r = "" }' "$BATS_TEST_TMPDIR/frames" |
+		diff - <(printf '<%d@b.example> <user+%d@example.com>\n' 3 3 4 4)
+}
+
+@test "session: a hundred messages on one connection, each with its own id" {
+	{
+		printf '== x\nS: 220 .*\nC: EHLO c\nS* 250.*\n'
+		for n in {1..100}; do
+			printf 'C= MAIL FROM:<>\\r\\nRCPT TO:<user+%s@example.com>\\r\\nDATA\\r\\n\n' $n
+			printf 'S# 2 | 250 .*\nS: 354 .*\nC= x\\r\\n.\\r\\n\n'
+			printf 'S: 250 2.0.0 .*\n'
+		done
+		printf 'C: QUIT\nS: 221 .*\n'
+	} >"$BATS_TEST_TMPDIR/hundred"
+	dialogue --tcp "$BATS_TEST_TMPDIR/hundred"
+	frames >"$BATS_TEST_TMPDIR/frames"
+	[ "$(grep -c '^EOF' "$BATS_TEST_TMPDIR/frames")" -eq 1 ]
+	# Each has an id of its own, which is the one in its Received.
+	sed -n 's/^C id=//p' "$BATS_TEST_TMPDIR/frames" >"$BATS_TEST_TMPDIR/ids"
+	[ "$(sort -u "$BATS_TEST_TMPDIR/ids" | wc -l)" -eq 100 ]
+	sed -n 's/^H .* id \([0-9a-f]*\).*/\1/p' "$BATS_TEST_TMPDIR/frames" |
+		diff - "$BATS_TEST_TMPDIR/ids"
+}
+
+# --- an injector that wants to be asked ---------------------------------------
+
+@test "session: an injector that wants to be asked says no to one alone" {
+	dialogue --tcp ask.txt -- -o "injector=$FAKES/queue-ask"
+	grep -qF 'stage=rcpt reply="550 5.7.1 Never, it says" from=<a@b.example> rcpt=user+never@example.com' "$LOG"
+	grep -qF 'stage=rcpt reply="450 4.7.1 Later, it says" from=<later@b.example>' "$LOG"
+	frames >"$BATS_TEST_TMPDIR/frames"
+	# Behind every S and R, and nowhere else.
+	[ "$(grep -c '^[SR] ' "$BATS_TEST_TMPDIR/frames")" -eq \
+		"$(grep -A 1 '^[SR] ' "$BATS_TEST_TMPDIR/frames" | grep -c '^Q ')" ]
+	[ "$(grep -c '^Q ' "$BATS_TEST_TMPDIR/frames")" -eq \
+		"$(grep -c '^[SR] ' "$BATS_TEST_TMPDIR/frames")" ]
+	# With one recipient left of three Received names it.
+	grep -q '^H .*for <user@example.com>; ' "$BATS_TEST_TMPDIR/frames"
+}
+
+@test "session: one that wants to be asked and fails is 451, and the end" {
+	for who in die odd; do
+		dialogue "ask-fails.txt:at R, $who" "ask-fails.txt:at S, $who" -- \
+			-o "injector=$FAKES/queue-ask"
+	done
+	dialogue 'ask-fails.txt:at R, mute' 'ask-fails.txt:at S, mute' -- \
+		-o "injector=$FAKES/queue-ask" -o helper_timeout=1
+	grep -qF 'smtpd-session: warning: injector: no answer in time' "$LOG"
+	run -1 grep '^E $' <<<"$(frames)"
+}
+
+@test "session: the same with smtpd-queue, and an adviser of its own" {
+	local d=$BATS_TEST_TMPDIR
+	as_user mkdir -m 700 "$d/queue"
+	as_user mkdir "$d/counsel"
+	cat >"$d/counsel/plan" <<-'EOT'
+	def ask(tag, payload):
+	    if b"never" in payload:
+	        return (b"X", b"550 5.7.1 Never, it says")
+	    if b"later" in payload:
+	        return (b"Z", b"450 4.7.1 Later, it says")
+	    return (b"K", b"")
+	EOT
+	"${AS_USER[@]}" /usr/bin/python3 "$SMTPD_TOP/tests/tools/counsel.py" \
+		listen "$d/adviser" "$d/counsel" 2>"$d/counsel.err" 3>&- &
+	PIDS+=("$!")
+	wait_for test -S "$d/adviser"
+	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" -m 0600 "$d/in" \
+		"$SMTPD_BIN/smtpd-queue" -c "$CONF" -o "queue=$d/queue" \
+		-o "wakeup=$d/wakeup" -o min_free=0 in \
+		"counsel:ask,refuse:$d/adviser" 2>"$d/queue.log" 3>&- &
+	PIDS+=("$!")
+	wait_for test -S "$d/in"
+	dialogue --tcp ask.txt -- -o "injector=$d/in"
+	[ "$(grep -c 'event=queued entrance=in .* ip=127.0.0.1 ' \
+		"$d/queue.log")" -eq 3 ]
+	grep -q 'nrcpt=1 .* to=<user@example.com>$' "$d/queue.log"
+	grep -q 'nrcpt=2 .* to=<user+2@example.com> to=<user+3@example.com>$' \
+		"$d/queue.log"
+	run -1 grep -E 'died|never|later' "$d/queue.log"
+}
+
 # --- relay_clients ----------------------------------------------------------
 
-@test "session: relay_clients may relay, and their socket goes along" {
+@test "session: relay_clients may relay, by a way of their own" {
 	transaction '<user@example.com>' '<x@external.test>'
 	dialogue --tcp "$BATS_TEST_TMPDIR/transaction" -- \
-		-o relay_clients=127.0.0.0/8
+		-o relay_clients=127.0.0.0/8 -o injector=/nonexistent
+	run -1 grep -F 'cannot open' "$LOG"
+	[ ! -s "$FAKES/log" ]
+	mv "$FAKES/relayed" "$FAKES/log"
 	frames >"$BATS_TEST_TMPDIR/frames"
 	# The descriptor may be noticed before the frame that it came with.
 	[ "$(grep -m 1 '^C ' "$BATS_TEST_TMPDIR/frames")" = 'C version=1' ]
@@ -236,15 +483,30 @@ transaction() {
 	grep -qxF 'R remote <x@external.test>' "$BATS_TEST_TMPDIR/frames"
 }
 
-@test "session: it goes along when nothing is relayed, and nobody else's does" {
+@test "session: strangers have no way to relay, and show their socket too" {
 	transaction '<user@example.com>'
 	dialogue --tcp "$BATS_TEST_TMPDIR/transaction" -- \
-		-o relay_clients=127.0.0.0/8
+		-o relay_clients=192.0.2.0/24 -o relay_injector=/nonexistent
+	frames | grep -qx 'fd 127.0.0.1'
 	frames | grep -qx 'C peer=socket'
-	: >"$FAKES/log"
-	dialogue --tcp "$BATS_TEST_TMPDIR/transaction" -- \
-		-o relay_clients=192.0.2.0/24
+	run -1 grep -F 'cannot open' "$LOG"
+	[ ! -s "$FAKES/relayed" ]
+}
+
+@test "session: who comes over no TCP socket shows none" {
+	transaction '<user@example.com>'
+	dialogue "$BATS_TEST_TMPDIR/transaction" -- -o relay_clients=0.0.0.0/0
+	dialogue --pipe "$BATS_TEST_TMPDIR/transaction" -- \
+		-o relay_clients=0.0.0.0/0
+	[ "$(frames | grep -c '^C version')" -eq 2 ]
 	run -1 grep -E '^(C peer|fd)' <<<"$(frames)"
+	[ ! -s "$FAKES/relayed" ]
+}
+
+@test "session: no relay_injector: 451 for its clients alone" {
+	dialogue --tcp 'deferred.txt:no injector' -- \
+		-o relay_clients=127.0.0.0/8 -o relay_injector=/nonexistent
+	grep -qF "smtpd-session: warning: cannot open relay_injector '/nonexistent'" "$LOG"
 }
 
 # --- helpers that fail ------------------------------------------------------
@@ -280,16 +542,41 @@ transaction() {
 }
 
 @test "session: an injector that dies at any frame" {
-	for tag in B H E; do
+	for tag in C S R B H E; do
 		dialogue 'deferred.txt:the injector fails under the text' -- \
 			-o "injector=$FAKES/queue-die-$tag"
 	done
-	for tag in C S R; do
-		dialogue 'deferred.txt:the injector may fail under the envelope' \
-			-- -o "injector=$FAKES/queue-die-$tag"
+	for tag in S B; do
+		dialogue 'deferred.txt:the injector fails under a long text' -- \
+			-o "injector=$FAKES/queue-die-$tag"
 	done
-	dialogue 'deferred.txt:the injector fails under a long text' -- \
-		-o "injector=$FAKES/queue-die-B"
+}
+
+@test "session: an injector that dies between two recipients" {
+	dialogue 'deferred.txt:the injector fails after RCPT' -- \
+		-o "injector=$FAKES/queue-die-R"
+}
+
+@test "session: an injector that is gone or mute from the start" {
+	dialogue 'deferred.txt:the injector fails at RCPT' -- \
+		-o "injector=$FAKES/queue-gone"
+	grep -qF 'smtpd-session: warning: injector: has closed' "$LOG"
+	dialogue 'deferred.txt:the injector fails at RCPT' -- \
+		-o "injector=$FAKES/queue-silent" -o helper_timeout=1
+	grep -qF 'smtpd-session: warning: injector: no answer in time' "$LOG"
+}
+
+@test "session: an injector that greets late, or with what is no greeting" {
+	transaction '<user@example.com>'
+	dialogue "$BATS_TEST_TMPDIR/transaction" -- \
+		-o "injector=$FAKES/queue-slow"
+	for kind in odd word; do
+		dialogue 'deferred.txt:the injector fails at RCPT' -- \
+			-o "injector=$FAKES/queue-w-$kind"
+		grep -qF 'injector: a greeting that is none' "$LOG"
+	done
+	dialogue 'deferred.txt:the injector fails at RCPT' -- \
+		-o "injector=$FAKES/queue-w-junk"
 }
 
 @test "session: an injector that makes no sense" {
@@ -308,12 +595,6 @@ transaction() {
 @test "session: an injector that refuses and closes is heard" {
 	dialogue 'deferred.txt:the injector refuses early, and is heard' -- \
 		-o "injector=$FAKES/queue-x-die"
-}
-
-@test "session: an injector that is late with its id is in time" {
-	transaction '<user@example.com>'
-	dialogue "$BATS_TEST_TMPDIR/transaction" -- \
-		-o "injector=$FAKES/queue-late"
 }
 
 # --- limits -----------------------------------------------------------------
@@ -427,6 +708,7 @@ transaction() {
 	EOT
 	dialogue "$BATS_TEST_TMPDIR/term"
 	[ "$(grep -c 'end=stopped' "$LOG")" -eq 2 ]
+	[ "$(frames | grep -c '^A $')" -eq 1 ]
 }
 
 @test "session: SIGTERM does not cut a message that is coming" {
@@ -475,22 +757,47 @@ transaction() {
 	[[ $stderr == *'must not run as root'* ]]
 }
 
+# greeted PORT NAME: does the session behind the port greet with this name?
+greeted() {
+	printf '== x\nS: 220 %s ESMTP\nC: QUIT\nS: 221 .*\nS.\n' "$2" \
+		>"$BATS_TEST_TMPDIR/greeted"
+	as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/dialogue.py" \
+		--connect "127.0.0.1:$1" "$BATS_TEST_TMPDIR/greeted"
+}
+
 @test "session: on a listening socket each connection has its own" {
 	local port
 	port=$(free_port)
 	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" "127.0.0.1:$port" \
 		"${SESSION[@]}" 2>"$BATS_TEST_TMPDIR/listen" 3>&- &
 	listener=$!
-	wait_for as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/dialogue.py" \
+	wait_for greeted "$port" mx.example.com
+	as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/dialogue.py" \
 		--connect "127.0.0.1:$port" \
-		"$SMTPD_TOP/tests/dialogue/hello.txt:the greeting names the host"
-	as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/dialogue.py" \
-		--connect "127.0.0.1:$port" "$SMTPD_TOP"/tests/dialogue/{hello,mail,rcpt}.txt
-	# A mistake in the file counts at once, and the client hears of it.
+		"$SMTPD_TOP"/tests/dialogue/{hello,mail,rcpt,data}.txt
+	[ "$(frames | grep -c '^E $')" -gt 5 ]
+	frames | grep -qx 'fd 127.0.0.1'
+	# A mistake in the file costs nobody: the last good settings go on.
 	echo 'nonsense = 1' >>"$CONF"
-	printf '== x\nS: 421 4\\.3\\.0 .*\nS.\n' >"$BATS_TEST_TMPDIR/421"
-	as_user /usr/bin/python3 "$SMTPD_TOP/tests/tools/dialogue.py" \
-		--connect "127.0.0.1:$port" "$BATS_TEST_TMPDIR/421"
+	greeted "$port" mx.example.com
+	wait_for grep "fatal: $CONF:[0-9]*: .*nonsense" "$BATS_TEST_TMPDIR/listen"
+	greeted "$port" mx.example.com
+	# Without it, a change counts.
+	sed -i '/nonsense/d; s/^hostname = .*/hostname = new.example.com/' "$CONF"
+	wait_for greeted "$port" new.example.com
 	kill "$listener"
 	wait "$listener"
+	run -1 grep -E 'died|Operation not permitted' "$BATS_TEST_TMPDIR/listen"
+}
+
+@test "session: the listener's own mistake ends it, and it greets nobody" {
+	local port
+	port=$(free_port)
+	echo 'nonsense = 1' >>"$CONF"
+	run -100 as_user "$SMTPD_BIN/smtpd-listen" "127.0.0.1:$port" \
+		"${SESSION[@]}" </dev/null
+	[[ $output != *421* && $output == *nonsense* ]]
+	run -100 as_user "$SMTPD_BIN/smtpd-listen" "127.0.0.1:$port" \
+		"$SMTPD_BIN/smtpd-session" -c /dev/null local </dev/null
+	[[ $output == *'no local user'* && $output != *421* ]]
 }

@@ -70,10 +70,9 @@ services() {
 		services "$@"
 }
 
-inner=(smtpd-tls smtpd-auth smtpd-submit-auth smtpd-rcpt smtpd-queue-in
-	smtpd-queue-user smtpd-queue-own smtpd-verify smtpd-judge
-	smtpd-sign-user smtpd-sign-own smtpd-submit smtpd-bounce smtpd-lspawn
-	smtpd-remote smtpd-send)
+inner=(smtpd-tls smtpd-auth smtpd-rcpt smtpd-judge smtpd-submit smtpd-sign
+	smtpd-queue-in smtpd-queue-relay smtpd-queue-user smtpd-queue-auth
+	smtpd-queue-own smtpd-bounce smtpd-lspawn smtpd-remote smtpd-send)
 
 send_mail() {
 	on_its_net swaks --silent 2 --from a@example.org \
@@ -121,7 +120,7 @@ lands_as_alices() {
 	services "${inner[@]}"
 	launch svscan /service
 	wait_for inside test -S /run/smtpd/submit -a \
-		-S /run/smtpd/queue-user -a -S /run/smtpd/sign-user
+		-S /run/smtpd/queue-user -a -S /run/smtpd/sign
 	printf 'Subject: local\n\nhi\n' | inside setpriv --reuid=alice \
 		--regid=alice --init-groups -- \
 		/usr/local/sbin/sendmail alice@example.com
@@ -131,12 +130,12 @@ lands_as_alices() {
 @test "supervise: only the right users can open an internal socket" {
 	services "${inner[@]}"
 	launch svscan /service
-	wait_for inside sh -c 'for s in tls auth submit-auth rcpt queue-in \
-		queue-user queue-own verify judge sign-user sign-own submit \
+	wait_for inside sh -c 'for s in tls auth rcpt judge submit sign \
+		queue-in queue-relay queue-user queue-auth queue-own \
 		bounce lspawn remote
 		do test -S "/run/smtpd/$s" || exit 1; done'
 	while read -r socket allowed; do
-		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify \
+		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt \
 		    smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote alice; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
@@ -148,15 +147,16 @@ lands_as_alices() {
 			esac
 		done
 	done <<-EOT
+	tls smtpd
 	auth smtpd
-	submit-auth smtpd-auth
-		verify smtpd
-	queue-in smtpd-verify
-	judge smtpd-verify
-	queue-user smtpd-sign
-	queue-own smtpd-sign
-	sign-user smtpd-submit
-	sign-own smtpd-queue
+	queue-in smtpd
+	queue-relay smtpd
+	queue-user smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote alice
+	queue-auth smtpd-auth
+	queue-own smtpd-queue
+	judge smtpd-queue
+	submit smtpd-queue
+	sign smtpd-queue
 	bounce smtpd-queue
 	lspawn smtpd-queue
 	remote smtpd-queue

@@ -45,8 +45,9 @@ has_subject() {
 }
 
 services() {
-	printf 'smtpd-%s.service\n' rcpt queue-in queue-user queue-own verify \
-		sign-user sign-own submit bounce lspawn remote send
+	printf 'smtpd-%s.service\n' rcpt queue-in queue-relay queue-user \
+		queue-auth queue-own judge submit sign tls auth bounce lspawn \
+		remote send
 }
 
 @test "systemd: mail through the socket unit lands as the user's own" {
@@ -71,6 +72,32 @@ services() {
 	run -2 inside nsenter -t "$pid" -m setpriv --reuid=smtpd-judge \
 		--regid=smtpd-judge --clear-groups ls /var/lib/smtpd/
 	[[ $output == *'Permission denied'* ]]
+}
+
+# The file of settings counts for the next connection, also where processes
+# have read it before.
+@test "systemd: mail of a relay client is completed and signed, not judged" {
+	inside /usr/local/sbin/smtpd-dkim-key example.org s1
+	send_mail bob@example.com 'before it was one'
+	echo 'relay_clients = 127.0.0.1' >>"$ROOT/etc/smtpd/smtpd.conf"
+	send_mail bob@example.com 'of a relay client'
+	sed -i '/^relay_clients/d' "$ROOT/etc/smtpd/smtpd.conf"
+	send_mail bob@example.com 'no relay client any more'
+	for subject in 'before it was one' 'of a relay client' \
+	    'no relay client any more'; do
+		wait_for has_subject bob "$subject"
+	done
+	file=$(has_subject bob 'of a relay client')
+	grep -q '^DKIM-Signature: .*d=example.org' "$file"
+	run -1 grep '^Authentication-Results' "$file"
+	for subject in 'before it was one' 'no relay client any more'; do
+		file=$(has_subject bob "$subject")
+		run -1 grep '^DKIM-Signature' "$file"
+		grep -q '^Authentication-Results: mail.example.com' "$file"
+	done
+	run -0 inside journalctl -o cat -t smtpd-queue
+	[[ $output == *'event=queued entrance=relay '*' by=sign top=1'* ]]
+	inside rm -r /etc/smtpd/dkim/example.org
 }
 
 @test "systemd: mail over IPv6 lands too" {
@@ -168,7 +195,7 @@ services() {
 # The one table of who may speak to whom.
 @test "systemd: only the right users can open an internal socket" {
 	while read -r socket allowed; do
-		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify \
+		for user in smtpd smtpd-tls smtpd-auth smtpd-rcpt \
 		    smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob; do
 			run inside setpriv --reuid="$user" --regid="$user" \
 				--init-groups -- perl -MIO::Socket::UNIX -e \
@@ -182,16 +209,15 @@ services() {
 	done <<-EOT
 	tls smtpd
 	auth smtpd
-	submit-auth smtpd-auth
 	rcpt smtpd smtpd-queue
-	verify smtpd
-	queue-in smtpd-verify
-	judge smtpd-verify
-	queue-user smtpd-sign
-	submit smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-verify smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
-	queue-own smtpd-sign
-	sign-user smtpd-submit
-	sign-own smtpd-queue
+	queue-in smtpd
+	queue-relay smtpd
+	queue-user smtpd smtpd-tls smtpd-auth smtpd-rcpt smtpd-judge smtpd-submit smtpd-sign smtpd-queue smtpd-remote bob
+	queue-auth smtpd-auth
+	queue-own smtpd-queue
+	judge smtpd-queue
+	submit smtpd-queue
+	sign smtpd-queue
 	bounce smtpd-queue
 	lspawn smtpd-queue
 	remote smtpd-queue
@@ -263,11 +289,11 @@ services() {
 		WAIT_SECONDS=60 wait_for has_subject alice "round $round"
 	done
 	for unit in smtpd.socket smtpd-tls.socket smtpd-rcpt.socket \
-	    smtpd-queue-in.socket smtpd-verify.socket smtpd-judge.socket \
-	    smtpd-queue-user.socket smtpd-submit.socket smtpd-lspawn.socket \
-	    smtpd-queue-own.socket smtpd-sign-user.socket \
-	    smtpd-sign-own.socket smtpd-bounce.socket smtpd-remote.socket \
-	    smtpd-send.socket; do
+	    smtpd-queue-in.socket smtpd-queue-relay.socket \
+	    smtpd-queue-user.socket smtpd-queue-auth.socket \
+	    smtpd-queue-own.socket smtpd-judge.socket smtpd-submit.socket \
+	    smtpd-sign.socket smtpd-lspawn.socket smtpd-bounce.socket \
+	    smtpd-remote.socket smtpd-send.socket; do
 		[ "$(inside systemctl is-active "$unit")" = active ]
 	done
 	run -0 find "$ROOT/var/lib/smtpd/queue/new" \

@@ -166,7 +166,13 @@ good_again() {
 	kill "$session"
 }
 
-@test "tls-keys: a changed configuration counts at once, a broken one is said" {
+# What the listener says first.
+greeting() {
+	as_user timeout 10 bash -c 'head -c 4 < <(exec socat -u "$1" -)' -- \
+		"UNIX-CONNECT:$TLS/socket"
+}
+
+@test "tls-keys: a changed configuration counts at once, a broken one never" {
 	cp "$CONF" "$CONF.whole"
 	sed -i '/^tls_/d' "$CONF"
 	start_tls
@@ -177,9 +183,9 @@ good_again() {
 	cp "$CONF.whole" "$CONF"
 	dialogue --tcp 'starttls.txt:offered'
 	echo 'tls_cert = /' >>"$CONF"
-	run -0 --separate-stderr timeout 10 "${AS_USER[@]}" socat -u \
-		"UNIX-CONNECT:$TLS/socket" -
-	[[ $output == *":Z454 4.7.0 $CONF:"* ]]
+	# The last good one goes on, and the log says so.
+	[ "$(greeting)" = '1:K,' ]
+	grep -q "fatal: $CONF:[0-9]*: " "$TLS/log"
 	cp "$CONF.whole" "$CONF"
 	dialogue --tcp 'starttls.txt:offered'
 }
@@ -198,7 +204,7 @@ good_again() {
 @test "tls-keys: silent sessions cost no process" {
 	start_tls
 	dialogue --tcp 'starttls.txt:offered' 'starttls.txt:offered'
-	run -1 pgrep -P "$LISTEN_PID"
+	run -1 pgrep -P "$(pgrep -P "$LISTEN_PID")"
 }
 
 @test "tls-keys: as a command, one a session" {

@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 /*
- *	arrivals DIRECTORY COUNT SECONDS client [argument ...]
+ *	arrivals DIRECTORY[:DIRECTORY...] COUNT SECONDS client [argument ...]
  *
- * COUNT new names in DIRECTORY (a Maildir's new/), at most SECONDS after the
- * start. Prints "client=S arrived=S", both since the start. The watch costs
- * no look at the directory while the measurement runs.
+ * COUNT new names in DIRECTORY (a Maildir's new/), or in all of them together,
+ * at most SECONDS after the start. Prints "client=S arrived=S", both since the start. The
+ * watch costs no look at the directory while the measurement runs.
  */
 static uint64_t
 now_us(void)
@@ -46,6 +46,19 @@ take_events(int fd)
 		p += sizeof(*ev) + ev->len;
 	}
 	return n;
+}
+
+static int
+watch(char *directories)
+{
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (fd < 0)
+		err(1, "inotify");
+	for (char *d; (d = strsep(&directories, ":")) != NULL;)
+		if (inotify_add_watch(fd, d, IN_CREATE | IN_MOVED_TO) < 0)
+			err(1, "%s", d);
+	return fd;
 }
 
 /* The client is seen to end through a pipe whose other end it holds. */
@@ -89,10 +102,7 @@ main(int argc, char *argv[])
 	if (argc < 5)
 		errx(100, "usage: arrivals directory count seconds client...");
 	want = strtoul(argv[2], NULL, 10);
-	pfd[0].fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (pfd[0].fd < 0 ||
-	    inotify_add_watch(pfd[0].fd, argv[1], IN_CREATE | IN_MOVED_TO) < 0)
-		err(1, "%s", argv[1]);
+	pfd[0].fd = watch(argv[1]);
 	start = now_us();
 	limit = start + strtoul(argv[3], NULL, 10) * 1000000;
 	pfd[1].fd = spawn(argv + 4);

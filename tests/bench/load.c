@@ -40,7 +40,7 @@ static struct {
 	unsigned connections, per_connection;
 	uint64_t messages, limit_us;
 	size_t size, nto;
-	const char *from, *to[64], *prefix;
+	const char *from, *to[128], *prefix;
 	struct sockaddr_in server;
 	bool resilient, idle;
 	FILE *acked;

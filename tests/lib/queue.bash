@@ -9,6 +9,7 @@ setup_queue() {
 	Q=$BATS_TEST_TMPDIR/queue
 	CONF=$BATS_TEST_TMPDIR/conf
 	ENTRANCE=in
+	ADVISERS=()
 	as_user mkdir -m 700 "$Q"
 	cat >"$CONF" <<-EOT
 	hostname = mail.example.com
@@ -33,7 +34,21 @@ queue_tool() {
 inject() {
 	as_user python3 "$SMTPD_TOP/tests/tools/inject.py" "$@" -- \
 		"${UNDER[@]}" "$SMTPD_BIN/smtpd-queue" -c "$CONF" \
-		"${OPTIONS[@]}" "$ENTRANCE"
+		"${OPTIONS[@]}" "$ENTRANCE" "${ADVISERS[@]}"
+}
+
+# adviser NAME RIGHTS: one more adviser of the entrance, whose plan is standard
+# input; see tools/counsel.py. What it is told is in told NAME.
+adviser() {
+	local dir=$BATS_TEST_TMPDIR/$1
+	as_user mkdir -p "$dir"
+	cat >"$dir/plan"
+	chmod a+r "$dir/plan"
+	ADVISERS+=("$1:$2:$SMTPD_TOP/tests/tools/counsel.py $dir")
+}
+
+told() {
+	cat "$BATS_TEST_TMPDIR/$1/log"
 }
 
 # The paths of all files in the queue.

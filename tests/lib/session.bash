@@ -13,6 +13,7 @@ setup_session() {
 	hostname = mx.example.com
 	local_domains = example.com example.net
 	injector = $FAKES/queue
+	relay_injector = $FAKES/queue-relay
 	rcpt = $FAKES/rcpt
 	EOT
 	# A build with sanitizers cannot be confined.

@@ -34,8 +34,8 @@ s_client() {
 	printf 'EHLO c\r\nQUIT\r\n' | timeout 20 openssl s_client \
 		-connect "127.0.0.1:$PORT" -starttls smtp -ign_eof "$@" 2>&1
 }
-
-# no_tls_left: have all smtpd-tls but the listener ended?
+# no_tls_left: have all smtpd-tls ended but the listener and its warm process?
 no_tls_left() {
-	[[ $(pgrep -fc "^$SMTPD_BIN/smtpd-tls .*${1:-$CHAIN/}") -eq 1 ]]
+	[[ $(pgrep -fc "^$SMTPD_BIN/smtpd-tls .*${1:-$CHAIN/}") -eq 2 ]]
 }
+

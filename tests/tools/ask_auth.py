@@ -88,7 +88,7 @@ def steal(pair, path, words):
     rest = b''
     while True:
         tag, text, rest, _ = receive(entrance, rest)
-        if tag != 'I':
+        if tag not in 'WI':
             return '%s %s' % (tag, text.decode())
 
 

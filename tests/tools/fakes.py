@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Fakes of smtpd-queue, -rcpt, -tls, -auth and -judge: what they do seldom.
+"""Fakes of smtpd-queue, -rcpt, -tls, -auth, advisers: what they do seldom.
 
   fakes.py DIR
 
@@ -8,15 +8,22 @@ serves a UNIX socket in DIR for each behaviour until it gets SIGTERM, and
 makes DIR/ready when all of them listen. As an injector:
 
   queue          takes every message
+  queue-relay    the same, and what it was told goes to DIR/relayed
   queue-z        answers E with Z 452 4.3.1 ...
   queue-x        answers E with X 554 5.7.1 ...
   queue-odd      answers E with a Z that is no 4xx reply
   queue-other    answers E with K and another id
   queue-die-T    closes when the frame with tag T (C S R B H E) comes
-  queue-late     answers S with I only when H or E is due: after E came
-  queue-mute     answers nothing
-  queue-junk     answers S with octets that are no frame
-  queue-x-die    answers S with I, then says X 550 5.7.1 and closes
+  queue-mute     says nothing but W
+  queue-junk     says octets that are no frame at the first frame
+  queue-x-die    says X 550 5.7.1 as soon as S comes, and closes
+  queue-gone     closes at once
+  queue-silent   says nothing at all
+  queue-slow     says W after half a second
+  queue-w-T      says in the place of W: odd (a frame that is none here),
+                 word (W with a word that nobody knows), junk (no frame)
+  queue-ask      wants to be asked; says to S and R by their local-part:
+                 never (X), later (Z), mute, die, odd (X with a 4xx text), else K
 
 and as smtpd-rcpt:
 
@@ -46,18 +53,20 @@ and as smtpd-auth:
   auth-odd       answers X with a 4xx text
   auth-bare      answers K without a descriptor
 
-and as smtpd-judge:
+and as an adviser:
 
-  judge          answers E with the octets of the file DIR/answer, as they are
-  judge-die-T    closes when the frame with tag T (C S B E) comes
-  judge-mute     answers nothing
-  judge-deaf     reads S and then nothing, but does not close
-  judge-early    answers S, at once, with what it should say after E
+  adviser        answers E with the octets of the file DIR/answer, as they are
+  adviser-die-T  closes when the frame with tag T (C S R H E) comes
+  adviser-mute   answers nothing
+  adviser-deaf   reads S and then nothing, but does not close
+  adviser-early  answers S, at once, with what it should say after E
+  adviser-ask    answers Q too, as queue-ask does
 
 Whatever an injector was told goes to DIR/log as one line a frame: serial of
 the connection, tag, payload (escaped as Python does). A frame with
 descriptors is followed by a line with the tag "fd" and the peer's address.
-What a judge was told goes to DIR/judged in the same way.
+What an adviser was told goes to DIR/advised in the same way, where E is
+followed by a line with the tag "text" and the octets that were shown.
 """
 import array
 import os
@@ -66,6 +75,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 MUTE = object()
 
@@ -108,12 +118,25 @@ def say(conn, data):
         pass
 
 
+def answer_to(conn, payload):
+    """What S or R is answered with; False: nothing more."""
+    what = re.search(rb'(never|later|mute|die|odd)@', payload)
+    what = what[1].decode() if what else ''
+    if what != 'mute' and what != 'die':
+        say(conn, {'never': frame('X', b'550 5.7.1 Never, it says'),
+                   'later': frame('Z', b'450 4.7.1 Later, it says'),
+                   'odd': frame('X', b'450 4.7.1 Odd')}.get(
+                       what, frame('K')))
+    return what != 'die'
+
+
 class Queue:
     serial = 0
     lock = threading.Lock()
 
     def __init__(self, directory, behaviour):
-        self.log = open(directory + '/log', 'ab', buffering=0)
+        self.log = open(directory + (
+            '/relayed' if behaviour == 'relay' else '/log'), 'ab', buffering=0)
         self.behaviour = behaviour
 
     def note(self, serial, tag, payload):
@@ -125,29 +148,44 @@ class Queue:
         self.note(serial, 'fd', b'%s' % s.getpeername()[0].encode())
         s.close()
 
+    def greet(self, conn):
+        """False: that was all."""
+        if self.behaviour == 'gone':
+            return False
+        if self.behaviour == 'slow':
+            time.sleep(0.5)
+        if self.behaviour != 'silent':
+            say(conn, {'ask': frame('W', b'ask'), 'w-odd': frame('K'),
+                       'w-word': frame('W', b'ask whatever'),
+                       'w-junk': b'this is no frame'}.get(
+                           self.behaviour, frame('W')))
+        return True
+
     def serve(self, conn):
         with Queue.lock:
             Queue.serial += 1
             serial = Queue.serial
-        n = 0
         behaviour = self.behaviour
+        told, ident, first = False, b'0' * 14 + b'%08x' % serial, True
+
+        if not self.greet(conn):
+            return
         for tag, payload in frames(conn, lambda fd: self.peer(serial, fd)):
+            if first and behaviour == 'junk':
+                say(conn, b'this is no frame')
+            first = False
             self.note(serial, tag, payload)
             if behaviour == 'die-' + tag:
                 return
-            if tag == 'S':
-                n += 1
-                ident = b'%014x%04x%04x' % (0x60000000000000, serial, n)
-                if behaviour == 'junk':
-                    say(conn, b'this is no frame')
-                elif behaviour not in ('mute', 'late'):
-                    say(conn, frame('I', ident))
-                if behaviour == 'x-die':
-                    say(conn, frame('X', b'550 5.7.1 not from you'))
-                    return
-            if behaviour == 'late' and tag == 'B' and payload:
-                say(conn, frame('I', ident))
-                behaviour = 'was-late'
+            if behaviour == 'x-die' and tag == 'S':
+                say(conn, frame('X', b'550 5.7.1 not from you'))
+                return
+            if tag == 'C' and payload.startswith(b'id='):
+                ident = payload[3:]
+            if tag in 'SR':
+                told = payload
+            if tag == 'Q' and not answer_to(conn, told):
+                return
             if tag == 'E' and behaviour != 'mute':
                 say(conn, {
                     'z': frame('Z', b'452 4.3.1 Disk full, it says'),
@@ -238,31 +276,56 @@ class Auth:
                 say(conn, frame('X', b'535 5.7.8 Wrong, it says'))
 
 
-class Judge:
+class Adviser:
     serial = 0
     lock = threading.Lock()
     never = threading.Event()
 
     def __init__(self, directory, behaviour):
-        self.log = open(directory + '/judged', 'ab', buffering=0)
+        self.log = open(directory + '/advised', 'ab', buffering=0)
         self.answer = directory + '/answer'
         self.behaviour = behaviour
 
+    def note(self, serial, tag, payload):
+        self.log.write(b'%d %s %s\n' % (
+            serial, tag.encode(), repr(payload)[2:-1].encode()))
+
+    def show(self, serial, length, fds):
+        """The text, of which the descriptor can only be read."""
+        fd = fds.pop()
+        assert not fds
+        for change in lambda: os.pwrite(fd, b'x', 0), \
+                lambda: os.ftruncate(fd, 0):
+            try:
+                change()
+            except OSError:
+                continue
+            self.note(serial, 'fd', b'can be written to')
+        self.note(serial, 'text', os.pread(fd, int(length), 0))
+        os.close(fd)
+
     def serve(self, conn):
-        with Judge.lock:
-            Judge.serial += 1
-            serial = Judge.serial
-        for tag, payload in frames(conn, os.close):
-            self.log.write(b'%d %s %s\n' % (
-                serial, tag.encode(), repr(payload)[2:-1].encode()))
+        with Adviser.lock:
+            Adviser.serial += 1
+            serial = Adviser.serial
+        fds, told = [], b''
+        for tag, payload in frames(conn, fds.append):
+            self.note(serial, tag, payload)
             if self.behaviour == 'die-' + tag:
                 return
             if self.behaviour == 'deaf' and tag == 'S':
-                Judge.never.wait()
-            if (self.behaviour, tag) in (('', 'E'), ('early', 'S')):
+                Adviser.never.wait()
+            if tag == 'E':
+                self.show(serial, payload, fds)
+            if tag in 'SR':
+                told = payload
+            if tag == 'Q' and not answer_to(conn, told):
+                return
+            if (self.behaviour, tag) in (('', 'E'), ('ask', 'E'),
+                                         ('early', 'S')):
                 with open(self.answer, 'rb') as f:
                     say(conn, f.read())
-        self.log.write(b'%d EOF \n' % serial)
+        self.note(serial, 'EOF', b'')
 
 
 def handle(service, conn):
@@ -280,17 +343,21 @@ def accept(listener, service):
 def main():
     directory = sys.argv[1]
     names = ['queue', 'queue-z', 'queue-x', 'queue-odd', 'queue-other',
-             'queue-late', 'queue-mute', 'queue-junk', 'queue-x-die',
+             'queue-mute', 'queue-junk', 'queue-x-die',
+             'queue-gone', 'queue-silent', 'queue-slow',
+             'queue-w-odd', 'queue-w-word', 'queue-w-junk', 'queue-ask',
+             'queue-relay',
              'rcpt', 'rcpt-z', 'rcpt-die', 'rcpt-mute', 'rcpt-odd',
              'tls-go', 'tls-die', 'tls-z', 'tls-nothing', 'tls-odd',
              'tls-mute', 'tls-plain',
              'auth', 'auth-z', 'auth-die', 'auth-mute', 'auth-odd',
              'auth-bare',
-             'judge', 'judge-mute', 'judge-deaf', 'judge-early']
+             'adviser', 'adviser-mute', 'adviser-deaf', 'adviser-early',
+             'adviser-ask']
     names += ['queue-die-' + tag for tag in 'CSRBHE']
-    names += ['judge-die-' + tag for tag in 'CSBE']
+    names += ['adviser-die-' + tag for tag in 'CSRHE']
     kinds = {'queue': Queue, 'rcpt': Rcpt, 'tls': Tls, 'auth': Auth,
-             'judge': Judge}
+             'adviser': Adviser}
     for name in names:
         kind, _, behaviour = name.partition('-')
         service = kinds[kind](directory, behaviour)

@@ -4,30 +4,40 @@
 
 usage: inject.py WORD ... -- PROGRAM ARG ...     (a socketpair as 0 and 1)
        inject.py WORD ... @SOCKET                (a UNIX socket)
+       inject.py new-id                          (prints an id of this moment)
 
 Each WORD is done in turn:
   T:TEXT, T   sends the frame with tag T (any letter) and this payload
   T@FILE      the same with a file's octets, in frames of 32768
+  id, id+N    sends C id=... with an id of this moment, or of N seconds later
   raw:TEXT    sends these octets as they are
-  peer:KIND   sends C peer=socket with a descriptor: tcp (a connected TCP
-              socket, 127.0.0.1), udp, unix, file, or none
+  peer:KIND   sends C peer=socket with a descriptor: tcp or tcp=ADDRESS (a TCP
+              socket that is connected to 127.0.0.1 or that), udp, unix, file,
+              or none
   get         waits for one frame and prints it
   sync        sends what waits, so that the program has it for itself
   touch:FILE  makes the file: a mark that all before has been sent
   wait:FILE   waits until the file is there, a minute at most
   cut         ends our side, as a client that goes away
 
-What the program answers is printed, "T PAYLOAD" a line. At the end our side
-is ended, all answers are read, and the exit status is that of the last
-verdict: 0 for K, 75 for Z, 65 for X, 1 when there was none. The program's own
-exit status, when it is not 0, goes to stderr.
+What the program says is printed, "T PAYLOAD" a line: its W as well, which the
+first "get" gives. At the end our side is ended, all that is left is read, and
+the exit status is that of the last verdict: 0 for K, 75 for Z, 65 for X, 1
+when there was none. The program's own exit status, when it is not 0, goes to
+stderr.
 """
 import array
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
+
+
+def new_id(later=0):
+    return b"%014x%s" % (int((time.time() + later) * 1e6),
+                         os.urandom(4).hex().encode())
 
 
 def frame(tag, payload):
@@ -60,9 +70,12 @@ class Client:
         if kind == "none":
             self.send(data)
             return
+        kind, _, address = kind.partition("=")
         if kind == "tcp":
             listener = socket.create_server(("127.0.0.1", 0))
-            ours = socket.create_connection(listener.getsockname())
+            ours = socket.create_connection(
+                listener.getsockname(),
+                source_address=(address or "127.0.0.1", 0))
             theirs, _ = listener.accept()
             self.keep += [listener, ours]
         elif kind == "udp":
@@ -112,6 +125,8 @@ class Client:
                 print("end of file", flush=True)
         elif word == "sync":
             self.flush()
+        elif re.fullmatch("id([+-][0-9]+)?", word):
+            self.send(frame(b"C", b"id=" + new_id(int(word[2:] or 0))))
         elif word == "cut":
             self.flush()
             self.sock.shutdown(socket.SHUT_WR)
@@ -138,6 +153,9 @@ class Client:
 
 
 def main(words):
+    if words == ["new-id"]:
+        print(new_id().decode())
+        return 0
     child = None
     if "--" in words:
         at = words.index("--")

@@ -23,14 +23,16 @@ CASES is a file of paragraphs:
                                        library (by libopendkim instead)
   field LINE                           one more on top, as it is; what stands
                                        as {N*X} is X, N times
-  pause SECONDS                        within the text
+  pause SECONDS                        before the text
   want METHOD=RESULT ...               what Authentication-Results holds, read
                                        by authres: all of it, in any order; a
                                        property behind a comma, as in
                                        dkim=pass,header.d=ok.test
+  gone N                               so many ranges of the text are to go
   answer K | junk | X REGEX            K unless said
   says REGEX                           in the fields as they stand
 """
+import array
 import os
 import re
 import socket
@@ -140,6 +142,63 @@ def frame(tag, payload):
     return b"%d:%s%s," % (len(payload) + 1, tag, payload)
 
 
+class Adviser:
+    """One that is asked, as smtpd-queue asks: a program, or a socket."""
+
+    def __init__(self, program, stderr=None):
+        self.buf, self.child = b"", None
+        if isinstance(program, str):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.connect(program)
+        else:
+            self.sock, theirs = socket.socketpair()
+            self.child = subprocess.Popen(program, stdin=theirs,
+                                          stdout=theirs, stderr=stderr)
+            theirs.close()
+        self.sock.settimeout(60)
+
+    def tell(self, tag, payload):
+        self.sock.sendall(frame(tag, payload))
+
+    def hand(self, text):
+        """E, with a descriptor that can only be read."""
+        fd = os.memfd_create("text")
+        with open("/proc/self/fd/%d" % fd, "wb") as f:
+            f.write(text)
+        shown = os.open("/proc/self/fd/%d" % fd, os.O_RDONLY)
+        self.sock.sendmsg([frame(b"E", b"%d" % len(text))],
+                          [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                            array.array("i", [shown]))])
+        os.close(fd)
+        os.close(shown)
+
+    def next(self):
+        """The next frame, or None."""
+        while True:
+            length, colon, rest = self.buf.partition(b":")
+            if colon and len(rest) > int(length):
+                n = int(length)
+                self.buf = rest[n + 1:]
+                return rest[:1], rest[1:n]
+            data = self.sock.recv(65536)
+            if not data:
+                return None
+            self.buf += data
+
+    def advice(self):
+        """All frames of it; it ends with the verdict, or with None."""
+        frames = [self.next()]
+        while frames[-1] is not None and frames[-1][0] in b"DPHM":
+            frames.append(self.next())
+        return frames
+
+    def end(self):
+        """How the program ended."""
+        self.sock.shutdown(socket.SHUT_WR)
+        self.sock.close()
+        return self.child and self.child.wait(20)
+
+
 class Case:
     def __init__(self, title):
         self.title, self.signs, self.fields = title, [], []
@@ -147,10 +206,11 @@ class Case:
             "<a@ok.test>"
         self.froms, self.text, self.want = ["A <a@ok.test>"], "plain", None
         self.answer, self.says, self.own_from = "K", [], False
-        self.pause = "0"
+        self.pause, self.gone = "0", "0"
 
     def take(self, word, rest):
-        if word in ("ip", "helo", "sender", "text", "answer", "pause"):
+        if word in ("ip", "helo", "sender", "text", "answer", "pause",
+                    "gone"):
             setattr(self, word, rest)
         elif word == "from":
             if not self.own_from:
@@ -233,10 +293,13 @@ def compare(case, frames):
     fields = b"".join(p for t, p in frames if t == b"H")
     text = fields.decode("latin-1")
     final = frames[-1][1].decode("latin-1")
-    kind = "junk" if tags == b"HMK" else tags[-1:].decode()
+    gone = len(tags) - len(tags.lstrip(b"D"))
+    kind = "junk" if tags[gone:] == b"HMK" else tags[-1:].decode()
     want, _, regex = case.answer.partition(" ")
     if kind != want or not re.search(regex, final):
         return "answered %s %s" % (kind, final)
+    if gone != int(case.gone):
+        return "deletes %d" % gone
     if not re.match(r"Authentication-Results: .*\r\n(\t.*\r\n)*", text):
         return "no Authentication-Results first"
     for line in text.split("\r\n"):
@@ -263,36 +326,25 @@ def compare(case, frames):
     return ""
 
 
+def ask(judge, case, message):
+    for fact in ("id=0660ee029bdfc00c7da957", "entrance=in", "ip=" + case.ip,
+                 "helo=" + case.helo):
+        if fact[-1] != "=":
+            judge.tell(b"C", fact.encode())
+    judge.tell(b"S", case.sender.encode())
+    judge.tell(b"R", b"local <user@example.com>")
+    time.sleep(float(case.pause))
+    judge.tell(b"H", b"Received: from x\r\n")
+    judge.hand(message)
+    return judge.advice()
+
+
 def play(directory, path, program):
-    ours, theirs = socket.socketpair()
-    ours.settimeout(60)
-    judge = subprocess.Popen(program, stdin=theirs, stdout=theirs)
-    theirs.close()
-    buf, bad, cases = b"", 0, parse(path)
+    judge, bad, cases = Adviser(program), 0, parse(path)
     for number, case in enumerate(cases):
-        message = case.message(directory)
-        out = b"".join(frame(b"C", f.encode()) for f in (
-            "version=1", "ip=" + case.ip, "helo=" + case.helo) if f[-1] != "=")
-        out += frame(b"S", case.sender.encode())
-        if case.pause != "0":
-            ours.sendall(out + frame(b"B", message[:1]))
-            time.sleep(float(case.pause))
-            out, message = b"", message[1:]
-        for i in range(0, len(message), 1021):
-            out += frame(b"B", message[i:i + 1021])
-        ours.sendall(out + frame(b"E", b""))
-        frames = []
-        while not frames or frames[-1][0] in b"HM":
-            length, colon, rest = buf.partition(b":")
-            if colon and len(rest) > int(length):
-                n = int(length)
-                frames.append((rest[:1], rest[1:n]))
-                buf = rest[n + 1:]
-                continue
-            data = ours.recv(65536)
-            if not data:
-                sys.exit("%s: the judge is gone" % case.title)
-            buf += data
+        frames = ask(judge, case, case.message(directory))
+        if frames[-1] is None:
+            sys.exit("%s: the judge is gone" % case.title)
         why = compare(case, frames)
         print("%s %d - %s" % ("not ok" if why else "ok", number + 1,
                               case.title))
@@ -301,9 +353,9 @@ def play(directory, path, program):
             print("# " + why)
             for _, payload in frames:
                 print("# " + payload.decode("latin-1").replace("\n", "\n# "))
-    ours.shutdown(socket.SHUT_WR)
-    if judge.wait(20) != 0:
-        sys.exit("the judge ended with %d" % judge.returncode)
+    status = judge.end()
+    if status != 0:
+        sys.exit("the judge ended with %d" % status)
     sys.exit(bad > 0 or not cases)
 
 

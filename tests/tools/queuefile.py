@@ -9,6 +9,7 @@ usage: queuefile.py state FILE ...      "whole", "torn" or "damaged" and name
 import os
 import re
 import stat
+import struct
 import sys
 
 TABLE = []
@@ -20,7 +21,14 @@ for n in range(256):
 
 def crc32c(data, crc=0):
     crc ^= 0xFFFFFFFF
-    for octet in data:
+    pairs = len(data) // 2 if len(data) > 1 << 20 else 0
+    if pairs:
+        # So many that it pays to take them two at a time.
+        table = [TABLE[(TABLE[n & 255] ^ n >> 8) & 255] ^ TABLE[n & 255] >> 8
+                 for n in range(65536)]
+        for (pair,) in struct.iter_unpack("<H", data[:2 * pairs]):
+            crc = crc >> 16 ^ table[(crc ^ pair) & 65535]
+    for octet in data[2 * pairs:]:
         crc = crc >> 8 ^ TABLE[(crc ^ octet) & 255]
     return crc ^ 0xFFFFFFFF
 

@@ -7,15 +7,20 @@
   separation.py secrets INIT               who can read what, by users
   separation.py session INIT PORT          what a stolen session gets
   separation.py submission INIT PORT       the same, where users log in
-  separation.py filters INIT               what those behind it get
+  separation.py places INIT                what those behind it get
+  separation.py advisers INIT              what smtpd-queue lets advisers do
 
 INIT is process 1 of the container that the chain runs in under systemd; the
 network is the container's. Each program is caught where it has confined
-itself and waits, and is then made to do what it should not (stolen.py).
+itself and waits, and is then made to do what it should not (stolen.py): the
+process that serves a conversation, and, where that is a fork of one that
+stays, that one too (NAME's parent), which serves none.
 """
 import ctypes
+import fcntl
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -25,9 +30,9 @@ import time
 import stolen
 
 libc = ctypes.CDLL(None, use_errno=True)
-SOCKETS = ("auth", "bounce", "judge", "lspawn", "queue-in", "queue-own",
-           "queue-user", "rcpt", "remote", "sign-own", "sign-user", "submit",
-           "submit-auth", "tls", "verify")
+SOCKETS = ("auth", "bounce", "judge", "lspawn", "queue-auth", "queue-in",
+           "queue-own", "queue-relay", "queue-user", "rcpt", "remote", "sign",
+           "submit", "tls")
 # Paths in the container; the mode of each is its owner's business.
 SECRETS = {
     "tls-key": "/etc/smtpd/tls/key.pem",
@@ -128,10 +133,22 @@ def parent(pid):
     return int(status(pid)["PPid"])
 
 
-def catch(world, program, provoke, instance=False):
+def depth(world, pid):
+    """1 for what systemd has started, 2 for what that has, and so on."""
+    steps = 1
+    while (pid := parent(pid)) != world.init:
+        steps += 1
+    return steps
+
+
+INSTANCE, EXECUTED, FORKED = 1, 2, 3
+
+
+def catch(world, program, provoke, kind):
     """
-    The process that provoke has started, once it has confined itself: a
-    listener's child, or an instance of systemd's.
+    The process that provoke has started, once it has confined itself: an
+    instance of systemd's, one that a listener has executed, or a fork of the
+    one that stays.
     """
     before = world.processes(program)
     provoke()
@@ -139,10 +156,10 @@ def catch(world, program, provoke, instance=False):
     def confined():
         for pid in world.processes(program) - before:
             try:
-                if (parent(pid) == world.init) == instance and \
+                if depth(world, pid) == kind and \
                         filters(pid) > filters(parent(pid)):
                     return pid
-            except OSError:
+            except (OSError, KeyError):
                 pass
         return None
     return wait_for(confined)
@@ -193,19 +210,20 @@ def syncs(world):
     raise LookupError("smtpd-send has no child")
 
 
-def helper(program, name, user, data=b"1"):
+def helper(program, name, user, data=b"1", kind=FORKED):
     """A first octet starts it, and more it does not get."""
     return lambda world: catch(world, program,
-                               lambda: world.dial(name, user, data))
+                               lambda: world.dial(name, user, data), kind)
 
 
-def session(port):
+def session(port, kind=INSTANCE):
     return lambda world: catch(world, "smtpd-session",
-                               lambda: Client(world, port), True)
+                               lambda: Client(world, port), kind)
 
 
 def tls(world):
-    return catch(world, "smtpd-tls", lambda: Client(world, 25).start_tls())
+    return catch(world, "smtpd-tls", lambda: Client(world, 25).start_tls(),
+                 FORKED)
 
 
 def resident_loop(program, name, user):
@@ -232,27 +250,36 @@ PROGRAMS = {
     "session": session(25),
     "session-587": session(587),
     "tls": tls,
-    "auth": helper("smtpd-auth", "auth", "smtpd"),
-    "auth-file": helper("smtpd-auth-file", "auth", "smtpd"),
+    "auth": helper("smtpd-auth", "auth", "smtpd", kind=EXECUTED),
     "rcpt": resident_loop("smtpd-rcpt", "rcpt", "smtpd"),
-    "verify": helper("smtpd-verify", "verify", "smtpd"),
-    "judge": helper("smtpd-judge", "judge", "smtpd-verify"),
-    "submit": helper("smtpd-submit", "submit", "bob"),
-    "submit-auth": helper("smtpd-submit", "submit-auth", "smtpd-auth"),
-    "sign-user": helper("smtpd-sign", "sign-user", "smtpd-submit"),
-    "sign-own": helper("smtpd-sign", "sign-own", "smtpd-queue"),
-    "queue-in": helper("smtpd-queue", "queue-in", "smtpd-verify"),
-    "queue-user": helper("smtpd-queue", "queue-user", "smtpd-sign"),
-    "queue-own": helper("smtpd-queue", "queue-own", "smtpd-sign"),
+    "queue-in": helper("smtpd-queue", "queue-in", "smtpd"),
+    "queue-relay": helper("smtpd-queue", "queue-relay", "smtpd"),
+    "queue-user": helper("smtpd-queue", "queue-user", "bob"),
+    "queue-auth": helper("smtpd-queue", "queue-auth", "smtpd-auth"),
+    "queue-own": helper("smtpd-queue", "queue-own", "smtpd-queue"),
+    "judge": helper("smtpd-judge", "judge", "smtpd-queue"),
+    "submit": helper("smtpd-submit", "submit", "smtpd-queue"),
+    "sign": helper("smtpd-sign", "sign", "smtpd-queue"),
     "send": lambda world: resident(world, "smtpd-send"),
     "send's child": syncs,
     "bounce": helper("smtpd-bounce", "bounce", "smtpd-queue"),
     "lspawn": resident_loop("smtpd-lspawn", "lspawn", "smtpd-queue"),
     "local": helper("smtpd-local", "lspawn", "smtpd-queue",
-                    frame("U", "alice")),
+                    frame("U", "alice"), EXECUTED),
     "remote": helper("smtpd-remote", "remote", "smtpd-queue",
-                     frame("U", "mx [127.0.0.1]")),
+                     frame("U", "mx [127.0.0.1]"), EXECUTED),
 }
+# Of units that exclude others, so only when they are asked for.
+OTHERS = {
+    "auth-file": helper("smtpd-auth-file", "auth", "smtpd"),
+    "session-forked": session(25, FORKED),
+}
+
+
+def find(world, name):
+    name, of, _ = name.partition("'s parent")
+    pid = (PROGRAMS | OTHERS)[name](world)
+    return parent(pid) if of else pid
 
 
 # --- what it can ---------------------------------------------------------
@@ -295,6 +322,7 @@ def abilities(s):
         "listen": is_allowed(s.call("listen", -1, 1)),
         "exec": is_allowed(s.call("execve", path, 1, 1)),
         "fork": is_allowed(s.call("clone", 0x10000, 0, 0, 0, 0)),
+        "kill": is_allowed(s.call("kill", 1 << 21, 0)),
         "ptrace": is_allowed(s.call("ptrace", 0x4206, 1 << 21, 0, 0)),
         "spy": is_allowed(s.call("process_vm_readv", 1 << 21, vm, 1, vm, 1, 0)),
         "bpf": is_allowed(s.call("bpf", -1, 0, 0)),
@@ -320,15 +348,21 @@ def reach(s):
     return reached
 
 
+def copy_of(pid, fd):
+    """Our copy of a descriptor of its, or -1."""
+    pidfd = os.pidfd_open(pid)
+    copy = libc.syscall(438, pidfd, fd, 0)
+    os.close(pidfd)
+    return copy
+
+
 def sockets_of(pid):
     """Descriptor number, and our copy of the same socket."""
-    pidfd = os.pidfd_open(pid)
     for fd in sorted(map(int, os.listdir("/proc/%d/fd" % pid))):
         if os.readlink("/proc/%d/fd/%d" % (pid, fd)).startswith("socket:"):
-            copy = libc.syscall(438, pidfd, fd, 0)
+            copy = copy_of(pid, fd)
             if copy >= 0:
                 yield fd, socket.socket(fileno=copy)
-    os.close(pidfd)
 
 
 def holdings(pid):
@@ -345,7 +379,7 @@ def holdings(pid):
 
 
 def describe(world, name):
-    pid = PROGRAMS[name](world)
+    pid = find(world, name)
     facts = status(pid)
     who = [world.names[int(facts["Uid"].split()[0])]]
     assert len(set(facts["Uid"].split())) == 1, facts["Uid"]
@@ -364,8 +398,7 @@ def describe(world, name):
 
 def table(world, names):
     for name in names or PROGRAMS:
-        if names or name != "auth-file":
-            print(describe(world, name), flush=True)
+        print(describe(world, name), flush=True)
 
 
 def secrets(world):
@@ -420,7 +453,8 @@ def session_gets(world, port):
     pid = session(port)(world)
     held = holdings(pid)
     s = stolen.steal(pid)
-    way = held["verify"]
+    print("holds:", *sorted(held))
+    way = held["queue-in"]
     print("local:", message(s, way, HERE, "a@example.org", text="stolen-in"))
     print("relay:", message(s, way, THERE, "a@example.org"))
     print("relay called local:",
@@ -482,11 +516,11 @@ def submission_gets(world, port):
     s.free()
 
 
-def filter_gets(world, name, facts, opening=b""):
+def place_gets(world, name, facts, opening=b""):
     """From the stolen, to whom it was joined with."""
-    s = stolen.steal(PROGRAMS[name](world))
+    s = stolen.steal(find(world, name))
     (fd,) = (fd for peer, fd in holdings(s.pid).items()
-             if peer.startswith(("queue", "sign", "submit")))
+             if peer.startswith("queue"))
     if opening:
         s.write(fd, opening)
     print(name, "local:", message(s, fd, HERE, "bob@example.com", facts))
@@ -494,13 +528,109 @@ def filter_gets(world, name, facts, opening=b""):
     s.free()
 
 
-def filters_get(world):
-    filter_gets(world, "verify", ())
-    filter_gets(world, "auth", (), frame("C", "user=bob"))
-    filter_gets(world, "submit-auth", ("user=bob",))
-    filter_gets(world, "sign-user", ("user=bob",))
-    filter_gets(world, "sign-own", ())
-    filter_gets(world, "bounce", ())
+def places_get(world):
+    place_gets(world, "auth", (), frame("C", "user=bob"))
+    place_gets(world, "bounce", ())
+
+
+# --- what an adviser can say ---------------------------------------------
+
+TEXT = b"From: <bob@example.com>\r\nSubject: stolen-advice\r\n\r\nx\r\n"
+PASS = frame("K")
+ANSWERS = {
+    "that is all": PASS,
+    "a mark": frame("M", "junk") + PASS,
+    "a field": frame("H", "X-Stolen: yes\r\n") + PASS,
+    "octets away": frame("D", "%d 3" % (len(TEXT) - 3)) + PASS,
+    "octets put": frame("P", "%d x\r\n" % len(TEXT)) + PASS,
+    "refused": frame("X", "550 5.7.1 stolen"),
+    "later": frame("Z", "450 4.7.1 stolen"),
+    "later, as 550": frame("Z", "550 5.7.1 stolen"),
+    "another mark": frame("M", "stolen") + PASS,
+    "no field": frame("H", "stolen\r\n") + PASS,
+    "a field that ends the header": frame("H", "X: y\r\n\r\nz\r\n") + PASS,
+    "octets of nobody": frame("D", "%d 1" % len(TEXT)) + PASS,
+    "octets twice": frame("D", "0 9") + frame("D", "5 9") + PASS,
+    "backwards": frame("D", "9 1") + frame("D", "0 1") + PASS,
+    "no octets away": frame("D", "0 0") + PASS,
+    "a recipient": frame("R", "local <bob@example.com>") + PASS,
+    "a sender": frame("S", "<stolen@example.com>") + PASS,
+    "a fact": frame("C", "user=alice") + PASS,
+    "octets of its own": frame("B", "stolen") + PASS,
+    "a commit": frame("E") + PASS,
+    "an id": frame("I", "0660ee029bdfc00c7da957") + PASS,
+    "no frame": b"stolen",
+    "nothing, and dies": b"",
+}
+
+
+def look_at_text(world, pid, fd, text):
+    """
+    It is the text alone, below fields of another adviser, to be read alone,
+    and no file of the queue.
+    """
+    copy = copy_of(pid, fd)
+    seen = os.pread(copy, 1 << 20, 0)
+    assert seen.endswith(text) and b"alice@" not in seen, seen[:1000]
+    for change in (lambda: os.pwrite(copy, b"stolen", 0),
+                   lambda: os.ftruncate(copy, 0),
+                   lambda: os.ftruncate(copy, 1 << 20)):
+        try:
+            change()
+        except OSError:
+            continue
+        raise AssertionError("the text can be changed")
+    inode = os.fstat(copy).st_ino
+    for top, _, names in os.walk("/proc/self/fd/%d/var/lib/smtpd/queue" %
+                                 world.root):
+        for name in names:
+            assert os.lstat(os.path.join(top, name)).st_ino != inode, name
+    os.close(copy)
+
+
+def advise(world, name, entrance, user, answer, text=TEXT):
+    """What the client hears when the stolen adviser answers so."""
+    client = None
+
+    def begin():
+        nonlocal client
+        client = world.dial(entrance, user, frame("C", "version=1") +
+                            frame("S", "<bob@example.com>") +
+                            frame("R", HERE) + b"".join(
+                                frame("B", text[at:at + 32768])
+                                for at in range(0, len(text), 32768)))
+    s = stolen.steal(catch(world, "smtpd-" + name, begin, FORKED))
+    client.sendall(frame("E"))
+    while (asked := s.take_fd(0))[1] < 0:
+        if not asked[0]:
+            raise EOFError("%s was not asked" % name)
+    look_at_text(world, s.pid, asked[1], text)
+    for at in range(0, len(answer), 65536):
+        s.write(1, answer[at:at + 65536])
+    if not answer:
+        os.kill(s.pid, signal.SIGKILL)
+        os.waitpid(s.pid, 0x40000000)
+    heard = b""
+    while not (verdict := re.search(rb"(?:^|,)\d+:([KXZ])([^,]*)", heard)):
+        heard += client.recv(65536) or b",1:Kend,"
+    client.close()
+    if answer:
+        s.free()
+    return "taken" if verdict[1] == b"K" else verdict[2].decode().split(" ")[0]
+
+
+def advisers_get(world):
+    for name, entrance, user in (("judge", "queue-in", "smtpd"),
+                                 ("submit", "queue-user", "bob"),
+                                 ("sign", "queue-user", "bob")):
+        got = {}
+        for title, answer in ANSWERS.items():
+            verdict = advise(world, name, entrance, user, answer)
+            got.setdefault(verdict, []).append(title)
+        for verdict, titles in sorted(got.items()):
+            print("%s, %s: %s" % (name, verdict, "; ".join(titles)))
+    print("a large text:", advise(world, "judge", "queue-in", "smtpd", PASS,
+                                  TEXT + b"large\r\n" * 20000))
 
 
 def main():
@@ -515,8 +645,10 @@ def main():
         session_gets(world, int(sys.argv[3]))
     elif command == "submission":
         submission_gets(world, int(sys.argv[3]))
-    elif command == "filters":
-        filters_get(world)
+    elif command == "places":
+        places_get(world)
+    elif command == "advisers":
+        advisers_get(world)
     else:
         sys.exit(__doc__)
 

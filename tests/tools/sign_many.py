@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 """Has many messages signed in one conversation, and verifies each.
 
-usage: sign_many.py KEYS QUEUE FOLDER|odd -- PROGRAM ARG ...
+usage: sign_many.py KEYS QUEUE FOLDER|odd -- PROGRAM ARG ...    (smtpd-queue)
 
 Each message is given a From that there is a key for and is cut into frames at
 random. Its octets in the queue must be those that went in, and every
@@ -102,8 +102,9 @@ def send(client, name, data):
         at += n
     client.send(frame(b"E", b""))
     client.flush()
-    assert client.next()[0] == "I"
     tag, text = client.next()
+    while tag in "WI":
+        tag, text = client.next()
     assert tag == "K", (name, tag, text)
     return text.decode()
 

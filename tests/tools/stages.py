@@ -61,7 +61,8 @@ class Client:
 
 
 def servers(program, chain):
-    """Those whose parent is one too: not the listener."""
+    """Those whose parent and whose parent's parent are such ones too: not the
+    listener, and not the process that they were forked from."""
     of = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -73,7 +74,8 @@ def servers(program, chain):
             continue
         if argv.startswith(program + "\0") and chain + "/" in argv:
             of[pid] = parent
-    return [int(pid) for pid, parent in of.items() if parent in of]
+    return [int(pid) for pid, parent in of.items()
+            if parent in of and of[parent] in of]
 
 
 def main():

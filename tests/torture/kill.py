@@ -26,9 +26,10 @@ SERVICES = 0.08
 
 # How long one such trap waits; there is always one set. Where, and for what.
 TRAP_SECONDS = 0.5
-TRAPPED = ("smtpd-queue-in", "smtpd-queue-own", "smtpd-verify", "smtpd-send",
-           "smtpd-lspawn", "smtpd-remote", "smtpd-bounce", "smtpd-sign",
-           "smtpd-session")
+TRAPPED = ("smtpd-queue-in-warm", "smtpd-queue-relay-warm",
+           "smtpd-queue-own-warm", "smtpd-judge-warm", "smtpd-submit-warm",
+           "smtpd-sign-warm", "smtpd-bounce-warm", "smtpd-session-warm",
+           "smtpd-send", "smtpd-lspawn", "smtpd-remote")
 DISK = ("fsync,fdatasync", "unlink,unlinkat", "rename,renameat,renameat2,"
         "link,linkat", "fchmod", "open,openat", "close", "flock")
 TALK = ("write,writev", "sendmsg,sendto", "read,recvmsg", "poll")

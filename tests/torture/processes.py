@@ -27,26 +27,64 @@ def command(pid):
         return [b'']
 
 
+ENTRANCES = (b'in', b'relay', b'user', b'auth', b'own')
+
+
+def service_name(program, argv):
+    """smtpd-queue is one for each entrance."""
+    if program == 'smtpd-queue':
+        program += '-' + os.fsdecode(next(w for w in argv if w in ENTRANCES))
+    return program
+
+
+def is_warm(pid):
+    """Whether it was exec'd by a listener, to fork for each conversation."""
+    try:
+        with open(f'/proc/{pid}/environ', 'rb') as f:
+            return b'SMTPD_WARM=' in f.read()
+    except OSError:
+        return False
+
+
 def split(directory):
     """(service -> pid, program -> [pid]): the services that the supervisor
     itself has started, and what these have started for one conversation.
 
     A service is called after its program and, for smtpd-queue, its entrance.
+    The warm process of a service, whose children converse, is one as well, by
+    that name and "-warm"; the last one, when others have retired.
     """
     chain = of_chain(directory)
-    services, workers = {}, {}
-    for pid, program in chain.items():
+    services, workers, warm = {}, {}, {}
+    parents = {}
+    for pid in list(chain):
         try:
             with open(f'/proc/{pid}/stat', encoding='ascii') as f:
-                parent = int(f.read().rpartition(')')[2].split()[1])
+                fields = f.read().rpartition(')')[2].split()
         except OSError:
             continue
-        if parent in chain:
-            workers.setdefault(program, []).append(pid)
+        parents[pid] = int(fields[1]), int(fields[19])
+    names = {}
+    for pid in sorted(p for p, (up, _) in parents.items() if up not in chain):
+        try:
+            name = service_name(chain[pid], command(pid))
+        except StopIteration:
+            continue    # it has ended meanwhile
+        while name in services:
+            name += '-again'
+        names[pid] = name
+        services[name] = pid
+    for pid, (parent, born) in parents.items():
+        if pid in names:
             continue
-        if program == 'smtpd-queue':
-            program += '-' + os.fsdecode(command(pid)[-1])
-        services[program] = pid
+        if parent in names and is_warm(pid):
+            warm.setdefault(names[parent] + '-warm', []).append((born, pid))
+        else:
+            workers.setdefault(chain[pid], []).append(pid)
+    for name, pids in warm.items():
+        services[name] = max(pids)[1]
+        for _, pid in sorted(pids)[:-1]:
+            workers.setdefault(chain[pid], []).append(pid)
     return services, workers
 
 

@@ -2,8 +2,13 @@
 /* Which Authentication-Results go, and that nothing else is touched. */
 #include "forged.h"
 
-#include <dirent.h>
+#include <sys/mman.h>
 
+#include <dirent.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "forged-text.h"
 #include "sbuf.h"
 #include "tap.h"
 
@@ -129,11 +134,46 @@ static const struct {
 	    "{Authentication-Results: mx.example.com; x\n}\n" },
 };
 
-/* In pieces of this size; 0: whole. Gives how many fields went. */
+/* What is left of a text without its ranges, which must be in order. */
+struct rest {
+	struct span text;
+	struct sbuf *out;
+	size_t at, end; /* of the last range; 0: none */
+	unsigned ranges;
+	bool bad;
+};
+
+static bool
+leave_out(void *context, uint64_t offset, uint64_t length)
+{
+	struct rest *r = context;
+
+	if (length == 0 || offset < r->at || offset + length > r->text.n ||
+	    (r->ranges > 0 && offset == r->at)) {
+		r->bad = true;
+		return false;
+	}
+	sbuf_add(r->out, r->text.p + r->at, offset - r->at);
+	r->at = offset + length;
+	r->ranges++;
+	return true;
+}
+
+static void
+leave_rest(struct rest *r)
+{
+	if (r->bad)
+		sbuf_adds(r->out, "(ranges out of order)");
+	sbuf_addspan(r->out, span_skip(r->text, r->at));
+}
+
+/* In pieces of this size; 0: whole. Gives how many ranges go. */
 static unsigned
 run(struct span text, size_t piece, struct sbuf *out)
 {
-	static struct forged f;
+	struct rest rest = { .text = text, .out = out };
+	struct forged_range r;
+	struct forged f;
 
 	sbuf_reset(out);
 	forged_init(&f, HOST);
@@ -142,11 +182,38 @@ run(struct span text, size_t piece, struct sbuf *out)
 		struct span in = span_of(text.p, n);
 
 		text = span_skip(text, n);
-		while (in.n > 0)
-			sbuf_addspan(out, forged_push(&f, &in));
+		while (forged_push(&f, &in, &r))
+			(void)leave_out(&rest, r.offset, r.length);
 	}
-	sbuf_addspan(out, forged_finish(&f));
-	return f.removed;
+	if (forged_finish(&f, &r))
+		(void)leave_out(&rest, r.offset, r.length);
+	leave_rest(&rest);
+	return rest.ranges;
+}
+
+static int
+file_of(struct span text)
+{
+	int fd = memfd_create("text", MFD_CLOEXEC);
+
+	if (fd == -1 || write(fd, text.p, text.n) != (ssize_t)text.n)
+		abort();
+	return fd;
+}
+
+/* The same by forged_find; false when it gives that. */
+static bool
+find(struct span text, struct sbuf *out)
+{
+	struct rest rest = { .text = text, .out = out };
+	int fd = file_of(text);
+	bool found;
+
+	sbuf_reset(out);
+	found = forged_find(fd, text.n, HOST, leave_out, &rest);
+	(void)close(fd);
+	leave_rest(&rest);
+	return found && !rest.bad;
 }
 
 static void
@@ -185,6 +252,9 @@ test_table(void)
 		    piece++ < in.len);
 		is_span(sbuf_span(&out), sbuf_span(&want),
 		    "%s, in pieces of %zu", table[i].name, piece);
+		ok(find(sbuf_span(&in), &out) &&
+			span_eq(sbuf_span(&out), sbuf_span(&want)),
+		    "%s, in a file", table[i].name);
 	}
 	sbuf_free(&in);
 	sbuf_free(&want);
@@ -219,6 +289,8 @@ test_limit(void)
 	sbuf_adds(&in, "To: b\r\n\r\n");
 	is_num(run(sbuf_span(&in), 1000, &out), 1, "a very long one is one");
 	is_str(out.s, "To: b\r\n\r\n", "and goes to its end");
+	ok(find(sbuf_span(&in), &out), "also in a file");
+	is_str(out.s, "To: b\r\n\r\n", "where it goes to its end as well");
 	sbuf_free(&in);
 	sbuf_free(&out);
 }
@@ -270,7 +342,7 @@ static void
 test_messages(void)
 {
 	const char *suites = getenv("SMTPD_SUITES");
-	unsigned files = 0, same = 0, cleaned = 0, forged;
+	unsigned files = 0, same = 0, cleaned = 0, found = 0, forged;
 	struct sbuf text, more, out;
 	struct dirent *d;
 	char path[4096];
@@ -296,14 +368,80 @@ test_messages(void)
 		add_forged(sbuf_span(&text), &more, &forged);
 		cleaned += run(sbuf_span(&more), 999, &out) == forged &&
 		    span_eq(sbuf_span(&out), sbuf_span(&text));
+		found += find(sbuf_span(&more), &out) &&
+		    span_eq(sbuf_span(&out), sbuf_span(&text));
 	}
 	(void)closedir(dir);
 	ok(files > 400, "%u messages", files);
 	is_num(same, files, "none is touched");
 	is_num(cleaned, files, "forged fields between all of theirs all go");
+	is_num(found, files, "and in files");
 	sbuf_free(&text);
 	sbuf_free(&more);
 	sbuf_free(&out);
+}
+
+static bool
+stop(void *context, uint64_t offset, uint64_t length)
+{
+	unsigned *calls = context;
+
+	(void)offset;
+	(void)length;
+	++*calls;
+	errno = EDOM;
+	return false;
+}
+
+static void
+test_trouble(void)
+{
+	struct span text = SPAN("Authentication-Results: mx.example.com; x\r\n"
+				"A: b\r\nAuthentication-Results:");
+	unsigned calls = 0;
+	struct rest rest = { .text = text };
+	struct sbuf out;
+	int fd = file_of(text);
+
+	sbuf_init(&out, 4096);
+	rest.out = &out;
+	ok(!forged_find(fd, text.n, HOST, stop, &calls) && errno == EDOM,
+	    "who has enough gets false, and keeps errno");
+	is_num(calls, 1, "and is not told any more");
+	errno = 0;
+	ok(!forged_find(fd, text.n + 1, HOST, leave_out, &rest) && errno == EIO,
+	    "a text that is shorter than was said cannot be read");
+	ok(!forged_find(-1, text.n, HOST, leave_out, &rest) && errno == EBADF,
+	    "nor one that is not there");
+	ok(forged_find(-1, 0, HOST, leave_out, &rest), "but one of no octets");
+	(void)close(fd);
+	sbuf_free(&out);
+}
+
+static void
+test_claims(void)
+{
+	static const struct {
+		struct span lines;
+		bool claims;
+	} fields[] = {
+		{ SPAN("Authentication-Results: mx.example.com; x\r\n"), true },
+		{ SPAN("Received: x\r\nAuthentication-Results:\r\n"
+		       " MX.example.com; x\r\nX: y\r\n"),
+		    true },
+		{ SPAN("Received: x\r\n"
+		       "Authentication-Results: mx.example.com\r\n"),
+		    true },
+		{ SPAN("Authentication-Results: other.example; x\r\n"), false },
+		{ SPAN("X: y\r\n Authentication-Results: mx.example.com\r\n"),
+		    false },
+		{ SPAN(""), false },
+	};
+
+	for (size_t i = 0; i < nitems(fields); i++)
+		is_num(forged_claims(fields[i].lines, HOST), fields[i].claims,
+		    "fields %zu claim %s", i,
+		    fields[i].claims ? "to be ours" : "nothing");
 }
 
 int
@@ -312,5 +450,7 @@ main(void)
 	test_table();
 	test_limit();
 	test_messages();
+	test_trouble();
+	test_claims();
 	return done();
 }

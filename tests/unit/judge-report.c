@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: ISC */
-/* Whatever stands in it, smtpd-verify believes what smtpd-judge reports. */
+/* Whatever stands in it, smtpd-queue takes what smtpd-judge reports. */
 #include "../../smtpd-session/judge/report.h"
-#include "../../smtpd-session/verify/claim.c"
+#include "forged-text.h"
 #include "frame.h"
+#include "header.h"
 #include "tap.h"
 
 #define HOST "mx.example.com"
+
+/* Whole fields that can stand on any message, and none but these two. */
+static bool
+is_sound(struct span lines)
+{
+	bool sound = header_is_fields(lines) && forged_claims(lines, HOST) &&
+	    span_starts(lines, SPAN("Authentication-Results: " HOST));
+
+	while (sound && lines.n > 0) {
+		struct span line = span_cut(&lines, '\n');
+
+		sound = ascii_isblank(line.p[0]) ||
+		    span_starts(line, SPAN("Authentication-Results: ")) ||
+		    span_starts(line, SPAN("Received-SPF: "));
+	}
+	return sound;
+}
 
 /* Each place of a stranger's in f, as long as it can be, full of c. */
 static void
@@ -48,14 +66,14 @@ test_octets(void)
 			fill(&f, (char)c, n);
 			sbuf_reset(&out);
 			report(&out, HOST, &f);
-			if (out.bad || !claim_is_sound(sbuf_span(&out), HOST))
+			if (out.bad || !is_sound(sbuf_span(&out)))
 				bad++;
 		}
 	is_num(bad, 0, "every octet, in every length");
 	f = (struct findings){ .nsignatures = 0, .dmarc.reason = "" };
 	sbuf_reset(&out);
 	report(&out, HOST, &f);
-	ok(claim_is_sound(sbuf_span(&out), HOST), "nothing found at all");
+	ok(is_sound(sbuf_span(&out)), "nothing found at all");
 	sbuf_free(&out);
 }
 
