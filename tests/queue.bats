@@ -14,9 +14,10 @@ setup() {
 }
 
 teardown() {
-	if [[ -e $BATS_TEST_TMPDIR/pid ]]; then
-		kill "$(<"$BATS_TEST_TMPDIR/pid")" 2>/dev/null || true
-	fi
+	local file
+	for file in "$BATS_TEST_TMPDIR"/{pid,adviser.pid}; do
+		[[ ! -e $file ]] || kill "$(<"$file")" 2>/dev/null || true
+	done
 }
 
 # The id of the n-th message that was acknowledged, the first if n is not given.
@@ -584,19 +585,115 @@ goes_on_to_its_end() {
 		awk '$1 != "whole" { bad = 1 } END { exit bad }'
 }
 
-@test "queue: serves a listening socket, a process for each conversation" {
-	sock=$BATS_TEST_TMPDIR/s
-	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" "$sock" "$SMTPD_BIN/smtpd-queue" \
-		-c "$CONF" in 3>&- 2>"$BATS_TEST_TMPDIR/log" &
+# listen: $SOCK leads to the entrance; what it says is in $LOG.
+listen() {
+	SOCK=$BATS_TEST_TMPDIR/s LOG=$BATS_TEST_TMPDIR/log
+	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" "$SOCK" \
+		"$SMTPD_BIN/smtpd-queue" -c "$CONF" "${OPTIONS[@]}" \
+		"$ENTRANCE" "${ADVISERS[@]}" 3>&- 2>"$LOG" &
 	echo $! >"$BATS_TEST_TMPDIR/pid"
-	wait_for test -S "$sock"
-	run -0 as_user python3 "$SMTPD_TOP/tests/tools/inject.py" \
-		"${MAIL[@]}" "@$sock"
-	run -0 as_user python3 "$SMTPD_TOP/tests/tools/inject.py" \
-		"${MAIL[@]}" "@$sock"
+	wait_for test -S "$SOCK"
+}
+
+through() {
+	as_user python3 "$SMTPD_TOP/tests/tools/inject.py" "$@" "@$SOCK"
+}
+
+@test "queue: serves a listening socket, a process for each conversation" {
+	listen
+	run -0 through "${MAIL[@]}"
+	run -0 through "${MAIL[@]}" "${MAIL[@]}"
+	# one that has not ended holds up no other
+	mark=$BATS_TEST_TMPDIR/mark go=$BATS_TEST_TMPDIR/go
+	through "${MAIL[@]:0:3}" Q get get touch:"$mark" wait:"$go" \
+		"${MAIL[@]:3}" 3>&- &
+	wait_for test -e "$mark"
+	run -0 through "${MAIL[@]}"
+	touch "$go"
+	wait $!
 	kill "$(<"$BATS_TEST_TMPDIR/pid")"
 	wait "$(<"$BATS_TEST_TMPDIR/pid")"
-	[[ $(queued | wc -l) -eq 2 ]]
+	[[ $(queued | wc -l) -eq 5 ]]
+	run ! grep -v ' event=queued ' "$LOG"
+}
+
+@test "queue: a process that serves many asks its advisers for each" {
+	for kind in command socket; do
+		ADVISERS=()
+		adviser "$kind" top <<-'PY'
+		def advise(text):
+		    return [(b"H", b"X-Asked: %d\r\n" % os.getpid())] + K
+		PY
+		if [[ $kind == socket ]]; then
+			"${AS_USER[@]}" "$SMTPD_TOP/tests/tools/counsel.py" \
+				listen "$BATS_TEST_TMPDIR/a" \
+				"$BATS_TEST_TMPDIR/socket" 3>&- &
+			echo $! >"$BATS_TEST_TMPDIR/adviser.pid"
+			wait_for test -S "$BATS_TEST_TMPDIR/a"
+			ADVISERS=("socket:top:$BATS_TEST_TMPDIR/a")
+		fi
+		listen
+		for _ in 1 2 3; do
+			run -0 through "${MAIL[@]}"
+		done
+		[[ $(queued | wc -l) -eq 3 ]]
+		[[ $(queued | xargs grep -ah 'X-Asked: ' | sort -u |
+			wc -l) -eq 3 ]]
+		kill "$(<"$BATS_TEST_TMPDIR/pid")"
+		wait "$(<"$BATS_TEST_TMPDIR/pid")"
+		rm -rf "${Q:?}/new" "$SOCK"
+	done
+	# Without the adviser it is not now, and with it again it goes on.
+	listen
+	run -0 through "${MAIL[@]}"
+	kill "$(<"$BATS_TEST_TMPDIR/adviser.pid")"
+	mv "$BATS_TEST_TMPDIR"/a "$BATS_TEST_TMPDIR"/b
+	run -75 through "${MAIL[@]}" Q get
+	[[ $output == *'Z 451 4.7.1 '* ]]
+	[[ $(<"$LOG") == *"cannot reach the adviser socket"* ]]
+	"${AS_USER[@]}" "$SMTPD_TOP/tests/tools/counsel.py" listen \
+		"$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/socket" 3>&- &
+	echo $! >"$BATS_TEST_TMPDIR/adviser.pid"
+	wait_for test -S "$BATS_TEST_TMPDIR/a"
+	run -0 through "${MAIL[@]}"
+	kill "$(<"$BATS_TEST_TMPDIR/adviser.pid")"
+}
+
+# scheduler: a datagram socket for the wake-up; in told is what comes first.
+scheduler() {
+	rm -f "$BATS_TEST_TMPDIR"/{wakeup,ready,told}
+	as_user python3 - "$BATS_TEST_TMPDIR" 3>&- <<-'EOT' &
+	import os, socket, sys
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	s.bind(sys.argv[1] + "/wakeup")
+	s.settimeout(60)
+	open(sys.argv[1] + "/ready", "w").close()
+	with open(sys.argv[1] + "/told.new", "w") as f:
+	    f.write(s.recv(100).decode())
+	os.rename(sys.argv[1] + "/told.new", sys.argv[1] + "/told")
+	EOT
+	wait_for test -e "$BATS_TEST_TMPDIR/ready"
+}
+
+@test "queue: a scheduler that comes later is told as well" {
+	listen
+	run -0 through "${MAIL[@]}"
+	for _ in 1 2; do
+		scheduler
+		run -0 through "${MAIL[@]}"
+		wait_for test -e "$BATS_TEST_TMPDIR/told"
+		[[ $(<"$BATS_TEST_TMPDIR/told") == "$(acknowledged)" ]]
+	done
+}
+
+@test "queue: mail goes into the queue of this moment" {
+	listen
+	run -0 through "${MAIL[@]}"
+	mv "$Q" "$Q.old"
+	as_user mkdir -m 700 "$Q"
+	run -0 through "${MAIL[@]}"
+	only_queued
+	[[ $(find "$Q.old" -type f | wc -l) -eq 1 ]]
 }
 
 @test "queue: says at the start what is wrong, and serves nobody" {

@@ -35,6 +35,7 @@ static const int calls[] = {
 	SYS_recvfrom,
 	SYS_sendmsg,
 	SYS_recvmsg,
+	SYS_socketpair,
 	SYS_shutdown,
 	SYS_close,
 	SYS_clock_gettime,

@@ -47,45 +47,42 @@ def is_warm(pid):
 
 
 def split(directory):
-    """(service -> pid, program -> [pid]): the services that the supervisor
-    itself has started, and what these have started for one conversation.
+    """(service -> pid, program -> [pid]): the services that a supervisor has
+    started, each in a session of its own, and what these have started for one
+    conversation.
 
     A service is called after its program and, for smtpd-queue, its entrance.
     The warm process of a service, whose children converse, is one as well, by
     that name and "-warm"; the last one, when others have retired.
     """
     chain = of_chain(directory)
-    services, workers, warm = {}, {}, {}
-    parents = {}
-    for pid in list(chain):
+    services, workers, names, warm = {}, {}, {}, {}
+    for pid in sorted(chain):
+        try:
+            name = service_name(chain[pid], command(pid))
+            leads = os.getsid(pid) == pid
+        except (StopIteration, ProcessLookupError):
+            continue    # it has ended meanwhile
+        if leads:
+            while name in services:
+                name += '-again'
+            names[pid] = name
+            services[name] = pid
+    for pid in chain.keys() - names.keys():
         try:
             with open(f'/proc/{pid}/stat', encoding='ascii') as f:
                 fields = f.read().rpartition(')')[2].split()
         except OSError:
             continue
-        parents[pid] = int(fields[1]), int(fields[19])
-    names = {}
-    for pid in sorted(p for p, (up, _) in parents.items() if up not in chain):
-        try:
-            name = service_name(chain[pid], command(pid))
-        except StopIteration:
-            continue    # it has ended meanwhile
-        while name in services:
-            name += '-again'
-        names[pid] = name
-        services[name] = pid
-    for pid, (parent, born) in parents.items():
-        if pid in names:
-            continue
+        parent, born = int(fields[1]), int(fields[19])
+        workers.setdefault(chain[pid], []).append(pid)
         if parent in names and is_warm(pid):
-            warm.setdefault(names[parent] + '-warm', []).append((born, pid))
-        else:
-            workers.setdefault(chain[pid], []).append(pid)
-    for name, pids in warm.items():
-        services[name] = max(pids)[1]
-        for _, pid in sorted(pids)[:-1]:
-            workers.setdefault(chain[pid], []).append(pid)
-    return services, workers
+            name = names[parent] + '-warm'
+            warm[name] = max((born, pid), warm.get(name, (0, 0)))
+    for name, (_, pid) in warm.items():
+        services[name] = pid
+        workers[chain[pid]].remove(pid)
+    return services, {program: pids for program, pids in workers.items() if pids}
 
 
 def cost(pid):
