@@ -90,7 +90,7 @@ for i in range(n):
 	wait_for is_state "$id" waiting
 	run ctl list
 	[ "$status" -eq 0 ]
-	[[ $output == "$id  5 octets, "*"s old, 1 try, next in "*"m  <sender@example.org>"* ]]
+	[[ $output == "$id  5 octets, "*"s old, 1 try, next in "*"  <sender@example.org>"* ]]
 	[[ $output == *"    <full@example.net>  example.net"$'\n'"        452 4.2.2 Mailbox full"* ]]
 	[[ $output == *"<full@example.com>  local:full"*"452 4.2.2 Disk quota exceeded"* ]]
 	[[ $output != *ann@* ]]

@@ -10,8 +10,9 @@ DIR is
 
   plan    Python: advise(text) gives the answer to E, a list of (tag, octets)
           that ends in K, Z or X; ask(tag, payload) the answer to Q, one such
-          pair. It may use what is in this module, and told, all frames of this
-          message. Without a plan the answer is K.
+          pair. It may use K, the end of a list; told, all frames of this
+          message; dir, that is DIR; and never(), which answers nothing.
+          Without a plan the answer is K.
   log     what this program was told, "T PAYLOAD" a line
   text    the text of the last E, as it was read
   changed the same with the changes of the answer; and as changed.ID
@@ -50,12 +51,17 @@ class Counsel:
         self.sock, self.dir = sock, directory
         self.buf, self.fds, self.told = b"", [], []
         self.plan = {"told": self.told, "dir": directory, "os": os,
-                     "K": [(b"K", b"")],
+                     "K": [(b"K", b"")], "never": self.never,
                      "advise": lambda text: [(b"K", b"")],
                      "ask": lambda tag, payload: (b"K", b"")}
         if os.path.exists(directory + "/plan"):
             with open(directory + "/plan", encoding="utf-8") as f:
                 exec(f.read(), self.plan)
+
+    def never(self):
+        while self.sock.recv(65536):
+            pass
+        os._exit(0)
 
     def next(self):
         while True:
