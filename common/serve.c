@@ -24,6 +24,7 @@
 #include "bufio.h"
 #include "log.h"
 #include "proc.h"
+#include "reads.h"
 #include "serve.h"
 #include "warm.h"
 
@@ -31,8 +32,6 @@
 #define FDS_MAX 64               /* what a program has open before it serves */
 #define CHILDREN_MAX 1000        /* of one warm process */
 #define LIFE_MS (60 * 60 * 1000) /* of a warm process */
-#define BROKEN_MS (60 * 1000)    /* until a broken file is tried again */
-#define COARSE_US 20000          /* how late the time of a file may be */
 #define PAUSE_MS 100
 #define SPAWN_TRIES 5
 #define BATCH 32
@@ -361,115 +360,11 @@ above_floor(const struct server *s, int fd)
 
 /* --- is it fresh? ------------------------------------------------------------ */
 
-/* What can be seen of a file without reading it. */
-struct look {
-	bool there;
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec changed, written;
-};
-
-/* A file as it was when it was read, when a successor was asked for, and when
-   one was that has failed. */
-struct reading {
-	const char *path;
-	struct look read, asked, refused;
-};
-
-static struct reading *reads;
-static size_t nreads;
-static uint64_t started;   /* us: nothing was read before */
-static bool read_too_late; /* a file may have changed since it was read */
-static instant refused_until;
-
-static struct look
-look_at(const char *path)
-{
-	struct stat st;
-	struct look l = { .there = stat(path, &st) == 0 };
-
-	if (!l.there)
-		return l;
-	l.dev = st.st_dev;
-	l.ino = st.st_ino;
-	l.size = st.st_size;
-	l.changed = st.st_ctim;
-	l.written = st.st_mtim;
-	return l;
-}
-
-static bool
-is_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool
-is_same(const struct look *a, const struct look *b)
-{
-	if (!a->there || !b->there)
-		return a->there == b->there;
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	    is_time(a->changed, b->changed) && is_time(a->written, b->written);
-}
-
 void
 serve_reads(const char *path)
 {
-	struct look l;
-	uint64_t changed;
-
-	if (started == 0)
-		return;
-	reads = reallocarray(reads, nreads + 1, sizeof(*reads));
-	if (reads == NULL)
+	if (serve_is_warm() && !reads_add(path))
 		die_sys(EXIT_TEMP, "cannot start");
-	l = look_at(path);
-	changed = (uint64_t)l.changed.tv_sec * 1000000 +
-	    (uint64_t)l.changed.tv_nsec / 1000;
-	/* A time to come says nothing: the clock was set back. */
-	if (l.there && changed + COARSE_US >= started &&
-	    changed <= clock_wall_us())
-		read_too_late = true;
-	reads[nreads++] = (struct reading){ path, l, l, l };
-}
-
-/* Was no successor refused lately? */
-static bool
-may_try(void)
-{
-	return refused_until == 0 || clock_left(refused_until) == 0;
-}
-
-/*
- * Has a file changed, and is there hope that a successor can read it? When one
- * is being started already, it is not known which of the changes it sees.
- */
-static bool
-has_changed(bool asked)
-{
-	bool may = may_try(), changed = false;
-
-	for (size_t i = 0; i < nreads; i++) {
-		struct look now = look_at(reads[i].path);
-
-		if ((read_too_late || !is_same(&now, &reads[i].read)) &&
-		    (may || !is_same(&now, &reads[i].refused)))
-			changed = true;
-		if (!asked)
-			reads[i].asked = now;
-	}
-	return changed;
-}
-
-/* No successor came of it: what was there is not tried again at once. */
-static void
-note_refusal(void)
-{
-	refused_until = clock_in(BROKEN_MS);
-	for (size_t i = 0; i < nreads; i++)
-		reads[i].refused = reads[i].asked;
 }
 
 static bool
@@ -493,9 +388,9 @@ look_at_age(struct server *s)
 {
 	if (s->warm != WARM_FRESH && s->warm != WARM_OLD)
 		return;
-	if (has_changed(s->warm == WARM_OLD))
+	if (reads_changed(s->warm == WARM_OLD))
 		ask_for_successor(s, WARM_STALE);
-	else if (s->warm == WARM_FRESH && may_try() &&
+	else if (s->warm == WARM_FRESH && reads_may_try() &&
 	    (s->born >= CHILDREN_MAX || clock_left(s->old) == 0))
 		ask_for_successor(s, WARM_OLD);
 }
@@ -585,7 +480,7 @@ retire(struct server *s)
 static void
 go_on(struct server *s)
 {
-	note_refusal();
+	reads_refused();
 	if (s->warm == WARM_TAINTED)
 		(void)warm_send(s->keeper, WARM_RENEW, 1, -1);
 	if (s->warm == WARM_TAINTED || s->warm == WARM_RETIRED)
@@ -797,14 +692,16 @@ void
 serve_warm(char *const argv[], const struct serve_how *h)
 {
 	int fd = serve_listener();
+	uint64_t since;
 
 	how = h;
 	if (fd == -1)
 		return;
-	if (!warm_is(&started)) {
+	if (!warm_is(&since)) {
 		confine_report();
 		warm_keep(fd, argv);
 	}
+	reads_begin(since);
 	(void)prctl(PR_SET_NAME, progname, 0, 0, 0);
 	warm = (struct server){ .warm = WARM_FRESH,
 		.listener = fd,
