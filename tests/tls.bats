@@ -235,3 +235,33 @@ subject_of() {
 		printf 'EHLO c\r\nMAIL FROM:<>\r\n' >&4; cat <&4"
 	[[ $output != *250* && $output != *220* ]]
 }
+
+# All sessions of smtpd-tls are forks of one process: its random numbers must
+# not be.
+@test "tls: no two sessions have the same random numbers" {
+	/usr/bin/python3 - "$((PORT + 1))" <<-'PY'
+	import socket, ssl, sys
+	port = int(sys.argv[1])
+
+	def hello():
+	    """ServerHello: the random, and the key exchange behind it."""
+	    context = ssl.create_default_context()
+	    context.check_hostname = False
+	    context.verify_mode = ssl.CERT_NONE
+	    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+	    tls = context.wrap_bio(incoming, outgoing)
+	    try:
+	        tls.do_handshake()
+	    except ssl.SSLWantReadError:
+	        pass
+	    with socket.create_connection(("127.0.0.1", port), 20) as s:
+	        s.sendall(outgoing.read())
+	        octets = b""
+	        while len(octets) < 43:
+	            octets += s.recv(4096)
+	    assert octets[0] == 22 and octets[5] == 2, octets[:6]
+	    return octets[11:43]
+
+	assert len({hello() for _ in range(200)}) == 200
+	PY
+}
