@@ -57,15 +57,6 @@ conversation_next(struct chan *c, struct frame *f, instant deadline)
 	return r;
 }
 
-void
-conversation_drop_fds(struct chan *c)
-{
-	int fd;
-
-	while ((fd = chan_take_fd(c)) != -1)
-		(void)close(fd);
-}
-
 int
 conversation_end(enum io r)
 {

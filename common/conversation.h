@@ -19,9 +19,6 @@ instant conversation_deadline(const struct conf *);
 enum io conversation_next(struct chan *, struct frame *,
     instant deadline) MUST_CHECK;
 
-/* Closes the descriptors that came and that nobody has taken. */
-void conversation_drop_fds(struct chan *);
-
 /* Says why it ended, unless by its end of file; gives the exit code. */
 int conversation_end(enum io);
 

@@ -122,7 +122,6 @@ end_message(instant deadline)
 		r = chan_flush(&chan, deadline);
 	if (!message_next(&message))
 		r = IO_ERROR;
-	conversation_drop_fds(&chan);
 	conversation_hold_term(false);
 	return r;
 }

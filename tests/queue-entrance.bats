@@ -378,3 +378,35 @@ through() {
 		[[ $stderr == *fatal:* && -z $output ]]
 	done
 }
+
+# What the next message shows may be here before the one before is done.
+@test "queue: each of two messages that come at once has its own socket" {
+	ENTRANCE=relay
+	echo 'relay_clients = 127.0.0.0/8' >>"$CONF"
+	"${AS_USER[@]}" /usr/bin/python3 - "$SMTPD_BIN/smtpd-queue" -c "$CONF" \
+		relay <<-'PY'
+	import array, socket, subprocess, sys
+	ours, theirs = socket.socketpair()
+	listener = socket.create_server(("127.0.0.1", 0))
+	client = socket.create_connection(listener.getsockname())
+	peer, _ = listener.accept()
+	def frame(s):
+	    return b"%d:%s," % (len(s), s)
+	message = frame(b"S<a@b.test>") + frame(b"Rremote <x@far.test>") + \
+	    frame(b"BX: y\r\n") + frame(b"E")
+	fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+	        array.array("i", [peer.fileno()]))]
+	for _ in range(4):
+	    ours.sendall(frame(b"Cversion=1"))
+	    ours.sendmsg([frame(b"Cpeer=socket")], fds)
+	    ours.sendall(message)
+	ours.shutdown(socket.SHUT_WR)
+	queue = subprocess.Popen(sys.argv[1:], stdin=theirs, stdout=theirs)
+	theirs.close()
+	answers = b""
+	while data := ours.recv(65536):
+	    answers += data
+	assert answers.count(b":K") == 4, answers
+	assert queue.wait(20) == 0
+	PY
+}

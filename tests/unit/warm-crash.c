@@ -93,7 +93,7 @@ what_waits(void)
 	is_num(good, nitems(spoke), "when it is mended all are");
 	good = 0;
 	for (size_t i = 0; i < nitems(left); i += 2)
-		good += *line(left[i]) == '\0';
+		good += ends(left[i]);
 	is_num(good, nitems(left) / 2, "and those that left, have left");
 	who = served();
 	is_str(who.greeting, "hello two\n", "the mended file counts");
@@ -173,7 +173,7 @@ term(void)
 	a = served();
 	c = silent();
 	(void)kill(keeper, SIGTERM);
-	is_str(line(c), "", "SIGTERM: the silent one is sent away");
+	ok(ends(c), "SIGTERM: the silent one is sent away");
 	ok(is_refused(), "nobody listens");
 	ok(is_alive(&a) && is_alive(&retired), "who is served is served on");
 	(void)kill(keeper, SIGTERM);
@@ -200,8 +200,8 @@ term_while_renewing(void)
 	say(c, "x\n");
 	ok(children_become(keeper, 2), "a successor is on its way");
 	(void)kill(keeper, SIGTERM);
-	is_str(line(c), "", "SIGTERM: who waits for it is sent away");
-	is_str(line(d), "", "so is who is in line");
+	ok(ends(c), "SIGTERM: who waits for it is sent away");
+	ok(ends(d), "so is who is in line");
 	ok(children_become(keeper, 1), "it is not waited for");
 	ok(is_alive(&a), "who is served is served on");
 	leave(&a);
@@ -234,7 +234,7 @@ killed(void)
 	c = silent();
 	(void)kill(keeper, SIGKILL);
 	is_num(ended(), SIGKILL, "the listener is killed");
-	is_str(line(c), "", "the silent one is sent away");
+	ok(ends(c), "the silent one is sent away");
 	ok(is_refused(), "nobody listens");
 	ok(is_alive(&a), "who is served is served on");
 	leave(&a);
@@ -261,8 +261,8 @@ crash_while_renewing(void)
 	ok(becomes_said("died", 1), "a child dies");
 	say(c, "x\n");
 	write_file(gate, "");
-	ok(begins(line(c), "") && strcmp(line(c), "x\n") == 0,
-	    "who waited is served");
+	(void)line(c);
+	is_str(line(c), "x\n", "who waited is served");
 	a = served();
 	is_str(a.greeting, "hello waits\n", "by the successor");
 	ok(is_elsewhere(&a, &b) && is_alive(&b), "which is fresh");
@@ -321,7 +321,7 @@ all_at_once(void)
 	(void)line(c);
 	is_str(line(c), "x\n", "a word at that time");
 	is_str(line(d), "hello two\n", "and who has come meanwhile");
-	is_str(line(a.conn), "", "it ends");
+	ok(ends(a.conn), "it ends");
 	leave(&a);
 	(void)close(c);
 	(void)close(d);
@@ -428,11 +428,12 @@ crowd(void)
 	(void)waitpid(others, NULL, 0);
 	(void)line(c[0]);
 	(void)line(c[0]);
-	for (size_t i = 0; i < nitems(c); i++) {
-		good += speak(c[i], &who) || i == 0;
+	/* The first one has spoken. One that is lost costs 20 s. */
+	for (size_t i = 1; i < nitems(c) && good == i - 1; i++)
+		good += speak(c[i], &who);
+	for (size_t i = 0; i < nitems(c); i++)
 		(void)close(c[i]);
-	}
-	is_num(good, nitems(c), "and are served");
+	is_num(good, nitems(c) - 1, "and are served");
 	stop();
 	become_user = false;
 }

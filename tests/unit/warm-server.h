@@ -331,6 +331,15 @@ line(int fd)
 	return s;
 }
 
+/* Does the connection end within 20 s, or break, without another word? */
+__attribute__((unused)) static bool
+ends(int fd)
+{
+	char c;
+
+	return readable(fd, 20000) && read(fd, &c, 1) <= 0;
+}
+
 /* A connection that has been greeted and says nothing. */
 static int
 silent(void)
@@ -412,12 +421,18 @@ is_elsewhere(const struct seen *a, const struct seen *b)
 	return true;
 }
 
+/* How the listener ends, within 20 s; else it is killed. */
 static int
 ended(void)
 {
+	instant end = clock_in(20000);
 	int status = -1;
 
-	(void)waitpid(keeper, &status, 0);
+	while (waitpid(keeper, &status, WNOHANG) == 0) {
+		if (clock_left(end) == 0)
+			(void)kill(keeper, SIGKILL);
+		(void)poll(NULL, 0, 2);
+	}
 	return status;
 }
 

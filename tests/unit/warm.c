@@ -104,6 +104,8 @@ changes_again(void)
 static void
 first_start(void)
 {
+	int c;
+
 	start("broken", "10");
 	is_num(ended(), EXIT_PERM << 8, "broken at the first start: exit 100");
 	is_num(count_said("the file is broken"), 1, "and why");
@@ -114,8 +116,10 @@ first_start(void)
 	(void)kill(keeper, SIGTERM);
 	is_num(ended(), 0, "SIGTERM: exit 0");
 	start("unwelcome", "10");
-	ok(begins(line(dial()), "hello unw"), "who is unwelcome is told so");
-	ok(children_become(child_of(keeper), 0), "and gets no process");
+	c = dial();
+	is_str(line(c), "hello unwelcome\n", "who is unwelcome is told so");
+	ok(ends(c), "and that is all");
+	(void)close(c);
 	stop();
 }
 
@@ -216,6 +220,36 @@ limit(void)
 	stop();
 }
 
+/* Nobody is served until it is known how many others are. */
+static void
+limit_at_once(void)
+{
+	struct seen a;
+	int c, d;
+
+	start("one", "2");
+	a = served();
+	write_file(file, "waits");
+	c = dial();
+	ok(children_become(keeper, 2), "a successor is on its way");
+	(void)kill((pid_t)a.warm, SIGSTOP);
+	ok(state_becomes(a.warm, 'T'), "the one before says nothing");
+	write_file(gate, "");
+	ok(!readable(c, 300), "nobody is served");
+	(void)kill((pid_t)a.warm, SIGCONT);
+	is_str(line(c), "hello waits\n", "until it does");
+	say(c, "x\n");
+	(void)line(c);
+	is_str(line(c), "x\n", "then one more of two");
+	d = dial();
+	ok(!readable(d, 100), "and no third");
+	leave(&a);
+	is_str(line(d), "hello waits\n", "as long as there are two");
+	(void)close(c);
+	(void)close(d);
+	stop();
+}
+
 static void
 descriptors(void)
 {
@@ -260,7 +294,7 @@ given(void)
 		} else {
 			is_str(line(sv[0]), "hello unwelcome\n",
 			    "an unwelcome one is greeted");
-			is_str(line(sv[0]), "", "and that is all");
+			ok(ends(sv[0]), "and that is all");
 		}
 		(void)close(sv[0]);
 		(void)wait(&status);
@@ -283,6 +317,7 @@ main(int argc, char *argv[])
 	clock_set_back();
 	age();
 	limit();
+	limit_at_once();
 	descriptors();
 	given();
 	return warm_done();
