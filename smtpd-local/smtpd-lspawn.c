@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "confine.h"
@@ -10,6 +11,8 @@
 #include "program.h"
 #include "serve.h"
 #include "startup.h"
+
+#define NICE 10
 
 /* The connection is moved off 0, which a child's will be. */
 static int
@@ -49,8 +52,18 @@ give_up_rights(const struct conf *conf)
 		die_sys(EXIT_TEMP, "cannot confine itself");
 }
 
-/* Mail that comes in goes before mail that is here already. */
-#define NICE 10
+/*
+ * Mail that comes in goes before mail that is here already: deliveries get
+ * what it leaves of the processor, and do not interrupt it.
+ */
+static void
+step_back(void)
+{
+	static const struct sched_param none = { 0 };
+
+	(void)setpriority(PRIO_PROCESS, 0, NICE);
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
 
 int
 main(int argc, char *argv[])
@@ -64,7 +77,7 @@ main(int argc, char *argv[])
 		die(EXIT_PERM, "expected the path of smtpd-local and no more");
 	check_start(&conf, argv[first]);
 	listener = serve_listener();
-	(void)setpriority(PRIO_PROCESS, 0, NICE);
+	step_back();
 	if (listener >= 0)
 		confine_report();
 	give_up_rights(&conf);
