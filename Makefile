@@ -76,7 +76,8 @@ COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
 
 STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit \
                    smtpd-send smtpd-local smtpd-bounce smtpd-listen \
-                   smtpd-conf smtpd-tls smtpd-audit smtpd-trace smtpd-ctl
+                   smtpd-conf smtpd-tls smtpd-audit smtpd-trace smtpd-ctl \
+                   smtpd-clean
 DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
                    smtpd-auth-file smtpd-passwd
 # Static as well, with glibc, which Debian's libraries are built for.
@@ -121,7 +122,8 @@ smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
                     smtpd-local/maildir.c smtpd-local/journal.c
 smtpd-remote_SRC  = $(wildcard smtpd-send/remote/*.c) $(wildcard common/dns/*.c)
 $(B)/smtpd-remote: LDLIBS += -ludns -lbearssl
-JUDGE_SRC         = $(filter-out %/smtpd-judge.c,\
+smtpd-clean_SRC   = $(addprefix smtpd-session/judge/,smtpd-clean.c clean.c)
+JUDGE_SRC         = $(filter-out %/smtpd-judge.c %/smtpd-clean.c,\
                     $(wildcard smtpd-session/judge/*.c common/dns/*.c))
 smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)
 JUDGE_LIBS        = -lspf2 -lopendkim -ludns -lcrypto -ldb -lbsd -lmd -lresolv

@@ -354,11 +354,16 @@ confine(const struct confine *c, const struct conf *conf)
  * Each number makes the filter longer, which every child pays for: so these
  * are the ones that this libc calls.
  */
-static const int given_up[] = { SYS_accept4, SYS_clone,
+static const int given_up[] = {
+	SYS_accept4,
+	SYS_clone,
 #if defined(SYS_fork) && !defined(__GLIBC__)
-	SYS_fork, SYS_stat, SYS_access,
+	SYS_fork,
+	SYS_stat,
+	SYS_access,
 #else
-	SYS_newfstatat, SYS_faccessat,
+	SYS_newfstatat,
+	SYS_faccessat,
 #endif
 };
 

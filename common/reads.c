@@ -20,8 +20,10 @@ struct look {
 	struct timespec changed, written;
 };
 
-/* A file as it was when it was read, when a successor was asked for, and when
-   one was that has failed. */
+/*
+ * A file as it was when it was read, when a successor was asked for, and when
+ * one was that has failed.
+ */
 struct reading {
 	const char *path;
 	struct look read, asked, refused;

@@ -184,3 +184,29 @@ sys.stdout.write(field * int(sys.argv[1]) + "\r\nx\r\n")' "$1"
 	run ! grep -E '^[0-9]+ (connect|socket|sendto|sendmmsg)\(' "$BATS_TEST_TMPDIR/judge"
 	[ "$(grep -c pread64 "$BATS_TEST_TMPDIR/judge")" -eq 1 ]
 }
+
+# is_program LISTENER NAME: is that what its warm process executes?
+is_program() {
+	[[ $(readlink "/proc/$(pgrep -P "$1")/exe") == */$2 ]]
+}
+
+teardown() {
+	[[ ! -e $BATS_TEST_TMPDIR/pid ]] ||
+		kill "$(<"$BATS_TEST_TMPDIR/pid")" 2>/dev/null || true
+}
+
+@test "forged: without checks a program without libraries serves" {
+	"${AS_USER[@]}" "$SMTPD_BIN/smtpd-listen" -m 0600 \
+		"$BATS_TEST_TMPDIR/judge" "$SMTPD_BIN/smtpd-judge" -c "$CONF" \
+		2>"$BATS_TEST_TMPDIR/judge.log" 3>&- &
+	echo $! >"$BATS_TEST_TMPDIR/pid"
+	wait_for is_program $! smtpd-clean
+	judge_is "$BATS_TEST_TMPDIR/judge"
+	run -0 --separate-stderr inject "${HEAD[@]}" "B:$OURS$BODY" E
+	[[ $stderr == *by=judge*deleted=1* ]]
+	run -1 grep -ai '^Authentication-Results' "$(only_queued)"
+	# and with checks again it is smtpd-judge that does
+	sed -i 's/^checks = no/checks = yes/' "$CONF"
+	run inject "${HEAD[@]}" "B:$BODY" E
+	wait_for is_program "$(<"$BATS_TEST_TMPDIR/pid")" smtpd-judge
+}

@@ -150,8 +150,19 @@ class Served:
         self.talk.close()
 
 
+UNSEEN = set()
+
+
 def places(pid):
     """Where it has what an attacker would have to know."""
+    try:
+        return places_seen(pid)
+    except PermissionError:
+        UNSEEN.add("addresses")
+        return {}
+
+
+def places_seen(pid):
     at = {}
     with open("/proc/%d/maps" % pid) as f:
         for line in f:
@@ -168,7 +179,7 @@ def places(pid):
             f.seek(vector[25])    # AT_RANDOM: libc makes the canary of it
             at["canary"] = f.read(16)
     except OSError:
-        print("canary not seen")
+        UNSEEN.add("canary")
     check({"text", "[stack]", "[vdso]"} <= set(at), "maps: %r" % at)
     return at
 
@@ -213,6 +224,7 @@ def forks(address, listener, speak=b""):
     os.kill(a.pid, signal.SIGSEGV)
     wait_for(lambda: not is_alive(a.pid), "its death")
     c = Served(address, listener, begin)
+    check(c.warm != a.warm, "the warm process was not replaced")
     differ(before, places(c.pid))
     check(is_alive(b.pid), "another conversation ended")
     for s in (a, b, c):
@@ -523,6 +535,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     name, address, listener = sys.argv[1:4]
     globals()[name](address, int(listener), *sys.argv[4:])
+    if UNSEEN:
+        print("unseen: " + " ".join(sorted(UNSEEN)))
 
 
 if __name__ == "__main__":

@@ -218,14 +218,14 @@ killed(void)
 
 	start("one", "10");
 	a = served();
-	(void)kill((pid_t)a.warm, SIGKILL);
+	signal_to(&a, SIGKILL);
 	ok(becomes_gone(a.warm), "the warm process is killed");
 	b = served();
 	ok(is_alive(&a) && is_elsewhere(&a, &b), "another one comes");
 	is_num(count_said("the warm process died: signal 9"), 1, "and why");
 	leave(&a);
 	a = served();
-	(void)kill((pid_t)a.warm, SIGTERM);
+	signal_to(&a, SIGTERM);
 	ok(is_renewed(&a, 200), "SIGTERM renews it");
 	ok(is_alive(&a), "who is served is served on");
 	leave(&a);
@@ -295,12 +295,12 @@ all_at_once(void)
 	start("one", "10");
 	a = served();
 	c = silent();
-	(void)kill((pid_t)a.warm, SIGSTOP);
+	signal_to(&a, SIGSTOP);
 	ok(state_becomes(a.warm, 'T'), "all that comes is seen at once");
 	write_file(file, "broken");
 	d = dial();
 	say(c, "x\n");
-	(void)kill((pid_t)a.warm, SIGCONT);
+	signal_to(&a, SIGCONT);
 	(void)line(c);
 	is_str(line(c), "x\n", "a word while a successor fails");
 	is_str(line(d), "hello one\n", "and who has come meanwhile");
@@ -311,13 +311,13 @@ all_at_once(void)
 	leave(&a);
 	a = served();
 	c = silent();
-	(void)kill((pid_t)a.warm, SIGSTOP);
+	signal_to(&a, SIGSTOP);
 	ok(state_becomes(a.warm, 'T'), "all that comes is seen at once");
 	say(a.conn, "!\n");
 	ok(state_becomes(a.pid, 'Z'), "a child dies");
 	say(c, "x\n");
 	d = dial();
-	(void)kill((pid_t)a.warm, SIGCONT);
+	signal_to(&a, SIGCONT);
 	(void)line(c);
 	is_str(line(c), "x\n", "a word at that time");
 	is_str(line(d), "hello two\n", "and who has come meanwhile");

@@ -395,6 +395,14 @@ leave(struct seen *who)
 	(void)close(who->conn);
 }
 
+/* To its warm process; to nobody when none was seen. */
+__attribute__((unused)) static void
+signal_to(const struct seen *who, int number)
+{
+	if (who->warm > 1)
+		(void)kill((pid_t)who->warm, number);
+}
+
 /* Its end, when the connection is closed there. */
 __attribute__((unused)) static void
 kill_by(struct seen *who, const char *how)

@@ -232,11 +232,11 @@ limit_at_once(void)
 	write_file(file, "waits");
 	c = dial();
 	ok(children_become(keeper, 2), "a successor is on its way");
-	(void)kill((pid_t)a.warm, SIGSTOP);
+	signal_to(&a, SIGSTOP);
 	ok(state_becomes(a.warm, 'T'), "the one before says nothing");
 	write_file(gate, "");
 	ok(!readable(c, 300), "nobody is served");
-	(void)kill((pid_t)a.warm, SIGCONT);
+	signal_to(&a, SIGCONT);
 	is_str(line(c), "hello waits\n", "until it does");
 	say(c, "x\n");
 	(void)line(c);

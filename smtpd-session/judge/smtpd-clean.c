@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/* smtpd-judge without any checks: what is forged goes, and no more. */
+#include <sys/syscall.h>
+
+#include "clean.h"
+#include "program.h"
+#include "serve.h"
+
+#define SPARE 64 /* conversations beside those of sessions */
+
+static const int calls[] = { SYS_read, SYS_write, SYS_writev, SYS_pread64,
+	SYS_recvmsg, SYS_sendmsg,
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+	SYS_ppoll, SYS_close, SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_munmap,
+	SYS_mremap, SYS_madvise, SYS_rt_sigreturn, SYS_restart_syscall,
+	SYS_exit_group };
+
+static void
+take_text(void *conf, const struct advise_text *text)
+{
+	if (clean_text(text, ((const struct conf *)conf)->hostname))
+		advise_pass();
+}
+
+int
+main(int argc, char *argv[])
+{
+	static const struct confine keep = { .calls = calls,
+		.ncalls = nitems(calls) };
+	static const struct adviser cleaner = { .text = take_text };
+	static struct conf conf;
+	struct serve_how how = { .start = SERVE_AT_ACCEPT };
+
+	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
+		die(EXIT_PERM, "takes no operands");
+	how.limit = (unsigned)conf.max_sessions + SPARE;
+	serve_warm(argv, &how);
+	serve_connections(&keep, &conf);
+	serve_confine(&keep, &conf);
+	return advise_run(&cleaner, &conf, &conf);
+}
