@@ -10,7 +10,12 @@
 #include "serve.h"
 #include "submission.h"
 
-#define SPARE 64 /* conversations beside those of sessions */
+/*
+ * The entrances that ask us: each may have as many conversations as it can, so
+ * that one kind does not take the place of another.
+ */
+#define ENTRANCES 3
+#define SPARE 64 /* conversations of an entrance beside those of sessions */
 #define SENDERS_MAX (64 * 1024 * 1024)
 
 static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_close,
@@ -68,7 +73,7 @@ main(int argc, char *argv[])
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
 		die(EXIT_PERM, "there are no operands");
-	how.limit = (unsigned)conf.max_sessions + SPARE;
+	how.limit = ENTRANCES * ((unsigned)conf.max_sessions + SPARE);
 	serve_warm(argv, &how);
 	read_senders(&senders, conf.senders);
 	submission_init(&submission, &conf, sbuf_span(&senders));

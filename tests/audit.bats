@@ -564,3 +564,15 @@ waiting() {
 	trace 0 "$(id_of '<d@slow.example>')"
 	says ' order +do hold, by '
 }
+
+@test "trace: which adviser changed what" {
+	local id=0661664b09c5ccec320d31 log=$BATS_TEST_TMPDIR/advised
+	echo "id=$id prog=smtpd-queue event=queued entrance=in from=<a@b.test> nrcpt=1 size=18 unjudged=yes by=judge deleted=2 top=1 mark=junk by=milter put=1 to=<user@example.com>" \
+		>"$log"
+	chmod 644 "$log"
+	trace 0 "$id" "$log"
+	run told
+	says '^changed by +judge, deleted 2, on top 1, mark junk$'
+	says '^ +milter, put 1$'
+	says '^unjudged +yes$'
+}

@@ -224,8 +224,11 @@ sys.stdout.buffer.write(line * 130000)' >"$D/m"
 	chmod 600 "$M"
 	run -75 deliver "mail:$M"
 	chmod 400 "$M"
-	mv "$M" "${M%?}0"
-	[[ $M == *0 ]] || run -75 deliver "mail:${M%?}0"
+	# under the name of another
+	other=${M%?}0
+	[[ $M != "$other" ]] || other=${M%?}1
+	mv "$M" "$other"
+	run -75 deliver "mail:$other"
 	as_user sh -c ": >$D/q/0123456789abcdef012345; chmod 400 $D/q/0*5"
 	run -75 deliver "mail:$D/q/0123456789abcdef012345"
 	nothing_left

@@ -13,7 +13,12 @@
 #include "serve.h"
 #include "signing.h"
 
-#define SPARE 64    /* conversations beside those of sessions */
+/*
+ * The entrances that ask us: each may have as many conversations as it can, so
+ * that one kind does not take the place of another.
+ */
+#define ENTRANCES 4
+#define SPARE 64    /* conversations of an entrance beside those of sessions */
 #define REHEARSED 8 /* domains */
 
 /* What an adviser does, then reading keys, then what libcrypto asks for. */
@@ -138,7 +143,7 @@ main(int argc, char *argv[])
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
 		die(EXIT_PERM, "there are no operands");
-	how.limit = (unsigned)conf.max_sessions + SPARE;
+	how.limit = ENTRANCES * ((unsigned)conf.max_sessions + SPARE);
 	serve_warm(argv, &how);
 	keep.npaths = find_keys(&conf, paths);
 	signing_init(&signing, &conf);
