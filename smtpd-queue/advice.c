@@ -13,27 +13,23 @@
 /* Large; touched only as far as used. */
 static struct chan chans[ADVICE_MAX];
 
-/* Takes "NAME:RIGHTS:HELPER" apart, in a copy that is kept. */
+/* Takes "NAME:RIGHTS:HELPER" apart; gives what is wrong with it, or NULL. */
 static const char *
 parse(struct adviser *a, const char *operand)
 {
-	char *copy = strdup(operand), *words, *helper;
+	struct span helper = span_str(operand);
+	struct span name = span_cut(&helper, ':');
+	struct span words = span_cut(&helper, ':');
 
-	if (copy == NULL)
-		return "no memory";
-	words = strchr(copy, ':');
-	helper = words == NULL ? NULL : strchr(words + 1, ':');
-	if (helper == NULL || words == copy || helper[1] != '/')
+	if (name.n == 0 || helper.n == 0 || helper.p[0] != '/')
 		return "an adviser is NAME:RIGHTS:HELPER";
-	*words++ = '\0';
-	*helper++ = '\0';
-	if (!changes_rights(span_str(words), &a->rights))
+	if (!changes_rights(words, &a->rights))
 		return "rights are delete, put, top, mark, refuse and ask, "
 		       "with commas between";
-	a->name = copy;
-	a->helper = helper;
+	a->helper = helper.p; /* to the end of the operand */
 	a->fd = -1;
-	return NULL;
+	a->name = strndup(name.p, name.n);
+	return a->name == NULL ? "no memory" : NULL;
 }
 
 bool
