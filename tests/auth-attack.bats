@@ -32,6 +32,10 @@ attack() {
 		"$PORT" "$1"
 }
 
+all_delivered() {
+	[ -z "$(find "$CHAIN/queue/new" "$CHAIN/queue/msg" -type f)" ]
+}
+
 # None of these words is in the log, in clear or in base64, nor on any disk.
 nobody_wrote() {
 	local word
@@ -43,6 +47,7 @@ nobody_wrote() {
 
 @test "auth-attack: From and Sender are one's own, however they are written" {
 	attack authors
+	wait_for all_delivered
 	run -1 grep -rq forged "$(maildir)/new"
 	[ "$(grep -rl honest "$(maildir)/new" | wc -l)" -ge 1 ]
 }
