@@ -69,116 +69,85 @@ FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack
 LDLIBS  =
 
-# --- programs: the sources of each, beside common.a --------------------------
-COMMON  = $(wildcard common/*.c)
-COMMON_MAINS = common/smtpd-listen.c common/smtpd-conf.c
-COMMON_LIB = $(filter-out $(COMMON_MAINS),$(COMMON))
+# --- programs: the main file of each, the folders and libraries it may use -----
+# Each folder is one archive of what is no program's main file. A program gets
+# of it what it reaches and no more (--gc-sections).
+CFLAGS  += -ffunction-sections -fdata-sections
+LDFLAGS += -Wl,--gc-sections
 
-STATIC_PROGRAMS  = smtpd-session smtpd-queue smtpd-submit \
-                   smtpd-send smtpd-local smtpd-bounce smtpd-listen \
-                   smtpd-conf smtpd-tls smtpd-audit smtpd-trace smtpd-ctl \
-                   smtpd-clean
-DYNAMIC_PROGRAMS = smtpd-rcpt smtpd-lspawn sendmail smtpd-auth \
-                   smtpd-auth-file smtpd-passwd
-# Static as well, with glibc, which Debian's libraries are built for.
-LIBRARY_PROGRAMS = smtpd-remote smtpd-judge smtpd-sign smtpd-dkim-key \
-                   smtpd-dns
+# $(call program,KIND,NAME,MAIN,FOLDERS)
+define program
+PROGRAMS += $(2)
+$(1)_PROGRAMS += $(2)
+MAINS += $(3)
+$(B)/$(2): $(B)/$($(1)_KIND)/$(3:.c=.o) $(4:%=$(B)/$($(1)_KIND)/%.a)
+endef
+program_is = $(eval $(call program,$(strip $(1)),$(strip $(2)),$(strip $(3)),$(strip $(4))))
+# STATIC: with musl. LIBRARY: static as well, with glibc, which Debian's
+# libraries are built for. DYNAMIC: what NSS and PAM load is not known here.
+STATIC_KIND  = static
+LIBRARY_KIND = dynamic
+DYNAMIC_KIND = dynamic
 
-smtpd-session_SRC = $(wildcard smtpd-session/*.c)
+$(call program_is,STATIC,  smtpd-listen,    common/smtpd-listen.c, common)
+$(call program_is,STATIC,  smtpd-conf,      common/smtpd-conf.c, common)
+
+$(call program_is,STATIC,  smtpd-session,   smtpd-session/smtpd-session.c, smtpd-session common)
 # BearSSL asks of libc what musl has too: see fortify.c.
-smtpd-tls_SRC     = $(wildcard smtpd-session/tls/*.c)
+$(call program_is,STATIC,  smtpd-tls,       smtpd-session/tls/smtpd-tls.c, smtpd-session/tls common)
 $(B)/smtpd-tls: LDLIBS += $(shell $(CC) -print-file-name=libbearssl.a)
-AUTH_SRC          = smtpd-session/auth/answer.c smtpd-session/auth/slots.c
-smtpd-auth_SRC    = smtpd-session/auth/smtpd-auth.c $(AUTH_SRC)
+$(call program_is,DYNAMIC, smtpd-auth,      smtpd-session/auth/smtpd-auth.c, smtpd-session/auth common)
 $(B)/smtpd-auth: LDLIBS += -lpam
-PWFILE_SRC        = smtpd-session/auth/pwfile.c
-smtpd-auth-file_SRC = smtpd-session/auth/smtpd-auth-file.c $(PWFILE_SRC) \
-                    $(AUTH_SRC)
+$(call program_is,DYNAMIC, smtpd-auth-file, smtpd-session/auth/smtpd-auth-file.c, smtpd-session/auth common)
 $(B)/smtpd-auth-file: LDLIBS += -lcrypt
-smtpd-passwd_SRC  = smtpd-session/auth/smtpd-passwd.c $(PWFILE_SRC)
+$(call program_is,DYNAMIC, smtpd-passwd,    smtpd-session/auth/smtpd-passwd.c, smtpd-session/auth common)
 $(B)/smtpd-passwd: LDLIBS += -lcrypt
-smtpd-queue_SRC   = $(addprefix smtpd-queue/,smtpd-queue.c message.c store.c \
-                    message-log.c entrance.c advice.c changes.c draft.c commit.c)
-smtpd-submit_SRC  = smtpd-queue/smtpd-submit.c smtpd-queue/submission.c \
-                    smtpd-queue/compose.c smtpd-queue/author.c \
-                    smtpd-queue/addrlist.c smtpd-queue/sign/fields.c
-sendmail_SRC      = smtpd-queue/sendmail.c smtpd-queue/options.c \
-                    smtpd-queue/letter.c smtpd-queue/text.c \
-                    smtpd-queue/addrlist.c smtpd-queue/recipients.c \
-                    smtpd-queue/post.c smtpd-queue/mailq.c \
-                    smtpd-queue/status.c smtpd-send/progress.c
-smtpd-send_SRC    = $(wildcard smtpd-send/*.c)
-ALIAS_SRC         = smtpd-local/alias.c smtpd-local/alias-parse.c \
-                    smtpd-local/alias-check.c smtpd-local/user.c
-smtpd-rcpt_SRC    = smtpd-local/smtpd-rcpt.c smtpd-local/rcpt-loop.c \
-                    smtpd-local/rcpt-answer.c smtpd-local/rcpt-table.c \
-                    smtpd-local/recipient.c smtpd-local/startup.c \
-                    $(ALIAS_SRC)
-smtpd-lspawn_SRC  = smtpd-local/smtpd-lspawn.c smtpd-local/lspawn-loop.c \
-                    smtpd-local/place.c smtpd-local/child.c \
-                    smtpd-local/startup.c smtpd-local/user.c
-smtpd-local_SRC   = smtpd-local/smtpd-local.c smtpd-local/parcel.c \
-                    smtpd-local/delivery.c smtpd-local/deliver.c \
-                    smtpd-local/maildir.c smtpd-local/journal.c
-smtpd-remote_SRC  = $(wildcard smtpd-send/remote/*.c) $(wildcard common/dns/*.c)
-$(B)/smtpd-remote: LDLIBS += -ludns -lbearssl
-smtpd-clean_SRC   = $(addprefix smtpd-session/judge/,smtpd-clean.c clean.c)
-JUDGE_SRC         = $(filter-out %/smtpd-judge.c %/smtpd-clean.c,\
-                    $(wildcard smtpd-session/judge/*.c common/dns/*.c))
-smtpd-judge_SRC   = smtpd-session/judge/smtpd-judge.c $(JUDGE_SRC)
-JUDGE_LIBS        = -lspf2 -lopendkim -ludns -lcrypto -ldb -lbsd -lmd -lresolv
-$(B)/smtpd-judge: LDLIBS += -Wl,--no-warnings $(JUDGE_LIBS)
-KEY_SRC           = smtpd-queue/sign/key.c smtpd-queue/sign/keys.c
-SIGNER_SRC        = smtpd-queue/sign/signer.c smtpd-queue/sign/survey.c \
-                    smtpd-queue/sign/fields.c smtpd-queue/sign/origin.c \
-                    smtpd-queue/addrlist.c smtpd-queue/sign/key.c
-smtpd-sign_SRC    = smtpd-queue/sign/smtpd-sign.c smtpd-queue/sign/signing.c \
-                    smtpd-queue/sign/keys.c $(SIGNER_SRC)
 # libcrypto could resolve names, which a static program warns of; nobody asks.
-SIGNER_LIBS       = -lopendkim -lcrypto -ldb -lbsd -lmd -lresolv
-$(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings $(SIGNER_LIBS)
-smtpd-dkim-key_SRC = smtpd-queue/sign/smtpd-dkim-key.c \
-                    smtpd-queue/sign/keymake.c smtpd-queue/sign/zone.c $(KEY_SRC)
-$(B)/smtpd-dkim-key: LDLIBS += -Wl,--no-warnings -lcrypto
-RECORDS_SRC       = smtpd-queue/sign/records.c smtpd-queue/sign/compare.c \
-                    smtpd-queue/sign/spf.c smtpd-queue/sign/zone.c $(KEY_SRC)
-smtpd-dns_SRC     = smtpd-queue/sign/smtpd-dns.c smtpd-queue/sign/published.c \
-                    $(RECORDS_SRC) $(wildcard common/dns/*.c)
-$(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
-smtpd-bounce_SRC  = $(wildcard smtpd-send/bounce/*.c)
-READER_SRC        = $(addprefix smtpd-send/audit/,line.c source.c mailid.c \
-                    reader.c) smtpd-send/progress.c
-smtpd-audit_SRC   = $(addprefix smtpd-send/audit/,smtpd-audit.c balance.c \
-                    double.c entry.c extent.c finding.c ledger.c look.c mail.c) \
-                    $(READER_SRC)
-smtpd-trace_SRC   = $(addprefix smtpd-send/audit/,smtpd-trace.c story.c show.c \
-                    now.c stamp.c) $(READER_SRC)
-smtpd-ctl_SRC     = $(wildcard smtpd-send/ctl/*.c)
-smtpd-listen_SRC  = common/smtpd-listen.c
-smtpd-conf_SRC    = common/smtpd-conf.c smtpd-send/remote/policy.c
+$(call program_is,LIBRARY, smtpd-judge,     smtpd-session/judge/smtpd-judge.c, smtpd-session/judge common/dns common)
+JUDGE_LIBS = -lspf2 -lopendkim -ludns -lcrypto -ldb -lbsd -lmd -lresolv
+$(B)/smtpd-judge: LDLIBS += -Wl,--no-warnings $(JUDGE_LIBS)
+$(call program_is,STATIC,  smtpd-clean,     smtpd-session/judge/smtpd-clean.c, common)
+$(B)/smtpd-clean: $(B)/static/smtpd-session/judge/clean.o
 
-PROGRAMS = $(STATIC_PROGRAMS) $(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS)
+$(call program_is,STATIC,  smtpd-queue,     smtpd-queue/smtpd-queue.c, smtpd-queue common)
+$(call program_is,STATIC,  smtpd-submit,    smtpd-queue/smtpd-submit.c, smtpd-queue common)
+$(B)/smtpd-submit: $(B)/static/smtpd-queue/sign/fields.o
+$(call program_is,DYNAMIC, sendmail,        smtpd-queue/sendmail.c, smtpd-queue common)
+SIGNER_LIBS = -lopendkim -lcrypto -ldb -lbsd -lmd -lresolv
+$(call program_is,LIBRARY, smtpd-sign,      smtpd-queue/sign/smtpd-sign.c, smtpd-queue/sign smtpd-queue common)
+$(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings $(SIGNER_LIBS)
+$(call program_is,LIBRARY, smtpd-dkim-key,  smtpd-queue/sign/smtpd-dkim-key.c, smtpd-queue/sign common)
+$(B)/smtpd-dkim-key: LDLIBS += -Wl,--no-warnings -lcrypto
+$(call program_is,LIBRARY, smtpd-dns,       smtpd-queue/sign/smtpd-dns.c, smtpd-queue/sign common/dns common)
+$(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
+
+$(call program_is,STATIC,  smtpd-send,      smtpd-send/smtpd-send.c, smtpd-send common)
+$(call program_is,LIBRARY, smtpd-remote,    smtpd-send/remote/smtpd-remote.c, smtpd-send/remote common/dns common)
+$(B)/smtpd-remote: LDLIBS += -ludns -lbearssl
+$(call program_is,STATIC,  smtpd-bounce,    smtpd-send/bounce/smtpd-bounce.c, smtpd-send/bounce common)
+$(call program_is,STATIC,  smtpd-audit,     smtpd-send/audit/smtpd-audit.c, smtpd-send/audit common)
+$(call program_is,STATIC,  smtpd-trace,     smtpd-send/audit/smtpd-trace.c, smtpd-send/audit common)
+$(call program_is,STATIC,  smtpd-ctl,       smtpd-send/ctl/smtpd-ctl.c, smtpd-send/ctl common)
+
+$(call program_is,DYNAMIC, smtpd-rcpt,      smtpd-local/smtpd-rcpt.c, smtpd-local common)
+$(call program_is,DYNAMIC, smtpd-lspawn,    smtpd-local/smtpd-lspawn.c, smtpd-local common)
+$(call program_is,STATIC,  smtpd-local,     smtpd-local/smtpd-local.c, smtpd-local common)
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(B)/smtpd.conf.5
 
-define program
-$(B)/$(1): $$(patsubst %.c,$(B)/$(2)/%.o,$$($(1)_SRC)) $(B)/$(2)/common.a
-endef
-$(foreach p,$(STATIC_PROGRAMS),$(eval $(call program,$(p),static)))
-$(foreach p,$(DYNAMIC_PROGRAMS) $(LIBRARY_PROGRAMS),$(eval $(call program,$(p),dynamic)))
-
+ARCHIVES = -Wl,--start-group $(filter %.a,$^) $(LDLIBS) -Wl,--end-group
 $(addprefix $(B)/,$(STATIC_PROGRAMS)):
 	@echo "LINK $@"
-	$(STATIC_CC) $(CFLAGS) $(STATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(STATIC_END)
+	$(STATIC_CC) $(CFLAGS) $(STATIC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVES) $(STATIC_END)
 
 $(addprefix $(B)/,$(DYNAMIC_PROGRAMS)):
 	@echo "LINK $@"
-	$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVES)
 
 LIBRARY_STATIC = -static-pie
 $(addprefix $(B)/,$(LIBRARY_PROGRAMS)):
 	@echo "LINK $@"
-	$(CC) $(CFLAGS) $(LIBRARY_STATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(CFLAGS) $(LIBRARY_STATIC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(ARCHIVES)
 
 $(B)/static/%.o: %.c | $(B)/kernel $(B)/needs
 	@mkdir -p $(@D)
@@ -190,9 +159,15 @@ $(B)/dynamic/%.o: %.c | $(B)/needs
 	@echo "CC $@"
 	$(CC) $(CPPFLAGS) $(FORTIFY) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/static/common.a: $(patsubst %.c,$(B)/static/%.o,$(COMMON_LIB))
-$(B)/dynamic/common.a: $(patsubst %.c,$(B)/dynamic/%.o,$(COMMON_LIB))
-$(B)/static/common.a $(B)/dynamic/common.a:
+# An archive for each folder and each of the three ways to compile.
+FOLDERS = common common/dns smtpd-session smtpd-session/auth \
+          smtpd-session/judge smtpd-session/tls smtpd-queue smtpd-queue/sign \
+          smtpd-send smtpd-send/remote smtpd-send/bounce smtpd-send/audit \
+          smtpd-send/ctl smtpd-local
+$(foreach f,$(FOLDERS),$(foreach k,static dynamic fuzz,$(eval \
+	$(B)/$(k)/$(f).a: $(patsubst %.c,$(B)/$(k)/%.o,\
+	$(filter-out $(MAINS),$(wildcard $(f)/*.c))))))
+$(foreach k,static dynamic fuzz,$(FOLDERS:%=$(B)/$(k)/%.a)):
 	rm -f $@
 	ar rcs $@ $^
 
@@ -208,8 +183,9 @@ $(B)/kernel:
 	@ln -sfn /usr/include/asm-generic $@/asm-generic
 	@ln -sfn /usr/include/$$($(CC) -print-multiarch)/asm $@/asm
 
-$(patsubst %.c,$(B)/static/%.o,$(smtpd-tls_SRC)): CPPFLAGS += -isystem $(B)/bearssl
-$(patsubst %.c,$(B)/static/%.o,$(smtpd-tls_SRC)): | $(B)/bearssl
+TLS_OBJECTS = $(patsubst %.c,$(B)/static/%.o,$(wildcard smtpd-session/tls/*.c))
+$(TLS_OBJECTS): CPPFLAGS += -isystem $(B)/bearssl
+$(TLS_OBJECTS): | $(B)/bearssl
 $(B)/bearssl:
 	@mkdir -p $@
 	@ln -sfn /usr/include/bearssl.h /usr/include/bearssl $@
@@ -228,34 +204,34 @@ INCLUDES = $(addprefix -iquote ,smtpd-session smtpd-queue smtpd-send \
 
 # --- unit tests ----------------------------------------------------------------
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
+FUZZ = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 unit: $(UNIT)
-# What a test needs beside common.a.
-$(B)/unit/alias: UNIT_SRC = $(ALIAS_SRC)
-$(B)/unit/alias: $(ALIAS_SRC)
+
+# $(call tests,NAMES,FOLDERS,LIBRARIES): what a test in C needs beside common.
+define tests
+$(foreach t,$(filter $(1:%=$(B)/unit/%),$(UNIT)),$(eval \
+	$(t): $(2:%=$(B)/dynamic/%.a))$(eval $(t): LDLIBS += $(3)))
+$(foreach t,$(filter $(1:%=$(B)/fuzz/%),$(FUZZ)),$(eval \
+	$(t): $(2:%=$(B)/fuzz/%.a))$(eval $(t): LDLIBS += $(3)))
+endef
+$(call tests,command sasl session-parse session-received,smtpd-session)
 # What judges mail, against a fake DNS.
-JUDGE_UNIT = $(addprefix $(B)/unit/,spf-suite spf-front dmarc dmarc-suite \
-             judge-from judge-fields judge-report)
-$(JUDGE_UNIT): UNIT_SRC = $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
-$(JUDGE_UNIT): $(JUDGE_SRC:%.c=$(B)/dynamic/%.o)
-$(JUDGE_UNIT): LDLIBS += $(JUDGE_LIBS)
-$(B)/unit/sign-compare: UNIT_SRC = $(RECORDS_SRC)
-$(B)/unit/sign-compare: $(RECORDS_SRC)
-$(B)/unit/sign-compare: LDLIBS += -lcrypto
-REMOTE_UNIT = $(filter-out %/smtpd-remote.c,$(wildcard smtpd-send/remote/*.c))
-$(B)/unit/remote-time: UNIT_SRC = $(REMOTE_UNIT) $(wildcard common/dns/*.c)
-$(B)/unit/remote-time: $(REMOTE_UNIT)
-$(B)/unit/remote-time: LDLIBS += -ludns -lbearssl
-NOTICE_SRC = smtpd-send/bounce/notice.c smtpd-send/bounce/original.c
-$(B)/unit/bounce-text: UNIT_SRC = $(NOTICE_SRC)
-$(B)/unit/bounce-text: $(NOTICE_SRC)
-CERTIFICATE_SRC = smtpd-session/tls/certificate.c
-$(B)/unit/tls-certificate: UNIT_SRC = $(CERTIFICATE_SRC)
-$(B)/unit/tls-certificate: $(CERTIFICATE_SRC)
-$(B)/unit/tls-pem: UNIT_SRC = smtpd-session/tls/pem.c
-$(B)/unit/tls-pem: smtpd-session/tls/pem.c
+$(call tests,spf-suite spf-front dmarc dmarc-suite dmarc-record judge-from \
+	judge-fields judge-report,smtpd-session/judge common/dns,$(JUDGE_LIBS))
+$(call tests,certificate tls-certificate tls-pem,smtpd-session/tls,-lbearssl)
+$(call tests,pwfile,smtpd-session/auth,-lcrypt)
+$(call tests,addrlist author text submission advice,smtpd-queue smtpd-queue/sign)
+$(call tests,sign-compare,smtpd-queue/sign,-lcrypto)
+$(call tests,sign,smtpd-queue/sign smtpd-queue,$(SIGNER_LIBS))
+$(call tests,send-heap send-pace send-schedule send-talk,smtpd-send)
+$(call tests,remote-time remote-answer remote-chain remote-stuff,\
+	smtpd-send/remote common/dns,-ludns -lbearssl)
+$(call tests,bounce-text notice,smtpd-send/bounce)
+$(call tests,log-line,smtpd-send/audit)
+$(call tests,alias,smtpd-local)
 $(B)/unit/%: tests/unit/%.c $(B)/dynamic/common.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie -MMD -MP -o $@ $< $(UNIT_SRC) $(B)/dynamic/common.a $(LDLIBS)
+	$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -pie $(LDFLAGS) -MMD -MP -o $@ $< $(ARCHIVES)
 
 # --- the two commands ----------------------------------------------------------
 # Sub-makes: what deps installs changes what the variables above say.
@@ -315,7 +291,6 @@ asan:
 # Each target of tests/fuzz for FUZZ_SECONDS, its corpus kept from run to run.
 FUZZ_SECONDS = 10
 FUZZ_CC = clang -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ    = $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
 fuzz: $(FUZZ)
 	@for target in $(FUZZ); do \
 		echo "== $$target"; \
@@ -327,38 +302,10 @@ fuzz: $(FUZZ)
 			-rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
 			-artifact_prefix=$$target- $$corpus $$seeds || exit 1; \
 	done
-$(B)/fuzz/alias: FUZZ_SRC = $(ALIAS_SRC)
-$(B)/fuzz/alias: $(ALIAS_SRC)
-JUDGE_FUZZ = $(addprefix $(B)/fuzz/,spf-front judge-report)
-$(JUDGE_FUZZ): FUZZ_SRC = $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
-$(JUDGE_FUZZ): $(JUDGE_SRC:%.c=$(B)/fuzz/%.o)
-$(JUDGE_FUZZ): LDLIBS += $(JUDGE_LIBS)
-$(B)/fuzz/sign-compare: FUZZ_SRC = $(RECORDS_SRC)
-$(B)/fuzz/sign-compare: $(RECORDS_SRC)
-$(B)/fuzz/sign-compare: LDLIBS += -lcrypto
-$(B)/fuzz/sign: FUZZ_SRC = $(SIGNER_SRC)
-$(B)/fuzz/sign: $(SIGNER_SRC)
-$(B)/fuzz/sign: LDLIBS += $(SIGNER_LIBS)
-REMOTE_FUZZ = $(addprefix $(B)/fuzz/remote-,answer stuff chain)
-REMOTE_PARSERS = $(addprefix smtpd-send/remote/,answer.c stuff.c chain.c \
-                 anchors.c der.c)
-$(REMOTE_FUZZ): FUZZ_SRC = $(REMOTE_PARSERS)
-$(REMOTE_FUZZ): $(REMOTE_PARSERS)
-$(REMOTE_FUZZ): LDLIBS += -lbearssl
-$(B)/fuzz/notice: FUZZ_SRC = $(NOTICE_SRC) smtpd-send/bounce/text.c
-$(B)/fuzz/notice: $(NOTICE_SRC) smtpd-send/bounce/text.c
-LINE_SRC = smtpd-send/audit/line.c smtpd-send/audit/stamp.c
-$(B)/fuzz/log-line: FUZZ_SRC = $(LINE_SRC)
-$(B)/fuzz/log-line: $(LINE_SRC)
-$(B)/fuzz/certificate: FUZZ_SRC = $(CERTIFICATE_SRC)
-$(B)/fuzz/certificate: $(CERTIFICATE_SRC)
 $(B)/fuzz/%: tests/fuzz/%.c $(B)/fuzz/common.a
 	@echo "FUZZ $@"
 	$(FUZZ_CC) -fsanitize=fuzzer $(CPPFLAGS) $(INCLUDES) -std=c17 -MMD -MP \
-		-o $@ $< $(FUZZ_SRC) $(B)/fuzz/common.a $(LDLIBS)
-$(B)/fuzz/common.a: $(patsubst %.c,$(B)/fuzz/%.o,$(COMMON_LIB))
-	rm -f $@
-	ar rcs $@ $^
+		-o $@ $< $(ARCHIVES)
 $(B)/fuzz/%.o: %.c | $(B)/needs
 	@mkdir -p $(@D)
 	@echo "FUZZ $@"

@@ -6,7 +6,7 @@
 #include "helper.h"
 #include "program.h"
 
-#include "../smtpd-send/remote/policy.h"
+#include "tls-policy.h"
 
 #define USAGE "[check | show [name] | sample | mdoc]"
 #define TLS_MS 5000 /* that smtpd-tls may take to answer */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "policy.h"
+#include "tls-policy.h"
 
 #define FILE_MAX (1024 * 1024)
 #define PASSWORD_LINE_MAX 1024 /* AUTH must fit into a command */

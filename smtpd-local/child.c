@@ -2,6 +2,7 @@
 /* Becomes the recipient, for good. All that is done with root's rights for
  * a delivery stands in this file; read it first. */
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <errno.h>
 #include <grp.h>
@@ -105,7 +106,7 @@ child(struct child_plan *p, const struct user *u, int conn)
 	/* All of ours are close-on-exec; a library's might not be. */
 	if (dup2(conn, 0) < 0 || dup2(conn, 1) < 0)
 		_exit(EXIT_TEMP);
-	(void)close_range(3, ~0U, 0);
+	(void)syscall(SYS_close_range, 3U, ~0U, 0U);
 	(void)setsid();
 	if (p->drop)
 		become(u);

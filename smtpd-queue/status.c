@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "../smtpd-send/progress.h"
+#include "progress.h"
 
 #define CHILDREN_MAX 100000 /* rcpt and refused records that are looked at */
 #define REPLIES_MAX (16 * 1024 * 1024)

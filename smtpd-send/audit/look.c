@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "../progress.h"
+#include "progress.h"
 #include "log.h"
 #include "queuedir.h"
 

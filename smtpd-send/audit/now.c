@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../progress.h"
+#include "progress.h"
 #include "envelope.h"
 #include "log.h"
 #include "queuedir.h"

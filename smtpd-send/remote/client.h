@@ -7,7 +7,7 @@
 #include "conf.h"
 #include "endpoint.h"
 #include "mail.h"
-#include "policy.h"
+#include "tls-policy.h"
 #include "tls.h"
 
 #define CLIENT_HOST 320 /* "name[ip]:port" */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Lines of an id.log: what is read is what was written, and one line. */
-#include "../../smtpd-send/progress.c"
+#include "../../common/progress.c"
 
 #include <stdlib.h>
 

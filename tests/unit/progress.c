@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* The records of an id.log: written, read, torn at every octet. */
-#include "../../smtpd-send/progress.c"
-
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "progress.h"
 #include "tap.h"
 
 #define ID "0660ee1b353b244f12ad53"
