@@ -68,7 +68,7 @@ frames_of() {
 	report
 	says 'from Mail Delivery System <MAILER-DAEMON@example.com>'
 	says 'to <joe@sender.example>'
-	says 'subject Undelivered mail returned to sender'
+	says 'subject Undelivered Mail Returned to Sender'
 	says 'mta mail.example.com'
 	says "queue-id ${FILE##*/}"
 	says 'rcpt 0 final ann@far.example'
@@ -96,17 +96,17 @@ frames_of() {
 	says 'rcpt 3 action failed'
 	says 'rcpt 3 status 5.0.0'
 	says 'rcpt 3 said 452 4.2.2 Full'
-	says 'text  given up by the operator of this mail server; the last answer was'
+	says 'text  Cancelled by the administrator of this mail server. Last reply:'
 	says 'rcpt 1 final bob@b.example'
 	says 'rcpt 1 action failed'
 	says 'rcpt 1 status 4.4.7'
 	says 'rcpt 1 mta mx.b.example'
 	says 'rcpt 1 said 451 4.7.1 Greylisted'
-	says 'text  given up after many tries; the last answer was'
+	says 'text  Given up after many attempts. Last reply:'
 	says 'rcpt 2 final "a b>c"@c.example'
 	says 'rcpt 2 original list@example.com'
 	says 'rcpt 2 status 5.0.0'
-	says 'text <"a b>c"@c.example>, to whom mail for <list@example.com> goes:'
+	says 'text <"a b>c"@c.example> (expanded from <list@example.com>):'
 	run -1 grep -q 'rcpt 0 mta' "$BATS_TEST_TMPDIR/report"
 }
 
@@ -115,7 +115,7 @@ frames_of() {
 	run -0 bounce "msg:$FILE:delayed" \
 		'F:delayed mx.far.example[192.0.2.7] <ann@far.example> 451 4.7.1 Later' E
 	report
-	says 'subject Delayed mail, still being tried'
+	says 'subject Delayed Mail (still being retried)'
 	says 'rcpt 0 action delayed'
 	says 'rcpt 0 status 4.7.1'
 	grep -q '^rcpt 0 until ' "$BATS_TEST_TMPDIR/report"
@@ -127,7 +127,7 @@ frames_of() {
 		'F:delayed - <ann@far.example> 451 4.3.0 Delivery died' E
 	[[ $stderr == *"event=notice kind=held nrcpt=1 to=<postmaster@example.com>"* ]]
 	report
-	says 'subject Held mail: its delivery crashes'
+	says 'subject Mail on hold: delivery crashes'
 	says 'to <postmaster@example.com>'
 	says 'rcpt 0 action delayed'
 }
@@ -326,7 +326,7 @@ print("\r\nbody\r")')
 	run -75 --separate-stderr bounce "msg:$FILE:failed" \
 		'F:failed - <ann@far.example> 550 5.0.0 x' E
 	[[ $output == "Z 451 4.3.0 "* ]]
-	[[ $stderr == *"cannot inject a notice"* ]]
+	[[ $stderr == *"cannot inject the notice"* ]]
 	nothing_queued
 }
 
@@ -369,7 +369,7 @@ from_down() {
 		run -75 --separate-stderr bounce "msg:$FILE:failed" \
 			'F:failed - <ann@far.example> 550 5.0.0 x' E
 		[[ $output == "Z 451 4.3.0 "* ]]
-		[[ $stderr == *"cannot inject a notice"* ]]
+		[[ $stderr == *"cannot inject the notice"* ]]
 	done
 }
 
@@ -421,7 +421,7 @@ teardown() {
 
 @test "bounce: refuses to be root, and to be without an injector" {
 	run -100 --separate-stderr as_user "$SMTPD_BIN/smtpd-bounce" -c "$CONF"
-	[[ $stderr == *"which injector?"* ]]
+	[[ $stderr == *"name an injector"* ]]
 	[[ $(id -u) -ne 0 ]] || {
 		run -100 --separate-stderr "$SMTPD_BIN/smtpd-bounce" -c "$CONF" \
 			/bin/true

@@ -3,34 +3,276 @@
 #include "notice.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "clock.h"
-#include "text.h"
+#include "header.h"
+
+#define MAIL_LINE 998 /* RFC 5322 2.1.1 */
+#define QP_LINE 76    /* RFC 2045 6.7, rule 5: with the '=' at its end */
+#define TOP_MAX 256   /* H frames that are looked at, the last ones */
+
+/* --- strangers' text, made fit to stand in a message of ours ------------- */
+
+static bool
+notice_is_printable(char c)
+{
+	return c >= ' ' && c <= '~';
+}
+
+static bool
+is_utf8_tail(struct span s, size_t i)
+{
+	return i < s.n && ((unsigned char)s.p[i] & 0xc0) == 0x80;
+}
+
+/*
+ * Octets of the well-formed sequence that s begins with (RFC 3629 4), 0 when
+ * there is none. C1 controls (U+0080 to U+009F) are none: terminals obey them.
+ */
+static size_t
+utf8_sequence(struct span s)
+{
+	unsigned char a = (unsigned char)s.p[0];
+	unsigned char b = s.n > 1 ? (unsigned char)s.p[1] : 0;
+
+	if (!is_utf8_tail(s, 1))
+		return 0;
+	if (a >= 0xc2 && a <= 0xdf)
+		return a == 0xc2 && b < 0xa0 ? 0 : 2;
+	if (!is_utf8_tail(s, 2))
+		return 0;
+	if (a >= 0xe0 && a <= 0xef)
+		return (a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f) ? 0 :
+									    3;
+	if (!is_utf8_tail(s, 3) || a < 0xf0 || a > 0xf4)
+		return 0;
+	return (a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f) ? 0 : 4;
+}
+
+void
+notice_clean(struct sbuf *b, struct span s, enum notice_charset charset)
+{
+	while (s.n > 0) {
+		size_t n = notice_is_printable(s.p[0]) ? 1 : 0;
+
+		if (n == 0 && charset == NOTICE_UTF8)
+			n = utf8_sequence(s);
+		if (n == 0) {
+			sbuf_addf(b, "\\x%02X", (unsigned char)s.p[0]);
+			n = 1;
+		} else {
+			sbuf_add(b, s.p, n);
+		}
+		s = span_skip(s, n);
+	}
+}
+
+/* Where to cut a line that is too long: not inside a character. */
+static size_t
+notice_cut(struct span s)
+{
+	size_t n = NOTICE_LINE;
+
+	while (n > NOTICE_LINE - 4 && is_utf8_tail(s, n))
+		n--;
+	return n;
+}
+
+void
+notice_fold(struct sbuf *b, struct span text, enum notice_charset charset)
+{
+	struct sbuf line;
+	const char *before = "";
+
+	sbuf_init(&line, 4 * text.n + 1);
+	while (text.n > 0) {
+		struct span rest = span_trim(span_cut(&text, '\n'));
+
+		sbuf_reset(&line);
+		notice_clean(&line, rest, charset);
+		if (line.bad)
+			b->bad = true; /* no memory */
+		for (rest = sbuf_span(&line); rest.n > 0;) {
+			size_t n = rest.n > NOTICE_LINE ? notice_cut(rest) :
+							  rest.n;
+
+			sbuf_adds(b, before);
+			sbuf_add(b, rest.p, n);
+			rest = span_skip(rest, n);
+			before = "\r\n ";
+		}
+	}
+	sbuf_adds(b, "\r\n");
+	sbuf_free(&line);
+}
+
+/* Does a line end stand here? */
+static bool
+notice_is_crlf(struct span s, size_t i)
+{
+	return i + 1 < s.n && s.p[i] == '\r' && s.p[i + 1] == '\n';
+}
+
+bool
+notice_is_plain(struct span s)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (notice_is_crlf(s, i))
+			start = ++i + 1;
+		else if (!notice_is_printable(s.p[i]) && s.p[i] != '\t')
+			return false;
+		if (i + 1 > start + MAIL_LINE)
+			return false;
+	}
+	return start == s.n;
+}
+
+void
+notice_quoted_printable(struct sbuf *b, struct span s)
+{
+	size_t column = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		bool at_end = notice_is_crlf(s, i + 1) || i + 1 == s.n;
+		bool literal = notice_is_printable(s.p[i]) && s.p[i] != '=';
+
+		if (notice_is_crlf(s, i)) {
+			sbuf_adds(b, "\r\n");
+			column = 0;
+			i++;
+			continue;
+		}
+		if (ascii_isblank(s.p[i]))
+			literal = !at_end; /* rule 3 */
+		if (column + (literal ? 1 : 3) > QP_LINE - 1) {
+			sbuf_adds(b, "=\r\n");
+			column = 0;
+		}
+		if (literal)
+			sbuf_putc(b, s.p[i]);
+		else
+			sbuf_addf(b, "=%02X", (unsigned char)s.p[i]);
+		column += literal ? 1 : 3;
+	}
+}
+
+/* --- the original: its header section ------------------------------------ */
+
+/* The fields that stand on top in the queue file, the last one first. */
+static void
+notice_add_top(struct sbuf *b, const struct queuefile *q)
+{
+	struct span top[TOP_MAX];
+	struct frame f;
+	size_t pos = 0, n = 0, kept;
+
+	while (queuefile_next(q, &pos, &f))
+		if (f.tag == 'H')
+			top[n++ % TOP_MAX] = f.payload;
+	for (kept = n < TOP_MAX ? n : TOP_MAX; kept > 0; kept--)
+		if (b->len < NOTICE_HEADERS)
+			sbuf_addspan(b, top[--n % TOP_MAX]);
+}
 
 static void
-line(struct sbuf *b, const char *s)
+notice_add_field(struct sbuf *b, const struct header *h)
+{
+	const struct sbuf *f = &h->field;
+
+	if (f->bad)
+		b->bad = true;
+	if (h->cut || b->len >= NOTICE_HEADERS)
+		return;
+	sbuf_addspan(b, sbuf_span(f));
+	if (f->len < 2 || memcmp(f->s + f->len - 2, "\r\n", 2) != 0)
+		sbuf_adds(b, "\r\n");
+}
+
+/* False when that was the end of the section. */
+static bool
+notice_add_fields(struct sbuf *b, struct header *h, struct span in)
+{
+	size_t used;
+
+	for (;;) {
+		switch (header_push(h, in, &used)) {
+		case HEADER_FIELD:
+			notice_add_field(b, h);
+			in = span_skip(in, used);
+			break;
+		case HEADER_MORE:
+			return b->len < NOTICE_HEADERS;
+		case HEADER_END:
+			return false;
+		}
+	}
+}
+
+/*
+ * The header section of the original as its recipients get it, without what
+ * lies beyond NOTICE_HEADERS and without fields over HEADER_KEPT.
+ */
+static bool
+notice_original(struct sbuf *b, const struct queuefile *q)
+{
+	struct header h;
+	char chunk[8192];
+	uint64_t at = 0;
+	bool more = true, ok = true;
+
+	notice_add_top(b, q);
+	header_init(&h);
+	while (more && at < q->body_len) {
+		uint64_t left = q->body_len - at;
+		size_t want = left < sizeof(chunk) ? (size_t)left :
+						     sizeof(chunk);
+		ssize_t n = pread(q->fd, chunk, want, (off_t)at);
+
+		ok = n > 0;
+		if (!ok) {
+			errno = n == 0 ? EIO : errno; /* it became shorter */
+			break;
+		}
+		at += (uint64_t)n;
+		more = notice_add_fields(b, &h, span_of(chunk, (size_t)n));
+	}
+	if (ok && more && header_finish(&h) == HEADER_FIELD)
+		notice_add_field(b, &h);
+	header_free(&h);
+	if (b->bad)
+		errno = ENOMEM;
+	return ok && !b->bad;
+}
+
+/* --- the report ------------------------------------------------------------ */
+
+static void
+notice_line(struct sbuf *b, const char *s)
 {
 	sbuf_adds(b, s);
 	sbuf_adds(b, "\r\n");
 }
 
 static void
-add_seconds(struct sbuf *b, const char *name, uint64_t when)
+notice_date(struct sbuf *b, const char *name, uint64_t when)
 {
 	sbuf_adds(b, name);
 	clock_date(b, (time_t)when);
-	line(b, "");
+	notice_line(b, "");
 }
 
 static uint64_t
-born(const struct notice *n)
+notice_born(const struct notice *n)
 {
 	return queue_id_time(n->original->id) / 1000000;
 }
 
 /* The path without its angle brackets. */
 static struct span
-bare(struct span path)
+notice_bare(struct span path)
 {
 	return path.n >= 2 && path.p[0] == '<' ?
 	    span_of(path.p + 1, path.n - 2) :
@@ -38,14 +280,14 @@ bare(struct span path)
 }
 
 static bool
-has_host(const struct notice_rcpt *r)
+notice_has_host(const struct notice_rcpt *r)
 {
 	return !span_eq(r->host, SPAN("-"));
 }
 
 /* A recipient's share: the whole reply, unless there are very many of them. */
 static struct span
-reply(const struct notice *n, const struct notice_rcpt *r)
+notice_reply(const struct notice *n, const struct notice_rcpt *r)
 {
 	size_t share = NOTICE_TEXTS / n->nrcpts;
 	struct span text = r->text;
@@ -59,7 +301,7 @@ reply(const struct notice *n, const struct notice_rcpt *r)
 
 /* RFC 3463 2: class "." subject "." detail, up to three digits each. */
 static bool
-is_status(struct span s)
+notice_is_status(struct span s)
 {
 	struct span class = span_cut(&s, '.'), subject = span_cut(&s, '.');
 	uint32_t number;
@@ -89,7 +331,7 @@ notice_status(struct sbuf *b, const struct notice_rcpt *r)
 	else
 		(void)span_word(&text);
 	code = span_word(&text);
-	if (is_status(code) && code.p[0] == class) {
+	if (notice_is_status(code) && code.p[0] == class) {
 		sbuf_addspan(b, code);
 		return;
 	}
@@ -98,7 +340,7 @@ notice_status(struct sbuf *b, const struct notice_rcpt *r)
 }
 
 static void
-boundary(struct sbuf *b, const struct notice *n)
+notice_boundary(struct sbuf *b, const struct notice *n)
 {
 	sbuf_adds(b, "=_");
 	sbuf_adds(b, n->id);
@@ -106,33 +348,34 @@ boundary(struct sbuf *b, const struct notice *n)
 
 /* One part of the report, encoded when it has to be. */
 static void
-part(struct sbuf *b, const struct notice *n, const char *type, struct span text)
+notice_part(struct sbuf *b, const struct notice *n, const char *type,
+    struct span text)
 {
-	bool plain = text_is_plain(text);
+	bool plain = notice_is_plain(text);
 
 	sbuf_adds(b, "\r\n--");
-	boundary(b, n);
+	notice_boundary(b, n);
 	sbuf_adds(b, "\r\nContent-Type: ");
-	line(b, type);
+	notice_line(b, type);
 	if (!plain)
-		line(b, "Content-Transfer-Encoding: quoted-printable");
-	line(b, "");
+		notice_line(b, "Content-Transfer-Encoding: quoted-printable");
+	notice_line(b, "");
 	if (plain)
 		sbuf_addspan(b, text);
 	else
-		text_quoted_printable(b, text);
+		notice_quoted_printable(b, text);
 }
 
 static void
-write_header(struct sbuf *b, const struct notice *n)
+notice_header(struct sbuf *b, const struct notice *n)
 {
 	static const char *const subjects[] = {
-		[NOTICE_FAILED] = "Undelivered mail returned to sender",
-		[NOTICE_DELAYED] = "Delayed mail, still being tried",
-		[NOTICE_HELD] = "Held mail: its delivery crashes",
+		[NOTICE_FAILED] = "Undelivered Mail Returned to Sender",
+		[NOTICE_DELAYED] = "Delayed Mail (still being retried)",
+		[NOTICE_HELD] = "Mail on hold: delivery crashes",
 	};
 
-	add_seconds(b, "Date: ", clock_wall_us() / 1000000);
+	notice_date(b, "Date: ", clock_wall_us() / 1000000);
 	sbuf_adds(b, "From: Mail Delivery System <MAILER-DAEMON@");
 	sbuf_addspan(b, n->domain);
 	sbuf_adds(b, ">\r\nTo: ");
@@ -140,113 +383,142 @@ write_header(struct sbuf *b, const struct notice *n)
 	sbuf_addf(b, "\r\nMessage-ID: <%s.notice@%s>\r\n", n->id,
 	    n->conf->hostname);
 	sbuf_adds(b, "Subject: ");
-	line(b, subjects[n->kind]);
-	line(b, "Auto-Submitted: auto-replied"); /* RFC 3834 5 */
-	line(b, "MIME-Version: 1.0");
+	notice_line(b, subjects[n->kind]);
+	notice_line(b, "Auto-Submitted: auto-replied"); /* RFC 3834 5 */
+	notice_line(b, "MIME-Version: 1.0");
 	sbuf_adds(b,
 	    "Content-Type: multipart/report;\r\n"
 	    "\treport-type=delivery-status;\r\n\tboundary=\"");
-	boundary(b, n);
-	line(b, "\"");
-	line(b, "");
-	line(b, "This is a MIME-formatted report.");
+	notice_boundary(b, n);
+	notice_line(b, "\"");
+	notice_line(b, "");
+	notice_line(b, "This is a MIME-formatted report.");
 }
 
 static void
-explain_rcpt(struct sbuf *b, const struct notice *n,
+notice_explain_rcpt(struct sbuf *b, const struct notice *n,
     const struct notice_rcpt *r)
 {
-	line(b, "");
-	text_clean(b, r->path, TEXT_UTF8);
+	notice_line(b, "");
+	notice_clean(b, r->path, NOTICE_UTF8);
 	if (r->original.n > 0) {
-		sbuf_adds(b, ", to whom mail for ");
-		text_clean(b, r->original, TEXT_UTF8);
-		sbuf_adds(b, " goes");
+		sbuf_adds(b, " (expanded from ");
+		notice_clean(b, r->original, NOTICE_UTF8);
+		sbuf_putc(b, ')');
 	}
-	line(b, ":");
+	notice_line(b, ":");
 	if (r->action == NOTICE_EXPIRED)
-		line(b, " given up after many tries; the last answer was");
+		notice_line(b, " Given up after many attempts. Last reply:");
 	if (r->action == NOTICE_ORDERED)
-		line(b,
-		    " given up by the operator of this mail server; "
-		    "the last answer was");
+		notice_line(b,
+		    " Cancelled by the administrator of this mail server. "
+		    "Last reply:");
 	sbuf_putc(b, ' ');
-	if (has_host(r)) {
-		text_clean(b, r->host, TEXT_UTF8);
+	if (notice_has_host(r)) {
+		notice_clean(b, r->host, NOTICE_UTF8);
 		sbuf_adds(b, " said:\r\n ");
 	}
-	text_fold(b, reply(n, r), TEXT_UTF8);
+	notice_fold(b, notice_reply(n, r), NOTICE_UTF8);
+}
+
+/* What happened, and what the reader may do about it. */
+static void
+notice_explain_kind(struct sbuf *b, const struct notice *n)
+{
+	switch (n->kind) {
+	case NOTICE_FAILED:
+		notice_date(b, "Your message of ", notice_born(n));
+		notice_line(b,
+		    "could not be delivered to the recipients below. "
+		    "No further attempt will be made.");
+		break;
+	case NOTICE_DELAYED:
+		notice_line(b,
+		    "This is a warning only. "
+		    "You do not need to send your message again.\r\n");
+		notice_date(b, "Your message of ", notice_born(n));
+		notice_line(b,
+		    "has not been delivered to the recipients below yet. "
+		    "Delivery will be tried until");
+		notice_date(b, "", notice_born(n) + n->conf->queue_lifetime);
+		break;
+	case NOTICE_HELD:
+		notice_line(b,
+		    "Delivery of a message to the recipients below has "
+		    "crashed several times. The\r\n"
+		    "message is now on hold and its sender has not been "
+		    "told. To try it again:\r\n");
+		sbuf_addf(b, "    smtpd-ctl release %s\r\n\r\n",
+		    n->original->id);
+		notice_line(b,
+		    "If it is not released it will be returned to its sender "
+		    "when it expires, on");
+		notice_date(b, "", notice_born(n) + n->conf->queue_lifetime);
+		break;
+	}
 }
 
 static void
-explain(struct sbuf *b, const struct notice *n)
+notice_explain(struct sbuf *b, const struct notice *n)
 {
-	static const char *const words[] = {
-		[NOTICE_FAILED] = "Your message could not be delivered to the "
-				  "recipients below. It will not\r\n"
-				  "be tried again.",
-		[NOTICE_DELAYED] = "Your message has not been delivered yet "
-				   "to the recipients below. You need\r\n"
-				   "not send it again: it will be tried "
-				   "further.",
-		[NOTICE_HELD] = "The delivery of a message to the recipients "
-				"below has crashed several times.\r\n"
-				"It is held in the queue until you let it "
-				"go, with smtpd-ctl(8), or it is too\r\n"
-				"old; its sender will be told then, and "
-				"has not been told yet.",
-	};
-
 	sbuf_addf(b, "This is the mail server at %s.\r\n\r\n",
 	    n->conf->hostname);
-	line(b, words[n->kind]);
+	notice_explain_kind(b, n);
 	for (size_t i = 0; i < n->nrcpts; i++)
-		explain_rcpt(b, n, &n->rcpts[i]);
+		notice_explain_rcpt(b, n, &n->rcpts[i]);
+	if (n->kind == NOTICE_HELD)
+		return;
+	sbuf_adds(b,
+	    "\r\nThe header of your message is attached. For help, send this "
+	    "notice to\r\n<postmaster@");
+	sbuf_addspan(b, n->domain);
+	notice_line(b, ">.");
 }
 
 static void
-add_recipient(struct sbuf *b, const char *name, struct span path)
+notice_recipient(struct sbuf *b, const char *name, struct span path)
 {
 	sbuf_addf(b, "%s: rfc822; ", name);
-	text_clean(b, bare(path), TEXT_ASCII);
-	line(b, "");
+	notice_clean(b, notice_bare(path), NOTICE_ASCII);
+	notice_line(b, "");
 }
 
 /* RFC 3464 2.3. */
 static void
-state_rcpt(struct sbuf *b, const struct notice *n, const struct notice_rcpt *r)
+notice_state_rcpt(struct sbuf *b, const struct notice *n,
+    const struct notice_rcpt *r)
 {
 	struct span host = span_of(r->host.p, span_find(r->host, '['));
 
-	line(b, "");
+	notice_line(b, "");
 	if (r->original.n > 0)
-		add_recipient(b, "Original-Recipient", r->original);
-	add_recipient(b, "Final-Recipient", r->path);
-	line(b,
+		notice_recipient(b, "Original-Recipient", r->original);
+	notice_recipient(b, "Final-Recipient", r->path);
+	notice_line(b,
 	    r->action == NOTICE_WAITS ? "Action: delayed" : "Action: failed");
 	sbuf_adds(b, "Status: ");
 	notice_status(b, r);
-	line(b, "");
-	if (has_host(r)) {
+	notice_line(b, "");
+	if (notice_has_host(r)) {
 		sbuf_adds(b, "Remote-MTA: dns; ");
-		text_clean(b, host.n > 0 ? host : r->host, TEXT_ASCII);
-		line(b, "");
+		notice_clean(b, host.n > 0 ? host : r->host, NOTICE_ASCII);
+		notice_line(b, "");
 	}
 	sbuf_adds(b, "Diagnostic-Code: smtp; ");
-	text_fold(b, reply(n, r), TEXT_ASCII);
+	notice_fold(b, notice_reply(n, r), NOTICE_ASCII);
 	if (r->action == NOTICE_WAITS)
-		add_seconds(b,
-		    "Will-Retry-Until: ", born(n) + n->conf->queue_lifetime);
+		notice_date(b, "Will-Retry-Until: ",
+		    notice_born(n) + n->conf->queue_lifetime);
 }
 
 static void
-state(struct sbuf *b, const struct notice *n)
+notice_state(struct sbuf *b, const struct notice *n)
 {
 	sbuf_addf(b, "Reporting-MTA: dns; %s\r\nX-Queue-ID: %s\r\n",
 	    n->conf->hostname, n->original->id);
-	add_seconds(b, "Arrival-Date: ", born(n));
+	notice_date(b, "Arrival-Date: ", notice_born(n));
 	for (size_t i = 0; i < n->nrcpts; i++)
-		state_rcpt(b, n, &n->rcpts[i]);
+		notice_state_rcpt(b, n, &n->rcpts[i]);
 }
 
 const char *
@@ -272,19 +544,20 @@ notice_write(struct sbuf *b, const struct notice *n)
 	sbuf_init(&status, NOTICE_MAX);
 	ok = notice_original(&original, n->original);
 	if (ok) {
-		explain(&words, n);
-		state(&status, n);
-		write_header(b, n);
-		part(b, n,
-		    text_is_plain(sbuf_span(&words)) ?
+		notice_explain(&words, n);
+		notice_state(&status, n);
+		notice_header(b, n);
+		notice_part(b, n,
+		    notice_is_plain(sbuf_span(&words)) ?
 			"text/plain; charset=us-ascii" :
 			"text/plain; charset=utf-8",
 		    sbuf_span(&words));
-		part(b, n, "message/delivery-status", sbuf_span(&status));
-		part(b, n, "text/rfc822-headers", sbuf_span(&original));
+		notice_part(b, n, "message/delivery-status",
+		    sbuf_span(&status));
+		notice_part(b, n, "text/rfc822-headers", sbuf_span(&original));
 		sbuf_adds(b, "\r\n--");
-		boundary(b, n);
-		line(b, "--");
+		notice_boundary(b, n);
+		notice_line(b, "--");
 		ok = !b->bad && !words.bad && !status.bad;
 		if (!ok)
 			errno = ENOMEM;

@@ -13,25 +13,25 @@
 #define NOTICE_MAX (16 * 1024 * 1024)
 
 enum notice_kind {
-	NOTICE_FAILED,  /* to the sender: the end */
-	NOTICE_DELAYED, /* to the sender: it takes long */
-	NOTICE_HELD,    /* to postmaster: its delivery crashes */
+	NOTICE_FAILED,  /* to the sender: given up */
+	NOTICE_DELAYED, /* to the sender: still trying */
+	NOTICE_HELD,    /* to postmaster: delivery crashes */
 };
 #define NOTICE_KINDS 3
 
 enum notice_action {
-	NOTICE_REFUSED, /* for good */
-	NOTICE_EXPIRED, /* given up after many tries */
+	NOTICE_REFUSED, /* permanently */
+	NOTICE_EXPIRED, /* given up after many attempts */
 	NOTICE_ORDERED, /* given up by the operator */
-	NOTICE_WAITS,   /* is tried further */
+	NOTICE_WAITS,   /* still being tried */
 };
 
 /* What became of one recipient; all are views. */
 struct notice_rcpt {
 	enum notice_action action;
-	struct span host;     /* "-": it came to no server */
+	struct span host;     /* "-": no server was reached */
 	struct span path;     /* <forward-path> */
-	struct span original; /* <forward-path> the sender wrote, or empty */
+	struct span original; /* as the sender wrote it; or empty */
 	struct span text;     /* the reply; lines end in '\n' but the last */
 };
 
@@ -39,30 +39,52 @@ struct notice {
 	const struct conf *conf;
 	enum notice_kind kind;
 	const struct queuefile *original;
-	struct span domain; /* MAILER-DAEMON's */
-	struct span to;     /* <mailbox> of who is told */
+	struct span domain; /* of MAILER-DAEMON */
+	struct span to;     /* <mailbox> of the reader */
 	struct notice_rcpt rcpts[NOTICE_RCPTS];
 	size_t nrcpts;
 	char id[QUEUE_ID_SIZE]; /* of the notice itself */
 };
 
 /*
- * Appends the whole message: CRLF lines of at most 998 octets of 7 bits, so
- * that it can go anywhere. False, with errno, when the original cannot be
- * read or there is no memory.
+ * Appends the whole message in CRLF lines of at most 998 octets of 7 bits,
+ * which any server takes. False, with errno, when the original cannot be read
+ * or memory is short.
  */
 bool notice_write(struct sbuf *, const struct notice *) MUST_CHECK;
-
-/*
- * The header section of the original as its recipients get it, without what
- * is beyond NOTICE_HEADERS and without fields over HEADER_KEPT.
- */
-bool notice_original(struct sbuf *, const struct queuefile *) MUST_CHECK;
 
 /* failed, delayed or held, as in frames and in the log. */
 const char *notice_kind_name(enum notice_kind);
 
-/* The enhanced status code of the reply, or one that the action implies. */
+/* Appends the enhanced status code: from the reply, or else from the action. */
 void notice_status(struct sbuf *, const struct notice_rcpt *);
+
+/* --- strangers' text, made fit to stand in a message of ours ------------- */
+
+#define NOTICE_LINE 900 /* octets; a longer line is folded */
+
+enum notice_charset {
+	NOTICE_ASCII, /* everything else becomes \xNN */
+	NOTICE_UTF8,  /* the same, but well-formed UTF-8 stays */
+};
+
+/*
+ * Appends printable text without control characters, CR or LF. It is at most
+ * four times as long.
+ */
+void notice_clean(struct sbuf *, struct span, enum notice_charset);
+
+/*
+ * The same for several lines (each but the last ends in '\n'), as the rest of
+ * a header field: each further line begins with a blank, empty lines are left
+ * out, and CRLF ends the field.
+ */
+void notice_fold(struct sbuf *, struct span, enum notice_charset);
+
+/* Is it CRLF lines of at most 998 octets of printable ASCII and tabs? */
+bool notice_is_plain(struct span);
+
+/* Appends CRLF lines in the encoding of RFC 2045 6.7. */
+void notice_quoted_printable(struct sbuf *, struct span);
 
 #endif

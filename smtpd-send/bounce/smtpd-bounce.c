@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-bounce: tells a sender what became of his message. */
+/* Writes a notice to the sender about mail that fails or is delayed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -8,35 +8,315 @@
 #include "confine.h"
 #include "envelope.h"
 #include "helper.h"
+#include "notice.h"
 #include "program.h"
-#include "request.h"
 #include "serve.h"
 
-#define LIMIT 1000 /* smtpd-send counts; this is a backstop */
+#define LIMIT 1000 /* connections; smtpd-send has fewer */
+
+/* --- what smtpd-send asks for: one notice, in frames ----------------------- */
+
+/*
+ * A fact of the notice to postmaster about a notice that failed. If that one
+ * fails too, no further notice is sent, which ends every loop.
+ */
+#define REQUEST_LAST_RESORT "bounce=postmaster"
+
+#define REQUEST_MAX (16 * 1024 * 1024) /* octets about recipients */
+#define HOST_MAX 320                   /* a domain name and an address */
+
+/*
+ *	D ID KIND	failed, delayed or held; with the message's descriptor
+ *	F ACTION HOST <path> TEXT
+ *			one recipient: failed, expired, ordered or delayed
+ *	O <path>	as the sender wrote the last one
+ *	E		write the notice
+ */
+struct request {
+	struct queuefile original; /* we close its fd; -1: none yet */
+	struct notice notice;
+	struct sbuf text; /* what the recipients' views point into */
+	struct request_at {
+		size_t fields, fields_len, original, original_len;
+	} at[NOTICE_RCPTS];  /* offsets, since text may move */
+	struct span sender;  /* <mailbox> of the original, or "<>" */
+	struct sbuf mailbox; /* what sender points into */
+	bool last_resort;    /* the original bears the fact above */
+};
+
+static void
+request_init(struct request *r)
+{
+	r->original.fd = -1;
+	sbuf_init(&r->text, REQUEST_MAX);
+	sbuf_init(&r->mailbox, ADDRESS_PATH_MAX + 2);
+}
+
+static void
+request_reset(struct request *r, const struct conf *conf)
+{
+	if (r->original.fd != -1) {
+		(void)close(r->original.fd);
+		queuefile_close(&r->original);
+	}
+	r->original.fd = -1;
+	r->notice.nrcpts = 0;
+	r->notice.conf = conf;
+	r->notice.original = &r->original;
+	r->sender = SPAN("");
+	r->last_resort = false;
+	sbuf_reset(&r->text);
+	sbuf_reset(&r->mailbox);
+}
+
+/* Without a source route. */
+static void
+request_take_sender(struct request *r, const struct envelope_path *from)
+{
+	sbuf_reset(&r->mailbox);
+	sbuf_putc(&r->mailbox, '<');
+	sbuf_addspan(&r->mailbox, from->address.whole);
+	sbuf_putc(&r->mailbox, '>');
+	r->sender = sbuf_span(&r->mailbox);
+}
+
+/* The last-resort fact is believed only in mail of the own entrance. */
+static void
+request_read_envelope(struct request *r)
+{
+	bool own = false;
+	struct envelope_path from;
+	struct frame f;
+	size_t pos = 0;
+
+	while (queuefile_next(&r->original, &pos, &f)) {
+		if (f.tag == 'S' && envelope_sender(f.payload, &from))
+			request_take_sender(r, &from);
+		if (f.tag != 'C')
+			continue;
+		if (span_eq(f.payload, SPAN("entrance=own")))
+			own = true;
+		else if (span_eq(f.payload, SPAN(REQUEST_LAST_RESORT)))
+			r->last_resort = own;
+	}
+}
+
+static bool
+request_open_original(struct request *r, int fd, struct span id)
+{
+	char text[QUEUE_ID_SIZE];
+
+	memcpy(text, id.p, QUEUE_ID_LEN);
+	text[QUEUE_ID_LEN] = '\0';
+	switch (queuefile_open(&r->original, fd, text)) {
+	case QUEUEFILE_OK:
+		r->original.fd = fd;
+		return true;
+	case QUEUEFILE_TORN:
+	case QUEUEFILE_CORRUPT:
+		errno = EBADMSG;
+		break;
+	case QUEUEFILE_IOERR:
+		break;
+	}
+	r->original.fd = -1;
+	return false;
+}
+
+static bool
+request_parse_kind(struct span word, enum notice_kind *kind)
+{
+	for (size_t i = 0; i < NOTICE_KINDS; i++) {
+		*kind = (enum notice_kind)i;
+		if (span_eq(word, span_str(notice_kind_name(*kind))))
+			return true;
+	}
+	return false;
+}
+
+static bool
+request_take_message(struct request *r, struct chan *c, struct span payload)
+{
+	struct span id = span_word(&payload), kind = span_word(&payload);
+	int fd = chan_take_fd(c);
+
+	if (fd == -1)
+		return false;
+	if (r->original.fd != -1 || !queue_id_valid(id) ||
+	    !request_parse_kind(kind, &r->notice.kind) ||
+	    !request_open_original(r, fd, id)) {
+		int saved = errno;
+
+		(void)close(fd);
+		errno = saved;
+		return false;
+	}
+	request_read_envelope(r);
+	return true;
+}
+
+/* text moves while it grows: only offsets are kept. */
+static bool
+request_take_recipient(struct request *r, struct span payload)
+{
+	struct request_at *at = &r->at[r->notice.nrcpts];
+
+	if (r->notice.nrcpts == NOTICE_RCPTS)
+		return false;
+	*at = (struct request_at){ .fields = r->text.len,
+		.fields_len = payload.n };
+	r->notice.nrcpts++;
+	sbuf_addspan(&r->text, payload);
+	return !r->text.bad;
+}
+
+static bool
+request_take_original(struct request *r, struct span payload)
+{
+	struct request_at *at;
+
+	if (r->notice.nrcpts == 0 || payload.n > ADDRESS_PATH_MAX + 2)
+		return false;
+	at = &r->at[r->notice.nrcpts - 1];
+	at->original = r->text.len;
+	at->original_len = payload.n;
+	sbuf_addspan(&r->text, payload);
+	return !r->text.bad;
+}
+
+/* One frame other than E. False: it makes no sense; errno says why for D. */
+static bool
+request_take(struct request *r, struct chan *c, const struct frame *f)
+{
+	errno = EPROTO;
+	switch (f->tag) {
+	case 'D':
+		return request_take_message(r, c, f->payload);
+	case 'F':
+		return request_take_recipient(r, f->payload);
+	case 'O':
+		return request_take_original(r, f->payload);
+	}
+	return f->tag >= 'a';
+}
+
+static bool
+request_parse_action(struct span word, enum notice_action *action)
+{
+	if (span_eq(word, SPAN("failed")))
+		*action = NOTICE_REFUSED;
+	else if (span_eq(word, SPAN("expired")))
+		*action = NOTICE_EXPIRED;
+	else if (span_eq(word, SPAN("ordered")))
+		*action = NOTICE_ORDERED;
+	else if (span_eq(word, SPAN("delayed")))
+		*action = NOTICE_WAITS;
+	else
+		return false;
+	return true;
+}
+
+/*
+ * An address that no longer parses (from an older version's queue, say) must
+ * not keep the notice from the sender.
+ */
+static struct span
+request_take_path(struct span *s)
+{
+	struct span path = *s;
+	struct address address;
+
+	if (address_path(s, ADDRESS_FORWARD, &address) == ADDRESS_OK) {
+		path.n -= s->n;
+		return path;
+	}
+	path.n = span_find(path, '>');
+	if (path.n < s->n)
+		path.n++;
+	*s = span_skip(*s, path.n);
+	if (path.n > ADDRESS_PATH_MAX + 2)
+		path.n = ADDRESS_PATH_MAX + 2;
+	return path;
+}
+
+static bool
+request_parse_recipient(struct request *r, size_t i)
+{
+	const struct request_at *at = &r->at[i];
+	struct notice_rcpt *to = &r->notice.rcpts[i];
+	struct span s = span_of(r->text.s + at->fields, at->fields_len);
+
+	if (!request_parse_action(span_word(&s), &to->action))
+		return false;
+	to->host = span_word(&s);
+	if (to->host.n > HOST_MAX)
+		to->host.n = HOST_MAX;
+	s = span_trim(s);
+	to->path = request_take_path(&s);
+	to->text = span_trim(s);
+	to->original = span_of(r->text.s + at->original, at->original_len);
+	if (span_eq(to->original, to->path))
+		to->original = SPAN("");
+	return to->host.n > 0 && to->path.n > 0;
+}
+
+/* E: everything is there. Sets the views of the recipients. */
+static bool
+request_end(struct request *r)
+{
+	errno = EPROTO;
+	if (r->original.fd == -1 || r->sender.n == 0 || r->notice.nrcpts == 0)
+		return false;
+	for (size_t i = 0; i < r->notice.nrcpts; i++)
+		if (!request_parse_recipient(r, i))
+			return false;
+	return true;
+}
+
+/*
+ * The notice goes to the sender; or to our postmaster if a notice failed or the
+ * message is on hold; or to nobody (false).
+ */
+static bool
+request_reader(const struct request *r, struct span domain, struct sbuf *to)
+{
+	if (!span_eq(r->sender, SPAN("<>")) && r->notice.kind != NOTICE_HELD) {
+		sbuf_addspan(to, r->sender);
+		return true;
+	}
+	if (r->notice.kind == NOTICE_DELAYED || r->last_resort)
+		return false;
+	sbuf_adds(to, "<postmaster@");
+	sbuf_addspan(to, domain);
+	sbuf_putc(to, '>');
+	return true;
+}
+
+/* --- the injector ---------------------------------------------------------- */
 
 static struct conf conf;
 static struct chan up, down;
 static struct request request;
-static bool in_step = true; /* with who is downstream */
+static bool in_step = true; /* with the injector */
 
 static instant
-patience(void)
+bounce_deadline(void)
 {
 	return clock_in(conf.helper_timeout * 1000);
 }
 
-/* The first of our domains: mail to its postmaster comes to somebody. */
+/* The first of our domains: its postmaster is read. */
 static struct span
-own_domain(void)
+bounce_domain(void)
 {
 	struct span domains = span_str(conf.local_domains);
 
 	return span_word(&domains);
 }
 
-/* IO_EOF: no more requests. */
+/* IO_EOF: there are no more requests. */
 static enum io
-receive(struct request *r)
+bounce_receive(struct request *r)
 {
 	struct frame f;
 	enum io io;
@@ -55,7 +335,7 @@ receive(struct request *r)
 }
 
 static enum io
-send_envelope(const struct request *r, struct span to)
+bounce_send_envelope(const struct request *r, struct span to)
 {
 	struct span rest = to;
 	struct address a;
@@ -73,25 +353,27 @@ send_envelope(const struct request *r, struct span to)
 							    "remote ");
 	sbuf_addspan(&rcpt, to);
 	sbuf_addf(&about, "about=%s", r->original.id);
-	io = chan_send(&down, 'C', SPAN("version=1"), patience());
+	io = chan_send(&down, 'C', SPAN("version=1"), bounce_deadline());
 	if (io == IO_OK)
-		io = chan_send(&down, 'C', SPAN("protocol=local"), patience());
+		io = chan_send(&down, 'C', SPAN("protocol=local"),
+		    bounce_deadline());
 	if (io == IO_OK)
-		io = chan_send(&down, 'C', sbuf_span(&about), patience());
+		io = chan_send(&down, 'C', sbuf_span(&about),
+		    bounce_deadline());
 	if (io == IO_OK && span_eq(r->sender, SPAN("<>")))
 		io = chan_send(&down, 'C', SPAN(REQUEST_LAST_RESORT),
-		    patience());
+		    bounce_deadline());
 	if (io == IO_OK)
-		io = chan_send(&down, 'S', SPAN("<>"), patience());
+		io = chan_send(&down, 'S', SPAN("<>"), bounce_deadline());
 	if (io == IO_OK)
-		io = chan_send(&down, 'R', sbuf_span(&rcpt), patience());
+		io = chan_send(&down, 'R', sbuf_span(&rcpt), bounce_deadline());
 	sbuf_free(&rcpt);
 	sbuf_free(&about);
 	return io;
 }
 
 static enum io
-send_text(struct span text)
+bounce_send_text(struct span text)
 {
 	enum io io = IO_OK;
 
@@ -99,25 +381,26 @@ send_text(struct span text)
 		size_t n = text.n < FRAME_PAYLOAD_MAX ? text.n :
 							FRAME_PAYLOAD_MAX;
 
-		io = chan_send(&down, 'B', span_of(text.p, n), patience());
+		io = chan_send(&down, 'B', span_of(text.p, n),
+		    bounce_deadline());
 		text = span_skip(text, n);
 	}
 	if (io == IO_OK)
-		io = chan_send(&down, 'E', SPAN(""), patience());
-	return io == IO_OK ? chan_flush(&down, patience()) : io;
+		io = chan_send(&down, 'E', SPAN(""), bounce_deadline());
+	return io == IO_OK ? chan_flush(&down, bounce_deadline()) : io;
 }
 
 /*
- * The verdict on what was sent; *answer is without a tag when there is none.
- * The greeting that comes before it is of no use here.
+ * The verdict on the notice; its tag is '\0' if none came. The greeting before
+ * it is ignored.
  */
 static void
-hear(struct frame *answer)
+bounce_hear(struct frame *answer)
 {
 	enum io io;
 
 	do
-		io = chan_recv(&down, answer, patience());
+		io = chan_recv(&down, answer, bounce_deadline());
 	while (io == IO_OK && answer->tag == 'W');
 	if (io == IO_OK && strchr("KZX", answer->tag) != NULL)
 		return;
@@ -131,12 +414,12 @@ hear(struct frame *answer)
 }
 
 /*
- * Injects the notice; *answer is the queue's. False: it cannot be written, and
- * nothing was sent. Who refuses early has said why: his answer is read even
- * if not all of it went out.
+ * Injects the notice; *answer is the queue's. False: the notice cannot be
+ * written, and nothing was sent. The answer is read even if the notice could
+ * not be sent whole: a queue that refuses early has said why.
  */
 static bool
-inject(const struct request *r, struct frame *answer)
+bounce_inject(const struct request *r, struct frame *answer)
 {
 	struct sbuf text;
 	bool ok;
@@ -144,17 +427,17 @@ inject(const struct request *r, struct frame *answer)
 	sbuf_init(&text, NOTICE_MAX);
 	ok = notice_write(&text, &r->notice);
 	if (ok) {
-		if (send_envelope(r, r->notice.to) != IO_OK ||
-		    send_text(sbuf_span(&text)) != IO_OK)
+		if (bounce_send_envelope(r, r->notice.to) != IO_OK ||
+		    bounce_send_text(sbuf_span(&text)) != IO_OK)
 			in_step = false;
-		hear(answer);
+		bounce_hear(answer);
 	}
 	sbuf_free(&text);
 	return ok;
 }
 
 static void
-log_outcome(const struct request *r, struct span to, const struct frame *a)
+bounce_log(const struct request *r, struct span to, const struct frame *a)
 {
 	struct logline l;
 
@@ -175,43 +458,44 @@ log_outcome(const struct request *r, struct span to, const struct frame *a)
 }
 
 static void
-give_up(const struct request *r, const char *what, struct frame *f)
+bounce_fail(const struct request *r, const char *what, struct frame *f)
 {
-	warn_sys("cannot %s a notice about '%s'", what, r->original.id);
-	*f = (struct frame){ 'Z', SPAN("451 4.3.0 Cannot make the notice") };
+	warn_sys("cannot %s the notice about '%s'", what, r->original.id);
+	*f = (struct frame){ 'Z',
+		SPAN("451 4.3.0 Cannot write the notice, try again later") };
 }
 
 /*
- * After trouble on the way down the state of that conversation is unknown: a
- * late K would be taken for that of the next notice. So that is the end.
+ * False: stop. After an error downstream the state of that conversation is
+ * unknown, and a late K would be taken for the answer to the next notice.
  */
 static bool
-answer(struct request *r)
+bounce_answer(struct request *r)
 {
 	struct frame f = { 'K', SPAN("-") };
 	struct sbuf to;
 
 	sbuf_init(&to, ADDRESS_PATH_MAX + 2);
-	if (request_reader(r, own_domain(), &to)) {
+	if (request_reader(r, bounce_domain(), &to)) {
 		r->notice.to = sbuf_span(&to);
-		r->notice.domain = own_domain();
-		if (!queue_id_new(r->notice.id) || !inject(r, &f)) {
-			give_up(r, "write", &f);
+		r->notice.domain = bounce_domain();
+		if (!queue_id_new(r->notice.id) || !bounce_inject(r, &f)) {
+			bounce_fail(r, "write", &f);
 		} else if (f.tag == '\0') {
-			give_up(r, "inject", &f);
+			bounce_fail(r, "inject", &f);
 			in_step = false;
 		}
 	}
-	/* A refusal of our own notice is no reason to lose it. */
+	/* A notice that is refused is not lost: it is asked for again. */
 	if (f.tag != 'K')
 		f.tag = 'Z';
-	log_outcome(r, sbuf_span(&to), &f);
+	bounce_log(r, sbuf_span(&to), &f);
 	sbuf_free(&to);
-	return chan_send(&up, f.tag, f.payload, patience()) == IO_OK &&
-	    chan_flush(&up, patience()) == IO_OK && in_step;
+	return chan_send(&up, f.tag, f.payload, bounce_deadline()) == IO_OK &&
+	    chan_flush(&up, bounce_deadline()) == IO_OK && in_step;
 }
 
-/* It holds its two conversations and the descriptors that it is handed. */
+/* For its two conversations and the descriptors it is sent. */
 static const int calls[] = {
 	SYS_read,
 	SYS_write,
@@ -239,19 +523,19 @@ static const int calls[] = {
 };
 
 static int
-converse(void)
+bounce_serve(void)
 {
 	enum io io;
 
 	request_init(&request);
 	for (;;) {
 		request_reset(&request, &conf);
-		io = receive(&request);
+		io = bounce_receive(&request);
 		if (io == IO_EOF)
 			return EXIT_OK;
 		if (io != IO_OK)
 			die_sys(EXIT_TEMP, "the conversation broke off");
-		if (!answer(&request))
+		if (!bounce_answer(&request))
 			die(EXIT_TEMP, "the conversation broke off");
 	}
 }
@@ -268,7 +552,7 @@ main(int argc, char *argv[])
 	int fd;
 
 	if (first == argc)
-		die(EXIT_PERM, "which injector?");
+		die(EXIT_PERM, "name an injector");
 	how.execs = first + 1 < argc || helper_is_command(argv[first]);
 	serve_warm(argv, &how);
 	serve_connections(&keep, &conf);
@@ -278,5 +562,5 @@ main(int argc, char *argv[])
 	serve_confine(&keep, &conf);
 	chan_init(&up, 0, 1);
 	chan_init(&down, fd, fd);
-	return converse();
+	return bounce_serve();
 }

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /* Strangers' text in a notice, and the status codes that it gives. */
+#include "../../smtpd-send/bounce/notice.h"
 #include "tap.h"
 
-#include "../../smtpd-send/bounce/notice.h"
-#include "../../smtpd-send/bounce/text.c"
-
 static void
-cleans(struct span in, enum text_charset charset, struct span want,
+cleans(struct span in, enum notice_charset charset, struct span want,
     const char *name)
 {
 	struct sbuf b;
 
 	sbuf_init(&b, 1 << 16);
-	text_clean(&b, in, charset);
+	notice_clean(&b, in, charset);
 	is_span(sbuf_span(&b), want, "clean: %s", name);
 	sbuf_free(&b);
 }
@@ -20,34 +18,34 @@ cleans(struct span in, enum text_charset charset, struct span want,
 static void
 test_clean(void)
 {
-	cleans(SPAN("550 no\x7f\r\n\0x"), TEXT_ASCII,
+	cleans(SPAN("550 no\x7f\r\n\0x"), NOTICE_ASCII,
 	    SPAN("550 no\\x7F\\x0D\\x0A\\x00x"), "controls");
 	cleans(SPAN("\xc3\xbc"
 		    "ber"),
-	    TEXT_ASCII, SPAN("\\xC3\\xBCber"), "8 bits in ASCII");
+	    NOTICE_ASCII, SPAN("\\xC3\\xBCber"), "8 bits in ASCII");
 	cleans(SPAN("\xc3\xbc"
 		    "ber \xe2\x82\xac \xf0\x9f\x93\xa7"),
-	    TEXT_UTF8,
+	    NOTICE_UTF8,
 	    SPAN("\xc3\xbc"
 		 "ber \xe2\x82\xac \xf0\x9f\x93\xa7"),
 	    "UTF-8 stays");
-	cleans(SPAN("\xc3"), TEXT_UTF8, SPAN("\\xC3"), "cut short");
-	cleans(SPAN("\xe2\x82"), TEXT_UTF8, SPAN("\\xE2\\x82"), "cut, of 3");
-	cleans(SPAN("\xf0\x9f\x93"), TEXT_UTF8, SPAN("\\xF0\\x9F\\x93"),
+	cleans(SPAN("\xc3"), NOTICE_UTF8, SPAN("\\xC3"), "cut short");
+	cleans(SPAN("\xe2\x82"), NOTICE_UTF8, SPAN("\\xE2\\x82"), "cut, of 3");
+	cleans(SPAN("\xf0\x9f\x93"), NOTICE_UTF8, SPAN("\\xF0\\x9F\\x93"),
 	    "cut, of 4");
-	cleans(SPAN("\xc0\x8a"), TEXT_UTF8, SPAN("\\xC0\\x8A"),
+	cleans(SPAN("\xc0\x8a"), NOTICE_UTF8, SPAN("\\xC0\\x8A"),
 	    "a line feed in two octets");
-	cleans(SPAN("\xe0\x80\x8a"), TEXT_UTF8, SPAN("\\xE0\\x80\\x8A"),
+	cleans(SPAN("\xe0\x80\x8a"), NOTICE_UTF8, SPAN("\\xE0\\x80\\x8A"),
 	    "a line feed in three");
-	cleans(SPAN("\xf0\x80\x80\x8a"), TEXT_UTF8,
+	cleans(SPAN("\xf0\x80\x80\x8a"), NOTICE_UTF8,
 	    SPAN("\\xF0\\x80\\x80\\x8A"), "a line feed in four");
-	cleans(SPAN("\xed\xa0\x80"), TEXT_UTF8, SPAN("\\xED\\xA0\\x80"),
+	cleans(SPAN("\xed\xa0\x80"), NOTICE_UTF8, SPAN("\\xED\\xA0\\x80"),
 	    "a surrogate");
-	cleans(SPAN("\xf4\x90\x80\x80"), TEXT_UTF8,
+	cleans(SPAN("\xf4\x90\x80\x80"), NOTICE_UTF8,
 	    SPAN("\\xF4\\x90\\x80\\x80"), "beyond Unicode");
 	cleans(SPAN("\xc2\x9b"
 		    "2J"),
-	    TEXT_UTF8, SPAN("\\xC2\\x9B2J"), "a terminal's CSI");
+	    NOTICE_UTF8, SPAN("\\xC2\\x9B2J"), "a terminal's CSI");
 }
 
 static void
@@ -56,7 +54,7 @@ folds(struct span in, struct span want, const char *name)
 	struct sbuf b;
 
 	sbuf_init(&b, 1 << 16);
-	text_fold(&b, in, TEXT_ASCII);
+	notice_fold(&b, in, NOTICE_ASCII);
 	is_span(sbuf_span(&b), want, "fold: %s", name);
 	sbuf_free(&b);
 }
@@ -76,16 +74,17 @@ test_fold(void)
 	    SPAN("a\\x0D\r\n Action: delivered\r\n"), "a field of his");
 	memset(in, 'x', sizeof(in));
 	sbuf_init(&b, 1 << 16);
-	text_fold(&b, span_of(in, TEXT_LINE), TEXT_ASCII);
-	is_num((long long)b.len, TEXT_LINE + 2, "fold: a line that just fits");
+	notice_fold(&b, span_of(in, NOTICE_LINE), NOTICE_ASCII);
+	is_num((long long)b.len, NOTICE_LINE + 2,
+	    "fold: a line that just fits");
 	sbuf_reset(&b);
-	text_fold(&b, span_of(in, TEXT_LINE + 1), TEXT_ASCII);
-	is_num((long long)b.len, TEXT_LINE + 1 + 3 + 2, "fold: one more");
+	notice_fold(&b, span_of(in, NOTICE_LINE + 1), NOTICE_ASCII);
+	is_num((long long)b.len, NOTICE_LINE + 1 + 3 + 2, "fold: one more");
 	memset(cut, 'x', sizeof(cut));
-	memcpy(cut + TEXT_LINE - 1, "\xc3\xbc", 2);
+	memcpy(cut + NOTICE_LINE - 1, "\xc3\xbc", 2);
 	sbuf_reset(&b);
-	text_fold(&b, span_of(cut, 1000), TEXT_UTF8);
-	ok(memcmp(b.s + TEXT_LINE - 1, "\r\n \xc3\xbc", 5) == 0,
+	notice_fold(&b, span_of(cut, 1000), NOTICE_UTF8);
+	ok(memcmp(b.s + NOTICE_LINE - 1, "\r\n \xc3\xbc", 5) == 0,
 	    "fold: no character is cut");
 	sbuf_free(&b);
 }
@@ -95,18 +94,18 @@ test_plain(void)
 {
 	char long_line[1001];
 
-	ok(text_is_plain(SPAN("")), "plain: nothing");
-	ok(text_is_plain(SPAN("a\tb\r\n\r\n")), "plain: lines");
-	ok(!text_is_plain(SPAN("a")), "plain: no end");
-	ok(!text_is_plain(SPAN("a\nb\r\n")), "plain: a bare LF");
-	ok(!text_is_plain(SPAN("a\rb\r\n")), "plain: a bare CR");
-	ok(!text_is_plain(SPAN("a\x80\r\n")), "plain: 8 bits");
-	ok(!text_is_plain(SPAN("a\0\r\n")), "plain: NUL");
+	ok(notice_is_plain(SPAN("")), "plain: nothing");
+	ok(notice_is_plain(SPAN("a\tb\r\n\r\n")), "plain: lines");
+	ok(!notice_is_plain(SPAN("a")), "plain: no end");
+	ok(!notice_is_plain(SPAN("a\nb\r\n")), "plain: a bare LF");
+	ok(!notice_is_plain(SPAN("a\rb\r\n")), "plain: a bare CR");
+	ok(!notice_is_plain(SPAN("a\x80\r\n")), "plain: 8 bits");
+	ok(!notice_is_plain(SPAN("a\0\r\n")), "plain: NUL");
 	memset(long_line, 'x', sizeof(long_line));
 	memcpy(long_line + 998, "\r\n", 2);
-	ok(text_is_plain(span_of(long_line, 1000)), "plain: 998 octets");
+	ok(notice_is_plain(span_of(long_line, 1000)), "plain: 998 octets");
 	memcpy(long_line + 998, "x\r\n", 3);
-	ok(!text_is_plain(span_of(long_line, 1001)), "plain: 999 octets");
+	ok(!notice_is_plain(span_of(long_line, 1001)), "plain: 999 octets");
 }
 
 static void
@@ -115,7 +114,7 @@ encodes(struct span in, struct span want, const char *name)
 	struct sbuf b;
 
 	sbuf_init(&b, 1 << 16);
-	text_quoted_printable(&b, in);
+	notice_quoted_printable(&b, in);
 	is_span(sbuf_span(&b), want, "encode: %s", name);
 	sbuf_free(&b);
 }
