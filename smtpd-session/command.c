@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* A push machine that cuts what a client sends into command lines. */
+/* A push machine that cuts what a client sends into lines; their parts. */
 #include "command.h"
 
+#define SIZE_DIGITS 20 /* RFC 1870 section 4 */
+
 static enum command_event
-judge(struct span line)
+command_judge(struct span line)
 {
 	if (span_find(line, '\0') < line.n)
 		return COMMAND_NUL;
@@ -16,7 +18,7 @@ judge(struct span line)
 
 /* How long may the line be that begins like this? */
 static size_t
-limit(const struct command *c, struct span start)
+command_limit(const struct command *c, struct span start)
 {
 	if (c->sasl || span_istarts(start, SPAN("AUTH ")))
 		return COMMAND_SASL_MAX;
@@ -25,16 +27,16 @@ limit(const struct command *c, struct span start)
 }
 
 static enum command_event
-finish(struct command *c, struct span whole, struct span *line)
+command_finish(struct command *c, struct span whole, struct span *line)
 {
 	/* What is left of one that was cut may look like another command. */
-	bool lengthy = c->skipped > 0 || whole.n > limit(c, whole);
+	bool lengthy = c->skipped > 0 || whole.n > command_limit(c, whole);
 
 	*c = (struct command){ 0 };
 	if (lengthy)
 		return COMMAND_LONG;
 	*line = span_of(whole.p, whole.n - 2);
-	return judge(*line);
+	return command_judge(*line);
 }
 
 /*
@@ -42,7 +44,7 @@ finish(struct command *c, struct span whole, struct span *line)
  * must still be found, or the tail of the line would be a command.
  */
 static enum command_event
-skip(struct command *c, struct span in, size_t *used)
+command_skip(struct command *c, struct span in, size_t *used)
 {
 	size_t keep = in.p[in.n - 1] == '\r' ? 1 : 0;
 
@@ -67,12 +69,12 @@ command_push(struct command *c, struct span in, size_t *used, struct span *line)
 		c->scanned = at + 1;
 		if (at > 0 && in.p[at - 1] == '\r') {
 			*used = at + 1;
-			return finish(c, span_of(in.p, at + 1), line);
+			return command_finish(c, span_of(in.p, at + 1), line);
 		}
 	}
-	if (in.n == 0 || (c->skipped == 0 && in.n <= limit(c, in)))
+	if (in.n == 0 || (c->skipped == 0 && in.n <= command_limit(c, in)))
 		return COMMAND_MORE;
-	return skip(c, in, used);
+	return command_skip(c, in, used);
 }
 
 void
@@ -84,4 +86,124 @@ command_split(struct span line, struct span *verb, struct span *argument)
 		n++;
 	*verb = span_of(line.p, n);
 	*argument = span_trim(span_skip(line, n));
+}
+
+/* --- parameters of MAIL and RCPT ------------------------------------------ */
+
+/* esmtp-keyword */
+static bool
+is_keyword(struct span s)
+{
+	if (s.n == 0 || s.p[0] == '-')
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_isalnum(s.p[i]) && s.p[i] != '-')
+			return false;
+	return true;
+}
+
+/* esmtp-value */
+static bool
+is_value(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '=')
+			return false;
+	return s.n > 0;
+}
+
+/* Takes one parameter off *text. False when it is malformed. */
+static bool
+parameter_next(struct span *text, struct span *keyword, struct span *value)
+{
+	struct span word = span_word(text);
+	bool has_value = span_find(word, '=') < word.n;
+
+	*keyword = span_cut(&word, '=');
+	*value = word;
+	return is_keyword(*keyword) && (!has_value || is_value(word));
+}
+
+/* A size of up to 20 digits may be beyond 64 bits: then it is just too big. */
+static bool
+parameter_size(struct span value, uint64_t *out)
+{
+	for (size_t i = 0; i < value.n; i++)
+		if (!ascii_isdigit(value.p[i]))
+			return false;
+	if (value.n == 0 || value.n > SIZE_DIGITS)
+		return false;
+	if (!span_u64(value, UINT64_MAX, out))
+		*out = UINT64_MAX;
+	return true;
+}
+
+/* <> or an xtext: RFC 3461 section 4. What it says is believed of nobody. */
+static bool
+is_auth(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		uint64_t octet;
+
+		if (s.p[i] == '+' &&
+		    (s.n - i < 3 ||
+			!span_hex(span_of(s.p + i + 1, 2), 255, &octet)))
+			return false;
+	}
+	return s.n > 0;
+}
+
+static enum parameter_result
+parameter_of_mail(struct span keyword, struct span value, struct parameters *p)
+{
+	if (span_ieq(keyword, SPAN("SIZE"))) {
+		if (p->has_size)
+			return PARAMETER_TWICE;
+		p->has_size = true;
+		return parameter_size(value, &p->size) ? PARAMETER_OK :
+							 PARAMETER_BAD_SIZE;
+	}
+	if (span_ieq(keyword, SPAN("BODY"))) {
+		if (p->has_body)
+			return PARAMETER_TWICE;
+		p->has_body = true;
+		return span_ieq(value, SPAN("7BIT")) ||
+			span_ieq(value, SPAN("8BITMIME")) ?
+		    PARAMETER_OK :
+		    PARAMETER_BAD_BODY;
+	}
+	if (span_ieq(keyword, SPAN("AUTH"))) {
+		if (p->has_auth)
+			return PARAMETER_TWICE;
+		p->has_auth = true;
+		return is_auth(value) ? PARAMETER_OK : PARAMETER_BAD_AUTH;
+	}
+	return PARAMETER_UNKNOWN;
+}
+
+enum parameter_result
+parameter_mail(struct span text, struct parameters *p)
+{
+	enum parameter_result r = PARAMETER_OK;
+	struct span keyword, value;
+
+	*p = (struct parameters){ 0 };
+	for (text = span_trim(text); text.n > 0 && r == PARAMETER_OK;
+	     text = span_trim(text))
+		r = parameter_next(&text, &keyword, &value) ?
+		    parameter_of_mail(keyword, value, p) :
+		    PARAMETER_SYNTAX;
+	return r;
+}
+
+enum parameter_result
+parameter_rcpt(struct span text)
+{
+	struct span keyword, value;
+
+	text = span_trim(text);
+	if (text.n == 0)
+		return PARAMETER_OK;
+	return parameter_next(&text, &keyword, &value) ? PARAMETER_UNKNOWN :
+							 PARAMETER_SYNTAX;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Command lines: where they end, and what is wrong with them. */
+/* Command lines: where they end, what is wrong with them, their parameters. */
 #ifndef COMMAND_H
 #define COMMAND_H
 
@@ -49,5 +49,28 @@ enum command_event command_push(struct command *, struct span in, size_t *used,
  * trimmed. A line that is empty or begins with a blank has no verb.
  */
 void command_split(struct span line, struct span *verb, struct span *argument);
+
+/* --- the parameters of MAIL and RCPT: RFC 5321, 1870, 6152, 4954 ----------- */
+
+enum parameter_result {
+	PARAMETER_OK,
+	PARAMETER_UNKNOWN, /* 555: a well-formed one that we do not know */
+	PARAMETER_SYNTAX,
+	PARAMETER_TWICE,
+	PARAMETER_BAD_SIZE,
+	PARAMETER_BAD_BODY,
+	PARAMETER_BAD_AUTH,
+};
+
+struct parameters {
+	uint64_t size; /* as declared; 0: not said */
+	bool has_size, has_body, has_auth;
+};
+
+/* All parameters of a MAIL command, blank-separated. */
+enum parameter_result parameter_mail(struct span text, struct parameters *);
+
+/* All parameters of a RCPT command: none is known yet. */
+enum parameter_result parameter_rcpt(struct span text);
 
 #endif

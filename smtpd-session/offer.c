@@ -29,7 +29,7 @@ begin(struct session *s)
 	inject_fact(i, "helo", span_str(s->helo));
 	inject_fact(i, "protocol",
 	    s->local_user ? SPAN("local") : span_str(session_protocol(s)));
-	if (session_is_secure(s))
+	if (starttls_is_on(s))
 		inject_fact(i, "tls", span_str(s->tls.what));
 }
 

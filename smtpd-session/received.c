@@ -12,7 +12,7 @@ struct fold {
 };
 
 static void
-new_line(struct fold *f)
+received_fold(struct fold *f)
 {
 	f->column = LINE_WIDTH;
 }
@@ -22,7 +22,7 @@ new_line(struct fold *f)
  * with a semicolon behind it.
  */
 static void
-word(struct fold *f, struct span w)
+received_word(struct fold *f, struct span w)
 {
 	if (f->column + 1 + w.n + 1 > LINE_WIDTH) {
 		sbuf_adds(f->out, "\r\n\t");
@@ -60,7 +60,7 @@ clean_helo(struct span helo, char mem[ADDRESS_DOMAIN_MAX])
 }
 
 static void
-from(struct fold *f, const struct received *r)
+received_from(struct fold *f, const struct received *r)
 {
 	char helo[ADDRESS_DOMAIN_MAX], ip[IP_TEXT];
 	char mem[IP_TEXT + sizeof("([IPv6:])")];
@@ -74,9 +74,9 @@ from(struct fold *f, const struct received *r)
 	else
 		sbuf_addf(&tcp_info, "([%s%s])",
 		    r->ip->size == 16 ? "IPv6:" : "", ip);
-	word(f, SPAN("from"));
-	word(f, clean_helo(r->helo, helo));
-	word(f, sbuf_span(&tcp_info));
+	received_word(f, SPAN("from"));
+	received_word(f, clean_helo(r->helo, helo));
+	received_word(f, sbuf_span(&tcp_info));
 }
 
 void
@@ -93,28 +93,28 @@ received_field(struct sbuf *b, const struct received *r)
 
 	sbuf_adds(b, "Received:");
 	if (!r->hidden) {
-		from(&f, r);
-		new_line(&f);
+		received_from(&f, r);
+		received_fold(&f);
 	}
-	word(&f, SPAN("by"));
-	word(&f, span_str(r->host));
-	word(&f, SPAN("(smtpd)"));
-	word(&f, SPAN("with"));
-	word(&f, span_str(r->protocol));
+	received_word(&f, SPAN("by"));
+	received_word(&f, span_str(r->host));
+	received_word(&f, SPAN("(smtpd)"));
+	received_word(&f, SPAN("with"));
+	received_word(&f, span_str(r->protocol));
 	if (*r->tls != '\0') {
 		sbuf_addf(&tls, "(%s)", r->tls);
-		word(&f, sbuf_span(&tls));
+		received_word(&f, sbuf_span(&tls));
 	}
-	word(&f, SPAN("id"));
-	word(&f, span_str(r->id));
+	received_word(&f, SPAN("id"));
+	received_word(&f, span_str(r->id));
 	if (r->path.n > 0) {
-		new_line(&f);
-		word(&f, SPAN("for"));
-		word(&f, r->path);
+		received_fold(&f);
+		received_word(&f, SPAN("for"));
+		received_word(&f, r->path);
 	}
 	sbuf_putc(b, ';');
 	f.column++;
 	clock_date(&date, r->time);
-	word(&f, sbuf_span(&date));
+	received_word(&f, sbuf_span(&date));
 	sbuf_adds(b, "\r\n");
 }

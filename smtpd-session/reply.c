@@ -15,7 +15,7 @@ reply_init(struct reply *r, int fd, uint64_t patience)
 }
 
 static void
-add(struct reply *r, const char *s, size_t n)
+reply_add(struct reply *r, const char *s, size_t n)
 {
 	if (!r->broken &&
 	    outbuf_add(&r->out, s, n,
@@ -40,8 +40,8 @@ reply(struct reply *r, const char *fmt, ...)
 			r->last[i] = '?';
 	if (r->last[0] == '5')
 		r->refused++;
-	add(r, r->last, n);
-	add(r, "\r\n", 2);
+	reply_add(r, r->last, n);
+	reply_add(r, "\r\n", 2);
 }
 
 void
@@ -54,7 +54,7 @@ reply_flush(struct reply *r)
 }
 
 static bool
-take_digits(struct span *s, size_t max)
+reply_digits(struct span *s, size_t max)
 {
 	size_t n = 0;
 
@@ -65,7 +65,7 @@ take_digits(struct span *s, size_t max)
 }
 
 static bool
-take_char(struct span *s, char c)
+reply_char(struct span *s, char c)
 {
 	bool is = s->n > 0 && s->p[0] == c;
 
@@ -86,7 +86,7 @@ reply_is(struct span s, char class)
 		if (!ascii_isdigit(s.p[i]))
 			return false;
 	s = span_skip(s, 3);
-	return take_char(&s, ' ') && take_digits(&s, 1) && take_char(&s, '.') &&
-	    take_digits(&s, 3) && take_char(&s, '.') && take_digits(&s, 3) &&
-	    take_char(&s, ' ');
+	return reply_char(&s, ' ') && reply_digits(&s, 1) &&
+	    reply_char(&s, '.') && reply_digits(&s, 3) && reply_char(&s, '.') &&
+	    reply_digits(&s, 3) && reply_char(&s, ' ');
 }

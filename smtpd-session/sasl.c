@@ -12,7 +12,7 @@ sasl_is_cancel(struct span line)
 
 /* Takes the first n octets off what stands behind from. */
 static void
-shift(struct sbuf *b, size_t from, size_t n)
+sasl_remove(struct sbuf *b, size_t from, size_t n)
 {
 	memmove(b->s + from, b->s + from + n, b->len - from - n);
 	sbuf_truncate(b, b->len - n);
@@ -36,7 +36,7 @@ sasl_plain(struct sbuf *b, struct span response)
 		return SASL_BAD;
 	if (authzid.n > 0 && !span_eq(authzid, user))
 		return SASL_OTHER;
-	shift(b, from, authzid.n + 1);
+	sasl_remove(b, from, authzid.n + 1);
 	return SASL_OK;
 }
 

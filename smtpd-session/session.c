@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#include "auth.h"
 #include "log.h"
 #include "session.h"
 
@@ -45,7 +44,7 @@ session_protocol(const struct session *s)
 {
 	if (s->user[0] == '\0')
 		return s->protocol;
-	return session_is_secure(s) ? "ESMTPSA" : "ESMTPA";
+	return starttls_is_on(s) ? "ESMTPSA" : "ESMTPA";
 }
 
 const char *
@@ -87,13 +86,13 @@ session_log_refusal(const struct session *s, const char *stage,
 }
 
 static void
-log_session(const struct session *s)
+session_log_end(const struct session *s)
 {
 	struct logline l;
 
 	log_begin(&l, NULL, "session-end");
 	session_log_client(&l, s);
-	if (session_is_secure(s))
+	if (starttls_is_on(s))
 		log_str(&l, "tls", s->tls.what);
 	log_num(&l, "messages", s->messages);
 	log_num(&l, "refused", s->reply.refused);
@@ -112,12 +111,12 @@ session_fill(struct session *s, instant deadline)
 
 /* The last words: to the client, to the injector, in the log. */
 static void
-close_session(struct session *s)
+session_close(struct session *s)
 {
 	reply_flush(&s->reply);
 	inject_abandon(&s->inject);
 	inject_flush(&s->inject);
-	log_session(s);
+	session_log_end(s);
 }
 
 void
@@ -126,7 +125,7 @@ session_stop(struct session *s)
 	reply(&s->reply, "421 4.3.2 %s goes down, try again later",
 	    s->conf->hostname);
 	session_end(s, "stopped");
-	close_session(s);
+	session_close(s);
 }
 
 /*
@@ -135,7 +134,7 @@ session_stop(struct session *s)
  * is set shows in stopping, one after it ends the program in the handler.
  */
 static void
-await_command(struct session *s)
+session_await_command(struct session *s)
 {
 	enum io r;
 
@@ -163,12 +162,244 @@ await_command(struct session *s)
 	}
 }
 
+/* --- commands that touch no mail ---------------------------------------------- */
+
+/*
+ * Real clients send names that are no domains, and RFC 5321 4.1.4 forbids to
+ * refuse mail for that; but what has blanks, controls or no end is no name.
+ */
+static bool
+session_hello(struct session *s, struct span name)
+{
+	bool fine = name.n <= ADDRESS_DOMAIN_MAX;
+
+	for (size_t i = 0; i < name.n && fine; i++)
+		fine = name.p[i] > ' ' && name.p[i] <= '~';
+	if (!fine) {
+		reply(&s->reply,
+		    "501 5.5.4 This is no domain and no address "
+		    "literal");
+		return false;
+	}
+	memcpy(s->helo, name.p, name.n);
+	s->helo[name.n] = '\0';
+	session_reset(s);
+	s->state = STATE_READY;
+	return true;
+}
+
+static void
+session_ehlo(struct session *s, struct span name)
+{
+	if (!session_hello(s, name))
+		return;
+	s->protocol = starttls_is_on(s) ? "ESMTPS" : "ESMTP";
+	reply(&s->reply, "250-%s", s->conf->hostname);
+	reply(&s->reply, "250-PIPELINING");
+	reply(&s->reply, "250-SIZE %llu",
+	    (unsigned long long)s->conf->max_size);
+	reply(&s->reply, "250-8BITMIME");
+	/* Who has logged in would lose it by STARTTLS, and is refused that. */
+	if (!starttls_is_on(s) && s->user[0] == '\0' &&
+	    starttls_is_ready(&s->tls))
+		reply(&s->reply, "250-STARTTLS");
+	if (session_auth_is_offered(s))
+		reply(&s->reply, "250-AUTH PLAIN LOGIN");
+	reply(&s->reply, "250 ENHANCEDSTATUSCODES");
+}
+
+static void
+session_helo(struct session *s, struct span name)
+{
+	if (!session_hello(s, name))
+		return;
+	s->protocol = "SMTP";
+	reply(&s->reply, "250 %s", s->conf->hostname);
+}
+
+static void
+session_rset(struct session *s, struct span argument)
+{
+	(void)argument;
+	session_reset(s);
+	reply(&s->reply, "250 2.0.0 Reset");
+}
+
+static void
+session_noop(struct session *s, struct span argument)
+{
+	(void)argument;
+	reply(&s->reply, "250 2.0.0 Nothing done");
+}
+
+static void
+session_vrfy(struct session *s, struct span argument)
+{
+	(void)argument;
+	reply(&s->reply, "252 2.5.0 Send mail to it and see");
+}
+
+static void
+session_expn(struct session *s, struct span argument)
+{
+	(void)argument;
+	reply(&s->reply, "502 5.5.1 Lists are not shown");
+}
+
+static void
+session_help(struct session *s, struct span argument)
+{
+	(void)argument;
+	reply(&s->reply,
+	    "214 2.0.0 This is SMTP as in RFC 5321; EHLO lists "
+	    "the extensions");
+}
+
+static void
+session_http(struct session *s, struct span argument)
+{
+	(void)argument;
+	reply(&s->reply, "554 5.7.0 This is SMTP, not HTTP");
+	session_hang_up(s, "http");
+}
+
+static void
+session_quit(struct session *s, struct span argument)
+{
+	(void)argument;
+	reply(&s->reply, "221 2.0.0 %s closes the connection",
+	    s->conf->hostname);
+	session_end(s, "quit");
+}
+
+/* --- the table of commands --------------------------------------------------- */
+
+enum argument { ARGUMENT_NONE, ARGUMENT_SOME, ARGUMENT_ANY };
+
+typedef void action(struct session *, struct span argument);
+
+struct verb {
+	const char *name;
+	enum argument argument;
+	bool at_once;        /* RFC 2920 3.2: its reply is not held back */
+	bool idle;           /* moves no mail: only so many of them */
+	bool in_clear;       /* even where TLS is required */
+	action *act[STATES]; /* NULL: 503 */
+};
+
+#define ALWAYS(a) \
+	{ \
+		a, a, a, a \
+	}
+
+static const struct verb verbs[] = {
+	/* name, argument, at once, idle, in clear, { START, READY, MAIL, RCPT } */
+	{ "EHLO", ARGUMENT_SOME, true, true, true, ALWAYS(session_ehlo) },
+	{ "HELO", ARGUMENT_SOME, true, true, false, ALWAYS(session_helo) },
+	{ "STARTTLS", ARGUMENT_NONE, true, true, true,
+	    { NULL, starttls_command, starttls_command, starttls_command } },
+	{ "AUTH", ARGUMENT_SOME, true, true, false,
+	    { NULL, session_auth, NULL, NULL } },
+	{ "MAIL", ARGUMENT_SOME, false, false, false,
+	    { NULL, transaction_mail, NULL, NULL } },
+	{ "RCPT", ARGUMENT_SOME, false, false, false,
+	    { NULL, NULL, transaction_rcpt, transaction_rcpt } },
+	{ "DATA", ARGUMENT_NONE, true, false, false,
+	    { NULL, NULL, transaction_data_for_nobody, session_data } },
+	{ "RSET", ARGUMENT_NONE, false, true, false, ALWAYS(session_rset) },
+	{ "NOOP", ARGUMENT_ANY, true, true, true, ALWAYS(session_noop) },
+	{ "QUIT", ARGUMENT_NONE, true, false, true, ALWAYS(session_quit) },
+	{ "VRFY", ARGUMENT_SOME, true, true, false, ALWAYS(session_vrfy) },
+	{ "EXPN", ARGUMENT_ANY, true, true, false, ALWAYS(session_expn) },
+	{ "HELP", ARGUMENT_ANY, true, true, false, ALWAYS(session_help) },
+
+	/* A browser that was tricked into posting to us gets no second line. */
+	{ "GET", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "POST", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "PUT", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "HEAD", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "PATCH", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "DELETE", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "OPTIONS", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "CONNECT", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+	{ "TRACE", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
+};
+
+static const struct verb *
+session_verb(struct span name)
+{
+	for (size_t i = 0; i < nitems(verbs); i++)
+		if (span_ieq(name, span_str(verbs[i].name)))
+			return &verbs[i];
+	return NULL;
+}
+
+static void
+session_out_of_order(struct session *s, const struct verb *v)
+{
+	const char *hint = NULL;
+
+	switch (s->state) {
+	case STATE_START:
+		hint = "say EHLO or HELO first";
+		break;
+	case STATE_READY:
+		hint = "say MAIL first";
+		break;
+	case STATE_MAIL:
+	case STATE_RCPT:
+		hint = "a transaction is open";
+		break;
+	}
+	reply(&s->reply, "503 5.5.1 %s out of order: %s", v->name, hint);
+}
+
+/* RFC 3207 4; but what is lacking on our side is not the client's fault. */
+static void
+session_want_tls(struct session *s)
+{
+	if (starttls_is_ready(&s->tls))
+		reply(&s->reply, "530 5.7.0 Say STARTTLS first");
+	else
+		reply(&s->reply,
+		    "454 4.7.0 TLS is required, and not available now");
+}
+
+static void
+session_obey(struct session *s, struct span line)
+{
+	struct span name, argument;
+	const struct verb *v;
+
+	command_split(line, &name, &argument);
+	v = session_verb(name);
+	if (v == NULL) {
+		reply(&s->reply, "500 5.5.2 Unknown command");
+		return;
+	}
+	s->idle += v->idle;
+	if (!v->in_clear && starttls_is_missing(s))
+		session_want_tls(s);
+	else if (v->argument == ARGUMENT_NONE && argument.n > 0)
+		reply(&s->reply, "501 5.5.4 %s takes no argument", v->name);
+	else if (v->argument == ARGUMENT_SOME && argument.n == 0)
+		reply(&s->reply, "501 5.5.4 %s needs an argument", v->name);
+	else if (v->act[s->state] == NULL)
+		session_out_of_order(s, v);
+	else
+		v->act[s->state](s, argument);
+	if (v->at_once)
+		reply_flush(&s->reply);
+}
+
+/* --- one command after the other ------------------------------------------------- */
+
 /*
  * Clients that only make errors, or only pass time. One that has recipients
  * already may still give its message: see may_take in transaction.c.
  */
 static bool
-is_bearable(struct session *s)
+session_is_bearable(struct session *s)
 {
 	unsigned errors = session_errors(s);
 	uint64_t max = s->conf->max_errors;
@@ -177,7 +408,7 @@ is_bearable(struct session *s)
 		reply(&s->reply, "421 4.7.0 %s has seen too many errors",
 		    s->conf->hostname);
 		session_hang_up(s, "errors");
-	} else if (s->auth_failures >= AUTH_FAILURES_MAX) {
+	} else if (s->auth_failures >= SESSION_AUTH_FAILURES_MAX) {
 		reply(&s->reply,
 		    "421 4.7.0 %s has seen too many failed authentications",
 		    s->conf->hostname);
@@ -193,7 +424,7 @@ is_bearable(struct session *s)
 }
 
 static const char *
-fault(enum command_event why)
+session_fault(enum command_event why)
 {
 	switch (why) {
 	case COMMAND_MORE:
@@ -223,25 +454,25 @@ session_line(struct session *s, struct span *line)
 		inbuf_take(&s->in, used); /* line stays where it is */
 		if (e != COMMAND_MORE)
 			break;
-		await_command(s);
+		session_await_command(s);
 	}
 	s->deadline = 0;
 	return e;
 }
 
 static void
-step(struct session *s)
+session_step(struct session *s)
 {
 	struct span line = SPAN("");
 	enum command_event e = session_line(s, &line);
 
-	if (e == COMMAND_MORE || !is_bearable(s))
+	if (e == COMMAND_MORE || !session_is_bearable(s))
 		return;
 	if (e == COMMAND_LINE) {
-		state_obey(s, line);
+		session_obey(s, line);
 		return;
 	}
-	reply(&s->reply, "%s", fault(e));
+	reply(&s->reply, "%s", session_fault(e));
 	if (e == COMMAND_ENDLESS)
 		session_hang_up(s, "endless");
 }
@@ -252,7 +483,7 @@ step(struct session *s)
  * have written all they have to say.
  */
 static void
-greet(struct session *s)
+session_greet(struct session *s)
 {
 	switch (s->local_user ? IO_TIMEOUT : inbuf_fill(&s->in, 0)) {
 	case IO_TIMEOUT:
@@ -274,10 +505,10 @@ greet(struct session *s)
 
 /* There is no word for it: what is said here in clear nobody understands. */
 static bool
-start_secure(struct session *s)
+session_start_secure(struct session *s)
 {
 	if (starttls_is_ready(&s->tls))
-		return session_secure(s);
+		return starttls_begin(s);
 	warn("TLS is not available: the connection is refused");
 	session_end(s, "no tls");
 	return false;
@@ -288,7 +519,7 @@ start_secure(struct session *s)
  * the client may lose our last reply: read for a while first.
  */
 static void
-linger(struct session *s)
+session_linger(struct session *s)
 {
 	instant deadline = clock_in(LINGER_MS);
 	size_t octets = 0;
@@ -309,16 +540,16 @@ session_run(struct session *s)
 	s->transaction.rcpts = s->rcpts;
 	inbuf_init(&s->in, 0, s->inmem, sizeof(s->inmem));
 	reply_init(&s->reply, 1, s->conf->command_timeout * 1000);
-	if (!session_starts_secure(s) || start_secure(s))
-		greet(s);
+	if (!starttls_comes_first(s) || session_start_secure(s))
+		session_greet(s);
 	while (s->end == NULL) {
 		if (s->stopping) {
 			session_stop(s);
 			return;
 		}
-		step(s);
+		session_step(s);
 	}
-	close_session(s);
+	session_close(s);
 	if (s->linger && !s->reply.broken)
-		linger(s);
+		session_linger(s);
 }

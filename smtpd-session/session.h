@@ -13,7 +13,6 @@
 #include "log.h"
 #include "reply.h"
 #include "starttls.h"
-#include "state.h"
 #include "transaction.h"
 
 /*
@@ -24,9 +23,21 @@
 
 #define SESSION_USER_MAX 255
 
+/* Wrong passwords that a session may try. */
+#define SESSION_AUTH_FAILURES_MAX 3
+
 /* The reply where mail cannot be handed on. */
 #define SESSION_NO_INJECTOR \
 	"451 4.3.0 No mail can be taken now, try again later"
+
+/* The text after DATA is no state: the action of DATA reads to its end. */
+enum state {
+	STATE_START, /* no EHLO or HELO yet */
+	STATE_READY, /* no transaction */
+	STATE_MAIL,  /* a sender, no recipient that was accepted */
+	STATE_RCPT,  /* a sender and recipients */
+};
+#define STATES 4
 
 /*
  * About 710 KiB, of which an idle session touches the first page only: what
@@ -93,19 +104,6 @@ void session_reset(struct session *);
 /* Writes what waits, then reads more; the one way to get input. */
 enum io session_fill(struct session *, instant deadline) MUST_CHECK;
 
-/* Is what is said now under TLS? Is it from the first octet? */
-bool session_is_secure(const struct session *);
-bool session_starts_secure(const struct session *);
-
-/* require_tls, and there is none yet. */
-bool session_lacks_tls(const struct session *);
-
-/*
- * The client's next octet is TLS: begins it and forgets all that was. False:
- * the session is over.
- */
-bool session_secure(struct session *);
-
 /*
  * The next line, which no deadline has yet. COMMAND_MORE: there is none, the
  * session is over or is to stop. *line lives until the next of these calls.
@@ -127,5 +125,26 @@ void session_log_client(struct logline *, const struct session *);
 /* Logs the last reply, a refusal; rcpt may be empty. */
 void session_log_refusal(const struct session *, const char *stage,
     struct span rcpt);
+
+/* --- AUTH (RFC 4954), in session-auth.c ------------------------------------ */
+
+/* Can there be a session with these settings that is offered AUTH? */
+bool session_auth_is_possible(const struct conf *);
+
+/* Does EHLO say AUTH now? */
+bool session_auth_is_offered(const struct session *);
+
+/*
+ * Is the client to log in before it may send? Replies when it is. Without a
+ * helper to ask that is a reply of 4xx.
+ */
+bool session_auth_is_missing(struct session *) MUST_CHECK;
+
+/* The command; also reads the responses. */
+void session_auth(struct session *, struct span argument);
+
+/* --- DATA, in session-data.c: also reads the text and replies to its end. --- */
+
+void session_data(struct session *, struct span argument);
 
 #endif

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "auth.h"
 #include "helper.h"
 #include "program.h"
 #include "serve.h"
@@ -55,7 +54,7 @@ static const int calls[] = {
  * there is none yet.
  */
 static void
-farewell(void)
+session_farewell(void)
 {
 	static const char text[] =
 	    "421 4.3.0 Service not available, try again later\r\n";
@@ -81,7 +80,7 @@ on_term(int sig)
 }
 
 static bool
-is_socket(int fd)
+session_is_socket(int fd)
 {
 	struct stat st;
 
@@ -109,7 +108,7 @@ look_at_peer(struct session *s)
 
 	s->proven = ip_of_peer(0);
 	if (s->proven.size == 0) {
-		if (!is_socket(0))
+		if (!session_is_socket(0))
 			s->ip = told_ip();
 		return;
 	}
@@ -141,7 +140,8 @@ is_auth_wanted(const struct conf *conf)
 	struct span rest = span_str(conf->auth), word = span_word(&rest);
 	char path[PATH_MAX];
 
-	if (word.n == 0 || word.n >= sizeof(path) || !auth_is_possible(conf))
+	if (word.n == 0 || word.n >= sizeof(path) ||
+	    !session_auth_is_possible(conf))
 		return false;
 	memcpy(path, word.p, word.n);
 	path[word.n] = '\0';
@@ -219,7 +219,7 @@ main(int argc, char *argv[])
 	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 	int operands;
 
-	die_farewell = farewell;
+	die_farewell = session_farewell;
 	operands = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 	    "[local]");
 	session.local_user = take_role(argv + operands);

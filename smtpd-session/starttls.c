@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* How a client's socket becomes a clear text stream. */
-#include "starttls.h"
+/* STARTTLS (RFC 3207), and TLS from the first octet. */
+#include "log.h"
+#include "session.h"
 
 /* More than that no client waits for its EHLO because of a helper in need. */
 #define READY_MS 5000
@@ -20,7 +21,7 @@ starttls_open(struct starttls *t, struct chan *chan, const struct conf *conf)
 }
 
 static void
-keep(char *to, size_t room, struct span from)
+starttls_copy(char *to, size_t room, struct span from)
 {
 	size_t n = from.n < room - 1 ? from.n : room - 1;
 
@@ -31,7 +32,7 @@ keep(char *to, size_t room, struct span from)
 
 /* It has gone, or makes no sense: there is no TLS in this session. */
 static void
-give_up(struct starttls *t)
+starttls_give_up(struct starttls *t)
 {
 	t->state = STARTTLS_GONE;
 	link_close(&t->link);
@@ -39,12 +40,12 @@ give_up(struct starttls *t)
 
 /* Whose last word was in time may have ended since. */
 static bool
-is_alive(struct starttls *t)
+starttls_is_alive(struct starttls *t)
 {
 	if (chan_fill(t->link.chan) == IO_TIMEOUT)
 		return true;
 	link_lose(&t->link, "has closed");
-	give_up(t);
+	starttls_give_up(t);
 	return false;
 }
 
@@ -54,12 +55,12 @@ starttls_is_ready(struct starttls *t)
 	struct frame f;
 
 	if (t->state == STARTTLS_READY)
-		return is_alive(t);
+		return starttls_is_alive(t);
 	if (t->state != STARTTLS_ASKED)
 		return false;
 	t->link.patience = READY_MS;
 	if (!link_receive(&t->link, &f)) {
-		give_up(t);
+		starttls_give_up(t);
 		return false;
 	}
 	if (f.tag == 'K') {
@@ -68,16 +69,16 @@ starttls_is_ready(struct starttls *t)
 	}
 	/* It has logged itself why not. */
 	if (f.tag == 'Z')
-		keep(t->why, sizeof(t->why), f.payload);
+		starttls_copy(t->why, sizeof(t->why), f.payload);
 	else
 		link_lose(&t->link, "an answer that is none");
-	give_up(t);
+	starttls_give_up(t);
 	return false;
 }
 
 /* In a header field it must not end the comment that it stands in. */
 static bool
-is_plain(struct span s)
+starttls_is_plain(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (!ascii_isalnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '_' &&
@@ -87,20 +88,20 @@ is_plain(struct span s)
 }
 
 static void
-learn(struct starttls *t, struct span fact)
+starttls_learn(struct starttls *t, struct span fact)
 {
 	struct span name = span_cut(&fact, '=');
 
-	if (span_eq(name, SPAN("protocol")) && is_plain(fact))
-		keep(t->protocol, sizeof(t->protocol), fact);
-	else if (span_eq(name, SPAN("cipher")) && is_plain(fact))
-		keep(t->cipher, sizeof(t->cipher), fact);
-	else if (span_eq(name, SPAN("name")) && is_plain(fact))
-		keep(t->name, sizeof(t->name), fact);
+	if (span_eq(name, SPAN("protocol")) && starttls_is_plain(fact))
+		starttls_copy(t->protocol, sizeof(t->protocol), fact);
+	else if (span_eq(name, SPAN("cipher")) && starttls_is_plain(fact))
+		starttls_copy(t->cipher, sizeof(t->cipher), fact);
+	else if (span_eq(name, SPAN("name")) && starttls_is_plain(fact))
+		starttls_copy(t->name, sizeof(t->name), fact);
 }
 
 static void
-describe(struct starttls *t)
+starttls_describe(struct starttls *t)
 {
 	struct sbuf what = {
 		.s = t->what, .cap = sizeof(t->what), .max = sizeof(t->what) - 1
@@ -111,7 +112,7 @@ describe(struct starttls *t)
 		sbuf_addf(&what, " %s", t->cipher);
 }
 
-int
+static int
 starttls_handshake(struct starttls *t, int client)
 {
 	struct frame f = { .tag = '\0' };
@@ -120,17 +121,113 @@ starttls_handshake(struct starttls *t, int client)
 	t->link.patience = t->patience;
 	link_send_fd(&t->link, 'T', SPAN(""), client);
 	while (link_receive(&t->link, &f) && f.tag == 'C')
-		learn(t, f.payload);
+		starttls_learn(t, f.payload);
 	if (f.tag == 'K')
 		stream = chan_take_fd(t->link.chan);
 	else if (f.tag == 'Z' || f.tag == 'X')
-		keep(t->why, sizeof(t->why), f.payload);
+		starttls_copy(t->why, sizeof(t->why), f.payload);
 	else
-		keep(t->why, sizeof(t->why), SPAN("no answer of smtpd-tls"));
-	give_up(t);
+		starttls_copy(t->why, sizeof(t->why),
+		    SPAN("no answer of smtpd-tls"));
+	starttls_give_up(t);
 	if (stream == -1)
 		return -1;
-	describe(t);
+	starttls_describe(t);
 	t->state = STARTTLS_ON;
 	return stream;
+}
+
+/* --- the dialogue ------------------------------------------------------------ */
+
+bool
+starttls_is_on(const struct session *s)
+{
+	return s->tls.state == STARTTLS_ON;
+}
+
+bool
+starttls_comes_first(const struct session *s)
+{
+	return !s->local_user && strcmp(s->conf->profile, "submissions") == 0;
+}
+
+bool
+starttls_is_missing(const struct session *s)
+{
+	return !s->local_user && strcmp(s->conf->require_tls, "yes") == 0 &&
+	    !starttls_is_on(s);
+}
+
+/*
+ * RFC 3207 4.2: nothing that was said in clear is known any more. What a
+ * third party may have put in front of the client's words is not only
+ * forgotten, but gone.
+ */
+static void
+starttls_forget(struct session *s, int stream)
+{
+	session_reset(s);
+	s->state = STATE_START;
+	explicit_bzero(s->helo, sizeof(s->helo));
+	explicit_bzero(&s->transaction.sender, sizeof(s->transaction.sender));
+	explicit_bzero(s->inmem, s->in.len);
+	s->command = (struct command){ 0 };
+	s->protocol = NULL;
+	s->deadline = 0;
+	inbuf_init(&s->in, stream, s->inmem, sizeof(s->inmem));
+	s->reply.out.fd = stream;
+}
+
+bool
+starttls_begin(struct session *s)
+{
+	int stream = starttls_handshake(&s->tls, 0);
+
+	if (stream == -1) {
+		struct logline l;
+
+		log_begin(&l, NULL, "tls-failed");
+		session_log_client(&l, s);
+		log_str(&l, "reason", s->tls.why);
+		log_end(&l);
+		session_end(s, "tls");
+		return false;
+	}
+	starttls_forget(s, stream);
+	return true;
+}
+
+void
+starttls_command(struct session *s, struct span argument)
+{
+	(void)argument;
+	if (s->tls.state == STARTTLS_NONE) {
+		reply(&s->reply, "502 5.5.1 TLS is not offered here");
+		return;
+	}
+	if (starttls_is_on(s)) {
+		reply(&s->reply, "503 5.5.1 TLS is active already");
+		return;
+	}
+	if (s->user[0] != '\0') {
+		/* RFC 3207 4.2 would have us forget who it is. */
+		reply(&s->reply, "503 5.5.1 STARTTLS comes before AUTH");
+		return;
+	}
+	if (inbuf_view(&s->in).n > 0) {
+		/* Who said that, the client or somebody between us? */
+		reply(&s->reply, "554 5.5.1 Nothing may follow STARTTLS");
+		session_hang_up(s, "octets behind starttls");
+		return;
+	}
+	if (!starttls_is_ready(&s->tls)) {
+		reply(&s->reply, "454 4.7.0 TLS not available now");
+		return;
+	}
+	reply(&s->reply, "220 2.0.0 Ready to start TLS");
+	reply_flush(&s->reply);
+	if (s->reply.broken)
+		session_end(s, "broken");
+	else
+		(void)starttls_begin(s);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* The session's side of the conversation with smtpd-tls. */
+/* TLS in a session, and its side of the conversation with smtpd-tls. */
 #ifndef STARTTLS_H
 #define STARTTLS_H
 
 #include "address.h"
 #include "link.h"
+
+struct session;
 
 enum starttls_state {
 	STARTTLS_NONE,  /* no certificate is configured, or no socket here */
@@ -30,11 +32,20 @@ void starttls_open(struct starttls *, struct chan *, const struct conf *);
 /* Can it be offered? Waits for the helper's word when it has not come yet. */
 bool starttls_is_ready(struct starttls *);
 
+/* Is what is said now under TLS? Is it from the first octet? */
+bool starttls_is_on(const struct session *);
+bool starttls_comes_first(const struct session *);
+
+/* require_tls, and there is none yet. */
+bool starttls_is_missing(const struct session *);
+
 /*
- * Hands the client's socket over and waits for the end of the handshake.
- * Gives the clear text's descriptor, or -1: then the connection is of no
- * more use, and why says why.
+ * The client's next octet is TLS: begins it and forgets all that was. False:
+ * the session is over.
  */
-int starttls_handshake(struct starttls *, int client) MUST_CHECK;
+bool starttls_begin(struct session *);
+
+/* The command. */
+void starttls_command(struct session *, struct span argument);
 
 #endif

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* MAIL and RCPT: who sends, and whom may it go to. */
-#include "action.h"
-#include "auth.h"
-#include "complain.h"
 #include "offer.h"
 #include "relay.h"
 #include "session.h"
@@ -42,12 +39,70 @@ transaction_is_to(const struct transaction *t, struct span address)
 	return false;
 }
 
+/* --- MAIL and RCPT ------------------------------------------------------------ */
+
+static void
+transaction_complain_address(struct reply *r, enum address_result why,
+    const char *subject)
+{
+	switch (why) {
+	case ADDRESS_OK:
+	case ADDRESS_SYNTAX:
+		reply(r, "501 %s Not an address: RFC 5321 4.1.2", subject);
+		break;
+	case ADDRESS_LOCAL_TOO_LONG:
+		reply(r, "501 %s Local-part of more than %d octets", subject,
+		    ADDRESS_LOCAL_MAX);
+		break;
+	case ADDRESS_DOMAIN_TOO_LONG:
+		reply(r, "501 %s Domain of more than %d octets", subject,
+		    ADDRESS_DOMAIN_MAX);
+		break;
+	case ADDRESS_PATH_TOO_LONG:
+		reply(r, "501 %s Path of more than %d octets", subject,
+		    ADDRESS_PATH_MAX);
+		break;
+	case ADDRESS_UTF8:
+		reply(r,
+		    "553 5.6.7 Addresses are ASCII here: SMTPUTF8 is not "
+		    "offered");
+		break;
+	}
+}
+
+static void
+transaction_complain_parameter(struct reply *r, enum parameter_result why)
+{
+	switch (why) {
+	case PARAMETER_OK:
+		break;
+	case PARAMETER_UNKNOWN:
+		reply(r, "555 5.5.4 Unknown parameter");
+		break;
+	case PARAMETER_SYNTAX:
+		reply(r, "501 5.5.4 Malformed parameter");
+		break;
+	case PARAMETER_TWICE:
+		reply(r, "501 5.5.4 Parameter given twice");
+		break;
+	case PARAMETER_BAD_SIZE:
+		reply(r, "501 5.5.4 SIZE is a number of up to 20 digits");
+		break;
+	case PARAMETER_BAD_BODY:
+		reply(r, "501 5.5.4 BODY is 7BIT or 8BITMIME");
+		break;
+	case PARAMETER_BAD_AUTH:
+		reply(r, "501 5.5.4 AUTH is <> or an xtext");
+		break;
+	}
+}
+
 /*
  * Takes the keyword and the path off *argument; what is left are the
  * parameters. Blanks after the colon are wrong, but common.
  */
 static bool
-take_path(struct reply *r, struct span *argument, bool forward,
+transaction_take_path(struct reply *r, struct span *argument, bool forward,
     struct address *a)
 {
 	struct span keyword = forward ? SPAN("TO:") : SPAN("FROM:");
@@ -65,13 +120,14 @@ take_path(struct reply *r, struct span *argument, bool forward,
 	    !ascii_isblank(argument->p[0]))
 		why = ADDRESS_SYNTAX;
 	if (why != ADDRESS_OK)
-		complain_address(r, why, forward ? "5.1.3" : "5.1.7");
+		transaction_complain_address(r, why,
+		    forward ? "5.1.3" : "5.1.7");
 	return why == ADDRESS_OK;
 }
 
 /* Is there anybody to hand a message to? If not, says so. */
 static bool
-can_take(struct session *s)
+transaction_can_begin(struct session *s)
 {
 	if (s->inject.link.state == LINK_LOST || s->lookup.state == LINK_LOST) {
 		/* Nothing can be dialled any more: a fresh session can. */
@@ -100,7 +156,7 @@ can_take(struct session *s)
 
 /* AUTH says who wrote it, and nobody is believed that: RFC 4954 section 5. */
 static void
-keep_parameter(struct sbuf *sender, struct span parameter)
+transaction_keep_parameter(struct sbuf *sender, struct span parameter)
 {
 	if (span_istarts(parameter, SPAN("AUTH=")))
 		return;
@@ -109,7 +165,7 @@ keep_parameter(struct sbuf *sender, struct span parameter)
 }
 
 void
-action_mail(struct session *s, struct span argument)
+transaction_mail(struct session *s, struct span argument)
 {
 	struct transaction *t = &s->transaction;
 	struct sbuf sender = { .s = t->sender,
@@ -119,12 +175,12 @@ action_mail(struct session *s, struct span argument)
 	struct parameters p;
 	struct address a;
 
-	if (auth_is_missing(s) || !can_take(s) ||
-	    !take_path(&s->reply, &argument, false, &a))
+	if (session_auth_is_missing(s) || !transaction_can_begin(s) ||
+	    !transaction_take_path(&s->reply, &argument, false, &a))
 		return;
 	why = parameter_mail(argument, &p);
 	if (why != PARAMETER_OK) {
-		complain_parameter(&s->reply, why);
+		transaction_complain_parameter(&s->reply, why);
 		return;
 	}
 	if (p.size > s->conf->max_size) {
@@ -135,7 +191,7 @@ action_mail(struct session *s, struct span argument)
 	sbuf_addspan(&sender, a.whole);
 	sbuf_putc(&sender, '>');
 	while ((argument = span_trim(argument)).n > 0)
-		keep_parameter(&sender, span_word(&argument));
+		transaction_keep_parameter(&sender, span_word(&argument));
 	t->sender_len = sender.len;
 	s->state = STATE_MAIL;
 	reply(&s->reply, "250 2.1.0 Sender ok");
@@ -143,8 +199,8 @@ action_mail(struct session *s, struct span argument)
 
 /* Composes the payload of R. */
 static void
-describe(struct sbuf *b, const struct session *s, const struct address *a,
-    bool local)
+transaction_describe(struct sbuf *b, const struct session *s,
+    const struct address *a, bool local)
 {
 	struct span domains = span_str(s->conf->local_domains);
 
@@ -158,7 +214,7 @@ describe(struct sbuf *b, const struct session *s, const struct address *a,
 }
 
 static bool
-is_known(const struct transaction *t, struct span rcpt)
+transaction_has(const struct transaction *t, struct span rcpt)
 {
 	struct span rest = transaction_rcpts(t), one;
 
@@ -173,7 +229,7 @@ is_known(const struct transaction *t, struct span rcpt)
  * not ask it; whom it does not know, the bounce will say.
  */
 static bool
-is_wanted(struct session *s, struct span rcpt)
+transaction_is_wanted(struct session *s, struct span rcpt)
 {
 	struct span no;
 
@@ -196,7 +252,8 @@ is_wanted(struct session *s, struct span rcpt)
 
 /* The decisions about one recipient, in order; replies when it is no. */
 static bool
-may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
+transaction_may_take(struct session *s, const struct address *a,
+    struct sbuf *rcpt)
 {
 	struct transaction *t = &s->transaction;
 	bool known = s->local_user || s->user[0] != '\0';
@@ -218,20 +275,20 @@ may_take(struct session *s, const struct address *a, struct sbuf *rcpt)
 		    "others again");
 		return false;
 	}
-	describe(rcpt, s, a, v == RELAY_LOCAL);
-	if (v == RELAY_LOCAL && !is_known(t, sbuf_span(rcpt)) &&
-	    !is_wanted(s, sbuf_span(rcpt)))
+	transaction_describe(rcpt, s, a, v == RELAY_LOCAL);
+	if (v == RELAY_LOCAL && !transaction_has(t, sbuf_span(rcpt)) &&
+	    !transaction_is_wanted(s, sbuf_span(rcpt)))
 		return false;
 	return true;
 }
 
 /* The same recipient again is counted, but not kept and not offered again. */
 static bool
-take(struct session *s, struct span rcpt)
+transaction_take(struct session *s, struct span rcpt)
 {
 	struct transaction *t = &s->transaction;
 
-	if (!is_known(t, rcpt)) {
+	if (!transaction_has(t, rcpt)) {
 		if (!offer_recipient(s, rcpt))
 			return false;
 		t->kept++;
@@ -244,7 +301,7 @@ take(struct session *s, struct span rcpt)
 }
 
 void
-action_rcpt(struct session *s, struct span argument)
+transaction_rcpt(struct session *s, struct span argument)
 {
 	char mem[TRANSACTION_RCPT_MAX];
 	struct sbuf rcpt = {
@@ -254,14 +311,15 @@ action_rcpt(struct session *s, struct span argument)
 	struct address a;
 
 	s->transaction.tried = true;
-	if (!take_path(&s->reply, &argument, true, &a))
+	if (!transaction_take_path(&s->reply, &argument, true, &a))
 		return;
 	why = parameter_rcpt(argument);
 	if (why != PARAMETER_OK) {
-		complain_parameter(&s->reply, why);
+		transaction_complain_parameter(&s->reply, why);
 		return;
 	}
-	if (!may_take(s, &a, &rcpt) || !take(s, sbuf_span(&rcpt))) {
+	if (!transaction_may_take(s, &a, &rcpt) ||
+	    !transaction_take(s, sbuf_span(&rcpt))) {
 		s->transaction.deferred |= s->reply.last[0] == '4';
 		session_log_refusal(s, "rcpt", a.whole);
 		return;
@@ -275,7 +333,7 @@ action_rcpt(struct session *s, struct span argument)
  * that could not be judged must not make it give up the message.
  */
 void
-action_data_for_nobody(struct session *s, struct span argument)
+transaction_data_for_nobody(struct session *s, struct span argument)
 {
 	(void)argument;
 	if (s->transaction.deferred)

@@ -15,6 +15,8 @@
 	(sizeof("remote <postmaster@>\n") + ADDRESS_PATH_MAX)
 #define TRANSACTION_ROOM (QUEUE_RCPTS_MAX * TRANSACTION_RCPT_MAX)
 
+struct session;
+
 struct transaction {
 	unsigned accepted; /* recipients, with those given twice */
 	unsigned kept;     /* recipients without them */
@@ -42,5 +44,10 @@ struct span transaction_path(struct span rcpt);
 
 /* Is this address (case folded) one of the recipients? */
 bool transaction_is_to(const struct transaction *, struct span address);
+
+/* The commands; and DATA where no recipient was accepted. */
+void transaction_mail(struct session *, struct span argument);
+void transaction_rcpt(struct session *, struct span argument);
+void transaction_data_for_nobody(struct session *, struct span argument);
 
 #endif

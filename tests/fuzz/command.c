@@ -2,9 +2,8 @@
 /* Command lines are the same however they are cut, and end at CRLF alone. */
 #include <stdlib.h>
 
-#include "../../smtpd-session/command.c"
-#include "../../smtpd-session/parameter.c"
-#include "../../smtpd-session/received.c"
+#include "../../smtpd-session/command.h"
+#include "../../smtpd-session/received.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

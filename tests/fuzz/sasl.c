@@ -2,7 +2,8 @@
 /* Responses of AUTH: what comes out is a user, one NUL, and a password. */
 #include <stdlib.h>
 
-#include "../../smtpd-session/sasl.c"
+#include "../../common/base64.h"
+#include "../../smtpd-session/sasl.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

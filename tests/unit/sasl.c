@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The responses of PLAIN and LOGIN. */
-#include "../../smtpd-session/sasl.c"
+#include "../../common/base64.h"
+#include "../../smtpd-session/sasl.h"
 
 #include "tap.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The session's parsers: command lines, parameters, helpers' replies. */
-#include "../../smtpd-session/command.c"
-#include "../../smtpd-session/parameter.c"
-#include "../../smtpd-session/reply.c"
+#include "../../smtpd-session/command.h"
+#include "../../smtpd-session/reply.h"
 
 #include "tap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The Received field: its clauses, its folds, what a client cannot do. */
-#include "../../smtpd-session/received.c"
+#include "../../smtpd-session/received.h"
 
 #include "tap.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* DATA: the text of a message, from the client through to the injector. */
-#include "action.h"
 #include "dot.h"
 #include "header.h"
 #include "received.h"
@@ -29,7 +28,7 @@ struct text {
 
 /* The first reason counts. The injector may forget the message at once. */
 static void
-refuse(struct text *t, const char *why)
+data_refuse(struct text *t, const char *why)
 {
 	if (t->refusal != NULL)
 		return;
@@ -39,73 +38,74 @@ refuse(struct text *t, const char *why)
 }
 
 static void
-look_at_field(struct text *t)
+data_look_at_field(struct text *t)
 {
 	struct span name = header_name(&t->header);
 
 	if (span_ieq(name, SPAN("Received")) && ++t->hops > HOPS_MAX)
-		refuse(t, "554 5.4.6 Too many Received fields: a mail loop");
+		data_refuse(t,
+		    "554 5.4.6 Too many Received fields: a mail loop");
 	/* It has been delivered to one of its recipients, and comes back. */
 	if (span_ieq(name, SPAN("Delivered-To")) &&
 	    transaction_is_to(&t->s->transaction, header_value(&t->header)))
-		refuse(t,
+		data_refuse(t,
 		    "554 5.4.6 It was delivered to that recipient "
 		    "before: a mail loop");
 }
 
 static void
-look_at_header(struct text *t, struct span run)
+data_look_at_header(struct text *t, struct span run)
 {
 	while (run.n > 0 && !t->header.done) {
 		size_t used;
 
 		if (header_push(&t->header, run, &used) == HEADER_FIELD)
-			look_at_field(t);
+			data_look_at_field(t);
 		run = span_skip(run, used);
 	}
 }
 
 static void
-take(struct text *t, struct span run)
+data_take(struct text *t, struct span run)
 {
 	if (t->refusal != NULL || run.n == 0)
 		return;
 	t->size += run.n;
 	if (t->size > t->s->conf->max_size) {
-		refuse(t, session_too_big(t->s));
+		data_refuse(t, session_too_big(t->s));
 		return;
 	}
 	if (!t->header.done)
-		look_at_header(t, run);
+		data_look_at_header(t, run);
 	if (t->refusal == NULL)
 		inject_add(&t->s->inject, 'B', run);
 }
 
 static void
-refuse_octets(struct text *t)
+data_refuse_octets(struct text *t)
 {
 	switch (t->dot.why) {
 	case DOT_FINE:
 		break;
 	case DOT_BARE_CR:
-		refuse(t,
+		data_refuse(t,
 		    "550 5.6.0 A CR without LF in the message: lines "
 		    "end in CRLF");
 		break;
 	case DOT_BARE_LF:
-		refuse(t,
+		data_refuse(t,
 		    "550 5.6.0 A LF without CR in the message: lines "
 		    "end in CRLF");
 		break;
 	case DOT_NUL:
-		refuse(t, "550 5.6.0 A NUL in the message");
+		data_refuse(t, "550 5.6.0 A NUL in the message");
 		break;
 	}
 }
 
 /* The text is at its true end: the one reply to it. */
 static void
-refuse_now(struct text *t, const char *why)
+data_reply_refusal(struct text *t, const char *why)
 {
 	struct session *s = t->s;
 
@@ -114,7 +114,7 @@ refuse_now(struct text *t, const char *why)
 }
 
 static instant
-deadline(const struct text *t)
+data_deadline(const struct text *t)
 {
 	uint64_t pause = t->s->conf->data_timeout * 1000;
 	instant last = t->started + PAUSES_MAX * pause +
@@ -126,13 +126,13 @@ deadline(const struct text *t)
 
 /* Reads more of the text. False: there will be no more. */
 static bool
-more(struct text *t)
+data_more(struct text *t)
 {
 	struct session *s = t->s;
 
 	/* Nobody need send twice what we take at most to hear a refusal. */
 	if (t->refusal != NULL && t->read / 2 > s->conf->max_size) {
-		refuse_now(t, t->refusal);
+		data_reply_refusal(t, t->refusal);
 		session_hang_up(s, "refused text without end");
 		return false;
 	}
@@ -141,7 +141,7 @@ more(struct text *t)
 		inject_flush(&s->inject);
 		t->waited = true;
 	}
-	switch (session_fill(s, deadline(t))) {
+	switch (session_fill(s, data_deadline(t))) {
 	case IO_OK:
 		t->read += inbuf_view(&s->in).n;
 		return true;
@@ -162,7 +162,7 @@ more(struct text *t)
 
 /* Only CRLF . CRLF ends the text, whatever is wrong with it. */
 static bool
-receive(struct text *t)
+data_receive(struct text *t)
 {
 	struct inbuf *in = &t->s->in;
 	enum dot_event event;
@@ -172,21 +172,21 @@ receive(struct text *t)
 		struct span run;
 		size_t used;
 
-		if (inbuf_view(in).n == 0 && !more(t)) {
-			refuse(t, ""); /* there is no reply */
+		if (inbuf_view(in).n == 0 && !data_more(t)) {
+			data_refuse(t, ""); /* there is no reply */
 			return false;
 		}
 		event = dot_push(&t->dot, inbuf_view(in), &used, &run);
 		inbuf_take(in, used); /* run stays where it is */
-		take(t, run);
+		data_take(t, run);
 		if (event == DOT_BAD)
-			refuse_octets(t);
+			data_refuse_octets(t);
 	} while (event != DOT_END);
 	return true;
 }
 
 static void
-add_received(struct session *s)
+data_add_received(struct session *s)
 {
 	struct span rcpts = transaction_rcpts(&s->transaction), only;
 	char mem[RECEIVED_MAX];
@@ -212,7 +212,7 @@ add_received(struct session *s)
 }
 
 static void
-commit(struct text *t)
+data_commit(struct text *t)
 {
 	struct session *s = t->s;
 	char line[REPLY_MAX + 1];
@@ -223,7 +223,7 @@ commit(struct text *t)
 
 	/* Of a local user smtpd-submit knows more than we: it adds the field. */
 	if (!s->local_user)
-		add_received(s);
+		data_add_received(s);
 	switch (inject_commit(&s->inject, &text)) {
 	case INJECT_TAKEN:
 		s->messages++;
@@ -234,10 +234,10 @@ commit(struct text *t)
 		return;
 	case INJECT_REFUSED:
 		sbuf_addspan(&refusal, text);
-		refuse_now(t, refusal.s);
+		data_reply_refusal(t, refusal.s);
 		return;
 	case INJECT_FAILED:
-		refuse_now(t,
+		data_reply_refusal(t,
 		    "451 4.3.0 The message cannot be queued now, "
 		    "try again later");
 		return;
@@ -245,19 +245,19 @@ commit(struct text *t)
 }
 
 static void
-conclude(struct text *t)
+data_conclude(struct text *t)
 {
 	/* A header that nothing follows: its last field is whole now. */
 	if (!t->header.done && header_finish(&t->header) == HEADER_FIELD)
-		look_at_field(t);
+		data_look_at_field(t);
 	if (t->refusal == NULL)
-		commit(t);
+		data_commit(t);
 	else
-		refuse_now(t, t->refusal);
+		data_reply_refusal(t, t->refusal);
 }
 
 void
-action_data(struct session *s, struct span argument)
+session_data(struct session *s, struct span argument)
 {
 	struct text t = { .s = s, .started = clock_now() };
 
@@ -267,10 +267,10 @@ action_data(struct session *s, struct span argument)
 		reply(&s->reply,
 		    "354 Send the text, end it with "
 		    "CRLF.CRLF");
-		if (receive(&t))
-			conclude(&t);
+		if (data_receive(&t))
+			data_conclude(&t);
 	} else {
-		commit(&t); /* which finds out why */
+		data_commit(&t); /* which finds out why */
 	}
 	header_free(&t.header);
 	session_reset(s);

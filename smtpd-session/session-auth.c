@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* AUTH: one exchange of PLAIN or LOGIN, and its end. */
-#include "action.h"
-#include "auth.h"
 #include "sasl.h"
 #include "session.h"
 
@@ -9,41 +7,42 @@
 #define PASSWORD "UGFzc3dvcmQ6"
 
 static bool
-is_secret(const struct session *s)
+session_auth_is_private(const struct session *s)
 {
-	return session_is_secure(s) ||
+	return starttls_is_on(s) ||
 	    strcmp(s->conf->auth_without_tls, "yes") == 0;
 }
 
 bool
-auth_is_possible(const struct conf *conf)
+session_auth_is_possible(const struct conf *conf)
 {
 	return conf->tls_cert[0] != '\0' ||
 	    strcmp(conf->auth_without_tls, "yes") == 0;
 }
 
 bool
-auth_is_offered(const struct session *s)
+session_auth_is_offered(const struct session *s)
 {
-	return s->auth.state == LINK_UP && s->user[0] == '\0' && is_secret(s);
+	return s->auth.state == LINK_UP && s->user[0] == '\0' &&
+	    session_auth_is_private(s);
 }
 
 static void
-say_not_now(struct session *s)
+session_auth_reply_not_now(struct session *s)
 {
 	reply(&s->reply,
 	    "454 4.7.0 Nobody can be authenticated now, try again later");
 }
 
 bool
-auth_is_missing(struct session *s)
+session_auth_is_missing(struct session *s)
 {
 	if (!conf_is_submission(s->conf) || s->user[0] != '\0')
 		return false;
 	if (s->auth.state == LINK_UP)
 		reply(&s->reply, "530 5.7.0 Authentication required");
 	else
-		say_not_now(s);
+		session_auth_reply_not_now(s);
 	return true;
 }
 
@@ -57,7 +56,8 @@ wipe_input(struct inbuf *in)
 
 /* Sends a challenge and reads the response. Replies when there is none. */
 static bool
-ask(struct session *s, const char *challenge, struct span *line)
+session_auth_challenge(struct session *s, const char *challenge,
+    struct span *line)
 {
 	reply(&s->reply, "334 %s", challenge);
 	s->command.sasl = true;
@@ -86,7 +86,7 @@ ask(struct session *s, const char *challenge, struct span *line)
 }
 
 static bool
-understood(struct session *s, enum sasl_result r)
+session_auth_understood(struct session *s, enum sasl_result r)
 {
 	switch (r) {
 	case SASL_OK:
@@ -106,33 +106,34 @@ understood(struct session *s, enum sasl_result r)
 
 /* The response to a challenge, unless it came with the command. */
 static bool
-response(struct session *s, const char *challenge, struct span *initial)
+session_auth_response(struct session *s, const char *challenge,
+    struct span *initial)
 {
 	if (initial->n == 0)
-		return ask(s, challenge, initial);
+		return session_auth_challenge(s, challenge, initial);
 	if (span_eq(*initial, SPAN("=")))
 		*initial = SPAN(""); /* RFC 4954 section 4 */
 	return true;
 }
 
 static bool
-plain(struct session *s, struct span initial, struct sbuf *secret)
+session_auth_plain(struct session *s, struct span initial, struct sbuf *secret)
 {
-	return response(s, "", &initial) &&
-	    understood(s, sasl_plain(secret, initial));
+	return session_auth_response(s, "", &initial) &&
+	    session_auth_understood(s, sasl_plain(secret, initial));
 }
 
 static bool
-login(struct session *s, struct span initial, struct sbuf *secret)
+session_auth_login(struct session *s, struct span initial, struct sbuf *secret)
 {
 	struct span password;
 
-	if (!response(s, USERNAME, &initial) ||
-	    !understood(s, sasl_login(secret, initial)))
+	if (!session_auth_response(s, USERNAME, &initial) ||
+	    !session_auth_understood(s, sasl_login(secret, initial)))
 		return false;
 	sbuf_putc(secret, '\0');
-	return ask(s, PASSWORD, &password) &&
-	    understood(s, sasl_login(secret, password));
+	return session_auth_challenge(s, PASSWORD, &password) &&
+	    session_auth_understood(s, sasl_login(secret, password));
 }
 
 /*
@@ -140,7 +141,7 @@ login(struct session *s, struct span initial, struct sbuf *secret)
  * is closed: whose it is was said there before it became ours.
  */
 static void
-succeed(struct session *s, struct span user, int entrance)
+session_auth_succeed(struct session *s, struct span user, int entrance)
 {
 	memcpy(s->user, user.p, user.n);
 	s->user[user.n] = '\0';
@@ -151,14 +152,14 @@ succeed(struct session *s, struct span user, int entrance)
 
 /* Without an answer, or after one that is none. */
 static void
-give_up(struct session *s)
+session_auth_give_up(struct session *s)
 {
 	link_close(&s->auth);
-	say_not_now(s);
+	session_auth_reply_not_now(s);
 }
 
 static void
-tell(struct session *s, struct span secret)
+session_auth_send(struct session *s, struct span secret)
 {
 	char mem[sizeof("ip=") + IP_TEXT], ip[IP_TEXT];
 	struct sbuf fact = {
@@ -174,20 +175,20 @@ tell(struct session *s, struct span secret)
 }
 
 static void
-judge(struct session *s, struct span secret)
+session_auth_decide(struct session *s, struct span secret)
 {
 	struct frame f;
 	int fd;
 
-	tell(s, secret);
+	session_auth_send(s, secret);
 	if (!link_receive(&s->auth, &f)) {
-		give_up(s);
+		session_auth_give_up(s);
 		return;
 	}
 	fd = link_take_fd(&s->auth);
 	if (f.tag == 'K' && fd != -1 && f.payload.n > 0 &&
 	    f.payload.n < sizeof(s->user)) {
-		succeed(s, f.payload, fd);
+		session_auth_succeed(s, f.payload, fd);
 		return;
 	}
 	if ((f.tag == 'X' && reply_is(f.payload, '5')) ||
@@ -198,11 +199,12 @@ judge(struct session *s, struct span secret)
 		return;
 	}
 	link_lose(&s->auth, "an answer that is none");
-	give_up(s);
+	session_auth_give_up(s);
 }
 
 static void
-exchange(struct session *s, struct span argument, struct sbuf *secret)
+session_auth_exchange(struct session *s, struct span argument,
+    struct sbuf *secret)
 {
 	struct span mechanism = span_word(&argument);
 	bool understands;
@@ -214,19 +216,19 @@ exchange(struct session *s, struct span argument, struct sbuf *secret)
 		return;
 	}
 	if (span_ieq(mechanism, SPAN("PLAIN"))) {
-		understands = plain(s, argument, secret);
+		understands = session_auth_plain(s, argument, secret);
 	} else if (span_ieq(mechanism, SPAN("LOGIN"))) {
-		understands = login(s, argument, secret);
+		understands = session_auth_login(s, argument, secret);
 	} else {
 		reply(&s->reply, "504 5.5.4 Only PLAIN and LOGIN are known");
 		return;
 	}
 	if (understands)
-		judge(s, sbuf_span(secret));
+		session_auth_decide(s, sbuf_span(secret));
 }
 
 static bool
-may_begin(struct session *s)
+session_auth_may_begin(struct session *s)
 {
 	if (s->user[0] != '\0')
 		reply(&s->reply, "503 5.5.1 You are authenticated already");
@@ -234,26 +236,26 @@ may_begin(struct session *s)
 		reply(&s->reply, "502 5.5.1 AUTH is not offered");
 	else if (s->protocol[0] != 'E')
 		reply(&s->reply, "503 5.5.1 AUTH out of order: say EHLO first");
-	else if (!is_secret(s))
+	else if (!session_auth_is_private(s))
 		reply(&s->reply,
 		    "538 5.7.11 Encryption required: say STARTTLS first");
 	else if (s->auth.state != LINK_UP)
-		say_not_now(s);
+		session_auth_reply_not_now(s);
 	else
 		return true;
 	return false;
 }
 
 void
-action_auth(struct session *s, struct span argument)
+session_auth(struct session *s, struct span argument)
 {
 	char mem[SASL_ROOM];
 	struct sbuf secret = {
 		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
 	};
 
-	if (may_begin(s))
-		exchange(s, argument, &secret);
+	if (session_auth_may_begin(s))
+		session_auth_exchange(s, argument, &secret);
 	explicit_bzero(mem, sizeof(mem));
 	wipe_input(&s->in);
 }
