@@ -15,31 +15,31 @@ enum dns_result {
 	DNS_NXDOMAIN,  /* the name does not exist */
 	DNS_NODATA,    /* it does, without such records */
 	DNS_TEMPORARY, /* SERVFAIL, no answer in time, garbage */
-	DNS_BAD_NAME,  /* no name that one could ask for */
+	DNS_BAD_NAME,  /* not a name that one could ask for */
 };
 
 struct dns_ctx;
 struct dns_kept;
 struct dns_resolver {
-	struct dns_ctx *udns;  /* NULL: none is open */
+	struct dns_ctx *udns;  /* NULL: not open */
 	unsigned contexts;     /* how many were opened so far */
-	struct dns_kept *kept; /* NULL: no answer is kept */
+	struct dns_kept *kept; /* NULL: answers are not kept */
 	union endpoint servers[DNS_SERVERS];
 	unsigned nservers;
-	bool refused[DNS_SERVERS]; /* nobody listens there: not asked again */
-	unsigned first;            /* who is asked before the others */
+	bool refused[DNS_SERVERS]; /* no server is there: not asked again */
+	unsigned first;            /* the one that is asked first */
 	bool trusted;              /* all on loopback: their AD bit counts */
 };
 
 /*
- * servers: one or two blank-separated endpoints, as the setting resolver has
- * them. The second is asked when the first does not answer, and from then on
- * before it; when nobody listens at the one, then at once, and when at none,
- * all is DNS_TEMPORARY at once, for as long as the resolver is open. False
- * with errno; EINVAL: not of that form.
+ * servers: one or two blank-separated endpoints, as in the setting resolver.
+ * The second is asked when the first does not answer, and from then on before
+ * it. If the host of one says that no server is there, the other is asked at
+ * once. If both say so, every answer is DNS_TEMPORARY at once, for as long as
+ * the resolver is open. False with errno; EINVAL: not of that form.
  *
- * dns_init_resolver leaves its socket to the first question: so whoever forks
- * before that shares none.
+ * dns_init_resolver leaves its socket to the first question: a process that
+ * forks before that does not share it.
  */
 bool dns_init_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
 bool dns_open_resolver(struct dns_resolver *, const char *servers) MUST_CHECK;
@@ -48,17 +48,17 @@ void dns_close_resolver(struct dns_resolver *);
 #define DNS_KEPT 64
 
 /*
- * From now on what look-ups (all but dns_lookup_addresses) were told is kept
+ * From now on the answers to look-ups (all but dns_lookup_addresses) are kept
  * and not asked for again: DNS_KEPT answers, whatever their TTL, and never
- * DNS_TEMPORARY. dns_refresh, between two messages, forgets all of it when it
- * is a minute old or fills half of the places. False: no memory.
+ * DNS_TEMPORARY. dns_refresh, between two messages, forgets all of them when
+ * they are a minute old or fill half of the places. False: no memory.
  */
 bool dns_keep(struct dns_resolver *) MUST_CHECK;
 void dns_refresh(struct dns_resolver *);
 
 /*
- * Asks and does not wait: the look-up waits for what is then left of the
- * answer's time. Nothing happens when no place is left to keep it.
+ * Asks and does not wait. The look-up then only waits for the rest of the
+ * answer's time. Nothing happens when no place is left to keep the answer.
  */
 void dns_ahead_txt(struct dns_resolver *, struct span name);
 void dns_ahead_ptr(struct dns_resolver *, const struct ip *);
@@ -70,23 +70,23 @@ struct dns_mx_host {
 
 /*
  * Each look-up answers by the deadline. *secure: the answer was validated
- * (AD), by a resolver that is on loopback. What is found is written to at
- * most max places, *n tells how many; the rest is left out.
+ * (AD), by a resolver that is on loopback. At most max results are written,
+ * *n says how many; the rest is left out.
  */
 enum dns_result dns_lookup_mx(struct dns_resolver *, struct span name,
     instant deadline, struct dns_mx_host *, size_t max, size_t *n,
     bool *secure);
 
 /*
- * A and AAAA, asked for at once; IPv6 ones first. TEMPORARY only when no
- * address was found and one of the answers was: half of a host is a host.
+ * A and AAAA, asked for at once; IPv6 ones first. TEMPORARY only when one of
+ * the answers was and no address was found: half of a host is a host.
  */
 enum dns_result dns_lookup_addresses(struct dns_resolver *, struct span name,
     instant deadline, struct ip *, size_t max, size_t *n, bool *secure);
 
 /*
- * Those that follow are for what judges mail: a name may hold any octet from
- * ' ' to '~', since the macros of SPF make such ones.
+ * Those that follow are for judging mail: a name may hold any octet from ' '
+ * to '~', since the macros of SPF make such names.
  */
 
 /* The addresses of one family: size is 4 (A) or 16 (AAAA). */
@@ -95,8 +95,8 @@ enum dns_result dns_lookup_family(struct dns_resolver *, struct span name,
     bool *secure);
 
 /*
- * TXT records, the strings of each joined. What FOUND gave is to be freed,
- * before the next dns_refresh.
+ * TXT records, the strings of each joined. After FOUND free them, before the
+ * next dns_refresh.
  */
 struct dns_texts {
 	struct span *text;
@@ -107,7 +107,7 @@ enum dns_result dns_lookup_txt(struct dns_resolver *, struct span name,
     instant deadline, struct dns_texts *, bool *secure);
 void dns_free_texts(struct dns_texts *);
 
-/* The names that an address has; those that are no names are left out. */
+/* The names of an address; malformed ones are left out. */
 struct dns_host {
 	char name[DNS_NAME_SIZE]; /* no dot at its end */
 };
