@@ -486,7 +486,7 @@ with_answer() {
 	os.rename(sys.argv[2], shard + ident)
 	records = ["log 1 %s %s" % (ident, nonce)]
 	for n in range(6):
-	    records.append("rcpt %d %d user r r%d@example.com" % (n + 10, n, n))
+	    records.append("rcpt %d %d user r <r%d@example.com>" % (n + 10, n, n))
 	records += [
 	    "rcpt 20 2 remote <x@client.example>",
 	    "done 10 1 1 250 2.0.0 Delivered",

@@ -7,17 +7,15 @@
 #include "clock.h"
 #include "log.h"
 #include "look.h"
-#include "queuedir.h"
+#include "queued.h"
 
 void
 balance_begin(struct balance *b, struct ledger *l, int dir)
 {
 	*b = (struct balance){ .dir = dir, .ledger = l };
 	b->now = clock_wall_us();
-	sbuf_init(&b->before, (size_t)QUEUEDIR_MAX * QUEUE_ID_SIZE);
-	if (!queuedir_list(dir, &b->before))
+	if (!queued_list(dir, &b->before))
 		die_sys(EXIT_TEMP, "cannot list the queue");
-	queuedir_sort(&b->before);
 }
 
 static int
@@ -137,7 +135,7 @@ judge_open(struct balance *b, const struct mail *m)
 	struct look k = { .balance = b, .mail = m };
 	enum place place = look_at(&k, &m->id);
 
-	b->ledger->totals.held += k.held || k.kept;
+	b->ledger->totals.held += k.held;
 	if (is_beyond(b->ledger, m, place))
 		b->ledger->totals.older++;
 	else
@@ -187,18 +185,15 @@ void
 balance_end(struct balance *b)
 {
 	struct ledger *l = b->ledger;
-	struct mailid id, last = { 0 };
+	struct mailid id;
 
 	for (size_t i = 0; i < l->nbuckets; i++)
 		for (const struct mail *m = l->buckets[i]; m != NULL;
 		     m = m->next)
 			judge(b, m);
 	for (size_t at = 0; at < b->before.len; at += QUEUE_ID_SIZE) {
-		if (!mailid_parse(span_of(b->before.s + at, QUEUE_ID_LEN),
-			&id) ||
-		    mailid_eq(&id, &last))
+		if (!mailid_parse(span_of(b->before.s + at, QUEUE_ID_LEN), &id))
 			continue;
-		last = id;
 		if (ledger_find(l, &id) == NULL &&
 		    mailset_find(&l->finished, &id) == NULL)
 			judge_unknown(b, &id);

@@ -6,10 +6,9 @@
 #include "ledger.h"
 
 struct balance {
-	int dir; /* of the queue */
-	struct sbuf
-	    before;   /* what queuedir_list said before the log was read */
-	uint64_t now; /* when that was, in microseconds since 1970 */
+	int dir;            /* of the queue */
+	struct sbuf before; /* what queued_list said before the log was read */
+	uint64_t now;       /* when that was, in microseconds since 1970 */
 	struct ledger *ledger;
 };
 

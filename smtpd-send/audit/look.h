@@ -10,7 +10,7 @@ enum place { PLACE_QUEUED, PLACE_GONE, PLACE_TORN, PLACE_CORRUPT };
 struct look {
 	struct balance *balance;
 	const struct mail *mail; /* or NULL */
-	bool held, kept;         /* set by look_at: by whom it is not tried */
+	bool held;               /* set by look_at: it is not tried */
 };
 
 /* Ends that the log lacks become findings; input errors are fatal. */

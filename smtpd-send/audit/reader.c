@@ -7,7 +7,7 @@
 
 #include "confine.h"
 #include "log.h"
-#include "queuedir.h"
+#include "queued.h"
 
 /* What strangers said stands in the log: parse it with nothing to lose. */
 static void
@@ -38,7 +38,7 @@ give_up_rights(const struct conf *conf, int queue)
 int
 reader_begin(const struct conf *conf)
 {
-	int dir = queuedir_open(conf->queue), saved = errno;
+	int dir = queued_dir(conf->queue), saved = errno;
 
 	give_up_rights(conf, dir);
 	errno = saved;
