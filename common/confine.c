@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* A program gives away, for good, what it no longer needs. */
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -30,11 +32,9 @@
 #define FS_TRUNCATE (1ULL << 14)  /* ABI 3 */
 #define FS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
 
-#define PATHS_MAX 16
-#define CALLS_MAX 120
-#define FAMILIES_MAX 4
-#define FILTER_MAX (2 * CALLS_MAX + FAMILIES_MAX + 12)
-#define JUMP_MAX 230 /* nodes: a jump reaches 255 instructions */
+#define CALLS_MAX 160
+#define ENDS_MAX 220 /* of ranges: a jump reaches 255 instructions */
+#define FILTER_MAX (ENDS_MAX + 32)
 
 /* --- Landlock: which files --------------------------------------------- */
 
@@ -48,7 +48,7 @@
 	    LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER)
 
 static uint64_t
-rights(enum confine_right right, bool dir)
+confine_rights(enum confine_right right, bool dir)
 {
 	switch (right) {
 	case CONFINE_READ:
@@ -60,7 +60,7 @@ rights(enum confine_right right, bool dir)
 }
 
 static bool
-grant(int ruleset, const struct confine_path *path, uint64_t handled)
+grant_path(int ruleset, const struct confine_path *path, uint64_t handled)
 {
 	struct landlock_path_beneath_attr rule;
 	struct stat st;
@@ -71,7 +71,7 @@ grant(int ruleset, const struct confine_path *path, uint64_t handled)
 		return false;
 	ok = fstat(rule.parent_fd, &st) == 0;
 	rule.allowed_access = handled &
-	    rights(path->right, ok && S_ISDIR(st.st_mode));
+	    confine_rights(path->right, ok && S_ISDIR(st.st_mode));
 	ok = ok &&
 	    syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
 		&rule, 0) == 0;
@@ -107,7 +107,7 @@ make_ruleset(const struct confine *c)
 {
 	struct landlock_ruleset_attr attr;
 	int ruleset, saved;
-	long abi = c->all_files ? 0 : landlock_abi();
+	long abi = c->kind == CONFINE_SPAWNERS ? 0 : landlock_abi();
 
 	if (abi <= 0)
 		return abi == 0 ? -2 : -1;
@@ -120,8 +120,9 @@ make_ruleset(const struct confine *c)
 	    sizeof(attr.handled_access_fs), 0);
 	if (ruleset == -1)
 		return -1;
-	for (size_t i = 0; i < c->npaths; i++)
-		if (!grant(ruleset, &c->paths[i], attr.handled_access_fs)) {
+	for (size_t i = 0; i < CONFINE_PATHS_MAX && c->paths[i].path; i++)
+		if (!grant_path(ruleset, &c->paths[i],
+			attr.handled_access_fs)) {
 			saved = errno;
 			(void)close(ruleset);
 			errno = saved;
@@ -132,15 +133,101 @@ make_ruleset(const struct confine *c)
 
 /* --- seccomp: which calls ---------------------------------------------- */
 
-/* What no module of NSS or PAM does, and who breaks in would like to do. */
-const int confine_modules[] = { SYS_execve, SYS_execveat, SYS_listen,
-	SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp,
-	SYS_perf_event_open, SYS_bpf, SYS_userfaultfd, SYS_io_uring_setup,
-	SYS_pidfd_getfd, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot,
-	SYS_unshare, SYS_setns, SYS_open_by_handle_at, SYS_init_module,
-	SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_reboot,
-	SYS_swapon, SYS_swapoff, SYS_acct, SYS_settimeofday, SYS_clock_settime,
-	SYS_sethostname, SYS_setdomainname, SYS_quotactl, SYS_syslog };
+/*
+ * What every program needs: to talk to its peer, to know the time, to have
+ * memory, to handle a signal and to exit. A filter's price is its length, and
+ * each range of numbers costs two instructions: beside those stand the calls
+ * between them that do no more than they do (lseek, pwrite64, readv, msync,
+ * mincore, recvfrom, clock_getres, ...).
+ */
+static const int base[] = { SYS_read, SYS_write, SYS_readv, SYS_writev,
+	SYS_pread64, SYS_pwrite64, SYS_close, SYS_lseek,
+#ifdef __x86_64__
+	SYS_poll,
+#endif
+	SYS_ppoll, SYS_sendto, SYS_recvfrom, SYS_sendmsg, SYS_recvmsg,
+	SYS_shutdown, SYS_brk, SYS_munmap, SYS_mremap, SYS_msync, SYS_mincore,
+	SYS_madvise, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,
+	SYS_restart_syscall, SYS_clock_gettime, SYS_clock_getres,
+	SYS_clock_nanosleep, SYS_exit_group };
+
+/*
+ * What no module of NSS or PAM calls, but an attacker would: to run a program,
+ * to listen, to look into other processes, to administer the machine.
+ */
+static const int denied[] = {
+	SYS_execve,
+	SYS_execveat, /* not to spawners */
+	SYS_listen,
+	SYS_ptrace,
+	SYS_process_vm_readv,
+	SYS_process_vm_writev,
+	SYS_kcmp,
+	SYS_pidfd_getfd,
+	SYS_perf_event_open,
+	SYS_bpf,
+	SYS_userfaultfd,
+	SYS_io_uring_setup,
+	SYS_io_uring_enter,
+	SYS_io_uring_register,
+	SYS_mount,
+	SYS_umount2,
+	SYS_fsopen,
+	SYS_fsconfig,
+	SYS_fsmount,
+	SYS_fspick,
+	SYS_move_mount,
+	SYS_open_tree,
+	SYS_mount_setattr,
+	SYS_pivot_root,
+	SYS_chroot,
+	SYS_unshare,
+	SYS_setns,
+	SYS_mknodat,
+	SYS_open_by_handle_at,
+	SYS_add_key,
+	SYS_request_key,
+	SYS_keyctl,
+	SYS_init_module,
+	SYS_finit_module,
+	SYS_delete_module,
+	SYS_kexec_load,
+	SYS_kexec_file_load,
+	SYS_reboot,
+	SYS_swapon,
+	SYS_swapoff,
+	SYS_acct,
+	SYS_settimeofday,
+	SYS_clock_settime,
+	SYS_clock_adjtime,
+	SYS_adjtimex,
+	SYS_sethostname,
+	SYS_setdomainname,
+	SYS_quotactl,
+	SYS_syslog,
+#ifdef __x86_64__
+	SYS_mknod,
+	SYS_iopl,
+	SYS_ioperm,
+#endif
+};
+#define FOR_SPAWNERS 2 /* the first of them that a spawner is denied */
+
+/* Calls that an argument decides: with one of these bits they are refused. */
+struct argument {
+	int calls[2];
+	unsigned ncalls, which;
+	uint32_t never;
+};
+
+/* Memory that the program has not brought as its own text never runs. */
+static const struct argument no_code = { { SYS_mmap, SYS_mprotect }, 2, 2,
+	PROT_EXEC };
+
+/* In a user namespace of its own a process could mount and much more. */
+static const struct argument no_namespace = { { SYS_clone }, 1, 0,
+	CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+	    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET };
 
 /* Numbers of another calling convention of x86-64 begin here: no way round. */
 #define X32_CALLS 0x40000000u
@@ -152,15 +239,18 @@ const int confine_modules[] = { SYS_execve, SYS_execveat, SYS_listen,
  * to do both with.
  */
 struct table {
-	uint32_t ends[2 * CALLS_MAX + 1];
+	uint32_t ends[ENDS_MAX + 1];
 	unsigned n;
 };
 
-static void
+/* False: they are too many. */
+static bool
 make_table(struct table *t, const int *calls, size_t n)
 {
 	int sorted[CALLS_MAX];
 
+	if (n > CALLS_MAX)
+		return false;
 	/* Every exec pays for this: for so few, by hand is the cheapest. */
 	for (size_t i = 0, at; i < n; i++) {
 		for (at = i; at > 0 && sorted[at - 1] > calls[i]; at--)
@@ -177,14 +267,17 @@ make_table(struct table *t, const int *calls, size_t n)
 			t->ends[t->n - 1]++;
 			continue;
 		}
+		if (t->n + 2 > ENDS_MAX)
+			return false;
 		t->ends[t->n++] = nr;
 		t->ends[t->n++] = nr + 1;
 	}
+	return true;
 }
 
 /* Where the search goes on when ends[lo..hi) remain, and at is the first. */
 static unsigned
-target(unsigned lo, unsigned hi, unsigned at, unsigned verdicts)
+jump_target(unsigned lo, unsigned hi, unsigned at, unsigned verdicts)
 {
 	return lo < hi ? at : verdicts + lo % 2;
 }
@@ -204,84 +297,159 @@ make_tree(struct sock_filter *f, const struct table *t, unsigned lo,
 		return;
 	f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K,
 	    t->ends[mid],
-	    (uint8_t)(target(mid + 1, hi, right, verdicts) - at - 1),
-	    (uint8_t)(target(lo, mid, left, verdicts) - at - 1));
+	    (uint8_t)(jump_target(mid + 1, hi, right, verdicts) - at - 1),
+	    (uint8_t)(jump_target(lo, mid, left, verdicts) - at - 1));
 	make_tree(f, t, lo, mid, left, verdicts);
 	make_tree(f, t, mid + 1, hi, right, verdicts);
 }
 
-/* socket() is sent to a verdict by its first argument. Gives where we are. */
-static unsigned
-make_families(struct sock_filter *f, const struct confine *c, unsigned at,
-    unsigned allowed, unsigned refused)
-{
-	if (c->nfamilies == 0)
-		return at;
-	f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-	    SYS_socket, 0, (uint8_t)(c->nfamilies + 2));
-	/* An int: the kernel takes no more than the lower half, as we do. */
-	f[at + 1] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-	    offsetof(struct seccomp_data, args[0]));
-	at += 2;
-	for (size_t i = 0; i < c->nfamilies; i++, at++)
-		f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-		    (uint32_t)c->families[i], (uint8_t)(allowed - at - 1), 0);
-	f[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, refused - at - 1,
-	    0, 0);
-	return at + 1;
-}
-
-/* Are they what is forbidden, and all else is not? */
-static bool
-is_denied_list(const int *calls)
-{
-	return calls == confine_modules || calls == confine_spawners;
-}
-
-/* Its calls are what is forbidden, or else what is allowed. */
-static void
-make_rules(struct table *t, const struct confine *c, bool deny)
-{
-	if (is_denied_list(c->calls))
-		make_table(t, c->calls,
-		    nitems(confine_modules) -
-			(size_t)(c->calls - confine_modules));
-	else
-		make_table(t, c->calls, c->ncalls);
-	if (deny)
-		t->ends[t->n++] = X32_CALLS;
-}
-
-static bool
-filter_calls(const struct confine *c, bool deny, uint32_t denied)
-{
+/* The filter as it grows, and where its verdicts will be. */
+struct filter {
 	struct sock_filter f[FILTER_MAX];
-	struct sock_fprog prog = { .filter = f };
-	struct table t;
-	unsigned at = 3, verdicts, refused, allowed;
+	unsigned n, allowed, refused, no_such;
+};
 
-	make_rules(&t, c, deny);
-	if (t.n > JUMP_MAX) {
+static void
+filter_add(struct filter *p, unsigned code, uint32_t k, unsigned yes,
+    unsigned no)
+{
+	p->f[p->n++] = (struct sock_filter){ (uint16_t)code, (uint8_t)yes,
+		(uint8_t)no, k };
+}
+
+/* From the next instruction to there. */
+static unsigned
+filter_to(const struct filter *p, unsigned where)
+{
+	return where - p->n - 1;
+}
+
+#define LOAD (BPF_LD | BPF_W | BPF_ABS)
+#define IF_EQUAL (BPF_JMP | BPF_JEQ | BPF_K)
+#define IF_BITS (BPF_JMP | BPF_JSET | BPF_K)
+
+/* The lower half of an argument: the kernel takes no more of these either. */
+static uint32_t
+filter_argument(unsigned which)
+{
+	return (uint32_t)(offsetof(struct seccomp_data, args) +
+	    which * sizeof(uint64_t));
+}
+
+static void
+filter_bits(struct filter *p, const struct argument *a)
+{
+	for (unsigned i = 0; i < a->ncalls; i++)
+		filter_add(p, IF_EQUAL, (uint32_t)a->calls[i],
+		    a->ncalls - 1 - i, i + 1 == a->ncalls ? 2 : 0);
+	filter_add(p, LOAD, filter_argument(a->which), 0, 0);
+	filter_add(p, IF_BITS, a->never, filter_to(p, p->refused),
+	    filter_to(p, p->allowed));
+}
+
+/* socket() is decided by its first argument. */
+static void
+filter_families(struct filter *p, const int *families)
+{
+	filter_add(p, IF_EQUAL, SYS_socket, 0, families[1] != 0 ? 3 : 2);
+	filter_add(p, LOAD, filter_argument(0), 0, 0);
+	if (families[1] != 0)
+		filter_add(p, IF_EQUAL, (uint32_t)families[1],
+		    filter_to(p, p->allowed), 0);
+	filter_add(p, IF_EQUAL, (uint32_t)families[0], filter_to(p, p->allowed),
+	    filter_to(p, p->refused));
+}
+
+/* What the filter is made from. */
+struct rules {
+	int calls[CALLS_MAX + 1];
+	size_t n;
+	bool deny; /* these, and not all others */
+	const struct argument *arguments[2];
+	const int *families; /* NULL: any */
+};
+
+static void
+rules_add(struct rules *r, const int *calls, size_t n)
+{
+	for (size_t i = 0; i < n && r->n <= CALLS_MAX; i++)
+		r->calls[r->n++] = calls[i]; /* CALLS_MAX + 1: too many */
+}
+
+static bool
+rules_have(const struct rules *r, int call)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->calls[i] == call)
+			return true;
+	return false;
+}
+
+/*
+ * A module's libc that may not clone3() takes clone() instead, whose flags a
+ * filter can see, but only if it seems that the kernel has none (glibc's
+ * threads and posix_spawn()).
+ */
+static bool
+hides_clone3(const struct rules *r)
+{
+	return r->deny && r->arguments[0] != NULL;
+}
+
+/* The instructions before the tree: see filter_calls. */
+static unsigned
+count_checks(const struct rules *r)
+{
+	unsigned n = 3;
+
+	for (size_t i = 0; i < nitems(r->arguments); i++)
+		if (r->arguments[i] != NULL)
+			n += r->arguments[i]->ncalls + 2;
+	if (hides_clone3(r))
+		n++;
+	if (r->families != NULL)
+		n += r->families[1] != 0 ? 4 : 3;
+	return n;
+}
+
+static bool
+filter_calls(const struct rules *r, uint32_t verdict)
+{
+	struct filter p = { .n = 0 };
+	struct sock_fprog prog = { .filter = p.f };
+	struct table t;
+	unsigned tree = count_checks(r), verdicts;
+
+	if (!make_table(&t, r->calls, r->n)) {
 		errno = E2BIG;
 		return false;
 	}
-	if (c->nfamilies > 0)
-		at += (unsigned)c->nfamilies + 3;
-	verdicts = at + t.n;
-	refused = verdicts + (deny ? 1 : 0);
-	allowed = verdicts + (deny ? 0 : 1);
-	f[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-	    offsetof(struct seccomp_data, arch));
-	f[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 0,
-	    (uint8_t)(refused - 2));
-	f[2] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-	    offsetof(struct seccomp_data, nr));
-	at = make_families(f, c, 3, allowed, refused);
-	make_tree(f, &t, 0, t.n, at, verdicts);
-	f[allowed] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-	    SECCOMP_RET_ALLOW);
-	f[refused] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, denied);
-	prog.len = (unsigned short)(verdicts + 2);
+	if (r->deny)
+		t.ends[t.n++] = X32_CALLS;
+	verdicts = tree + t.n;
+	p.allowed = verdicts + (r->deny ? 0 : 1);
+	p.refused = verdicts + (r->deny ? 1 : 0);
+	p.no_such = verdicts + 2;
+	filter_add(&p, LOAD, offsetof(struct seccomp_data, arch), 0, 0);
+	filter_add(&p, IF_EQUAL, ARCH, 0, filter_to(&p, p.refused));
+	filter_add(&p, LOAD, offsetof(struct seccomp_data, nr), 0, 0);
+	for (size_t i = 0; i < nitems(r->arguments); i++)
+		if (r->arguments[i] != NULL)
+			filter_bits(&p, r->arguments[i]);
+	if (hides_clone3(r))
+		filter_add(&p, IF_EQUAL, SYS_clone3, filter_to(&p, p.no_such),
+		    0);
+	if (r->families != NULL)
+		filter_families(&p, r->families);
+	make_tree(p.f, &t, 0, t.n, tree, verdicts);
+	p.n = verdicts;
+	for (unsigned i = 0; i < 2; i++)
+		filter_add(&p, BPF_RET | BPF_K,
+		    p.n == p.allowed ? SECCOMP_RET_ALLOW : verdict, 0, 0);
+	if (hides_clone3(r))
+		filter_add(&p, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS, 0,
+		    0);
+	prog.len = (unsigned short)p.n;
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0 ||
 	    errno == ENOSYS;
 }
@@ -308,7 +476,7 @@ is_off(const struct conf *conf)
 
 /* What a forbidden call gets. */
 static uint32_t
-verdict(const struct conf *conf, bool may_kill)
+refusal(const struct conf *conf, bool may_kill)
 {
 	return may_kill && strcmp(conf->confine, "kill") == 0 ?
 	    SECCOMP_RET_KILL_PROCESS :
@@ -332,19 +500,51 @@ restrict_files(const struct confine *c)
 	return ok;
 }
 
-bool
+static _Noreturn void
+confine_failed(void)
+{
+	die_sys(EXIT_TEMP, "cannot confine itself");
+}
+
+static void
+list_calls(struct rules *r, const struct confine *c)
+{
+	rules_add(r, base, nitems(base));
+	for (size_t i = 0; i < CONFINE_CALLS_MAX && c->calls[i] != 0; i++)
+		rules_add(r, &c->calls[i], 1);
+}
+
+/* The calls are what is allowed. */
+static void
+apply_list(const struct confine *c, struct rules *r, const struct conf *conf)
+{
+	r->arguments[0] = &no_code;
+	if (rules_have(r, SYS_clone))
+		r->arguments[1] = &no_namespace;
+	if (c->families[0] != 0)
+		r->families = c->families;
+	if (!restrict_files(c) || !filter_calls(r, refusal(conf, true)))
+		confine_failed();
+}
+
+void
 confine(const struct confine *c, const struct conf *conf)
 {
-	bool deny = is_denied_list(c->calls);
+	unsigned first = c->kind == CONFINE_SPAWNERS ? FOR_SPAWNERS : 0;
+	struct rules r = { .n = 0 };
 
 	if (is_off(conf))
-		return true;
-	if (c->ncalls > CALLS_MAX || c->npaths > PATHS_MAX ||
-	    c->nfamilies > FAMILIES_MAX) {
-		errno = E2BIG;
-		return false;
+		return;
+	if (c->kind == CONFINE_LISTED) {
+		list_calls(&r, c);
+		apply_list(c, &r, conf);
+		return;
 	}
-	return restrict_files(c) && filter_calls(c, deny, verdict(conf, !deny));
+	r.deny = true;
+	r.arguments[0] = &no_namespace;
+	rules_add(&r, denied + first, nitems(denied) - first);
+	if (!restrict_files(c) || !filter_calls(&r, refusal(conf, false)))
+		confine_failed();
 }
 
 /* --- warm helpers -------------------------------------------------------- */
@@ -373,78 +573,53 @@ static const int dialling[] = { SYS_socket, SYS_connect };
 /* What else the warm process calls, and the child before it has dialled. */
 static const int serving[] = {
 #ifdef SYS_epoll_wait
-	SYS_epoll_wait, SYS_dup2, SYS_poll,
+	SYS_epoll_wait, SYS_dup2,
 #endif
-	SYS_epoll_pwait, SYS_epoll_ctl, SYS_dup3, SYS_ppoll, SYS_wait4,
-	SYS_close, SYS_close_range, SYS_fcntl, SYS_fstat, SYS_getsockopt,
-	SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_sendmsg,
-	SYS_sendto, SYS_recvmsg, SYS_recvfrom, SYS_read, SYS_write, SYS_writev,
-	SYS_clock_gettime, SYS_getpid, SYS_gettid, SYS_getrandom,
-	SYS_set_tid_address, SYS_set_robust_list, SYS_rt_sigprocmask,
-	SYS_rt_sigaction, SYS_rt_sigreturn, SYS_restart_syscall, SYS_brk,
-	SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_seccomp, SYS_exit,
-	SYS_exit_group
+	SYS_epoll_pwait, SYS_epoll_ctl, SYS_dup3, SYS_wait4, SYS_close_range,
+	SYS_fcntl, SYS_fstat, SYS_getsockopt, SYS_setsockopt, SYS_getsockname,
+	SYS_getpeername, SYS_getpid, SYS_gettid, SYS_getrandom,
+	SYS_set_tid_address, SYS_set_robust_list, SYS_seccomp
 };
 
-static bool
-has_call(const int *calls, size_t n, int call)
-{
-	for (size_t i = 0; i < n; i++)
-		if (calls[i] == call)
-			return true;
-	return false;
-}
-
-static size_t
-add_calls(int *to, size_t n, const int *calls, size_t ncalls)
-{
-	for (size_t i = 0; i < ncalls; i++)
-		if (n <= CALLS_MAX && !has_call(to, n, calls[i]))
-			to[n++] = calls[i];
-	return n; /* CALLS_MAX + 1: too many */
-}
-
-bool
+void
 confine_warm(const struct confine *c, const struct conf *conf)
 {
-	static const int dialled[] = { AF_UNIX };
-	int calls[CALLS_MAX + 1];
+	struct rules r = { .n = 0 };
 	struct confine all = *c;
 
-	all.calls = calls;
-	all.ncalls = add_calls(calls, 0, c->calls, c->ncalls);
-	all.ncalls = add_calls(calls, all.ncalls, serving, nitems(serving));
-	all.ncalls = add_calls(calls, all.ncalls, given_up, nitems(given_up));
+	if (is_off(conf))
+		return;
+	list_calls(&r, c);
+	rules_add(&r, serving, nitems(serving));
+	rules_add(&r, given_up, nitems(given_up));
 	if (c->dials) {
-		all.ncalls = add_calls(calls, all.ncalls, dialling,
-		    nitems(dialling));
-		all.families = dialled;
-		all.nfamilies = nitems(dialled);
+		rules_add(&r, dialling, nitems(dialling));
+		all.families[0] = AF_UNIX;
+		all.families[1] = 0;
 	}
-	return confine(&all, conf);
+	apply_list(&all, &r, conf);
 }
 
 /* Those of the calls that it does not keep. */
-static size_t
-add_lost(int *to, size_t n, const struct confine *c, const int *calls,
-    size_t ncalls)
+static void
+rules_add_lost(struct rules *r, const struct rules *kept, const int *calls,
+    size_t n)
 {
-	for (size_t i = 0; i < ncalls; i++)
-		if (!has_call(c->calls, c->ncalls, calls[i]))
-			to[n++] = calls[i];
-	return n;
+	for (size_t i = 0; i < n; i++)
+		if (!rules_have(kept, calls[i]))
+			rules_add(r, &calls[i], 1);
 }
 
-bool
+void
 confine_forked(const struct confine *c, const struct conf *conf)
 {
-	int calls[nitems(given_up) + nitems(dialling)];
-	struct confine denied = { .calls = calls };
+	struct rules r = { .deny = true }, kept = { .n = 0 };
 
 	if (is_off(conf))
-		return true;
-	denied.ncalls = add_lost(calls, 0, c, given_up, nitems(given_up));
-	denied.ncalls = add_lost(calls, denied.ncalls, c, dialling,
-	    nitems(dialling));
-	return filter_calls(&denied, true, verdict(conf, true));
+		return;
+	list_calls(&kept, c);
+	rules_add_lost(&r, &kept, given_up, nitems(given_up));
+	rules_add_lost(&r, &kept, dialling, nitems(dialling));
+	if (!filter_calls(&r, refusal(conf, true)))
+		confine_failed();
 }

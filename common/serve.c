@@ -768,8 +768,8 @@ serve_warmly(struct server *s, const struct confine *keep,
 	set_up(s);
 	watch(s, EPOLL_CTL_ADD, s->keeper, EPOLLIN);
 	s->old = clock_in(LIFE_MS);
-	if (!how->execs && !confine_warm(keep, conf))
-		die_sys(EXIT_TEMP, "cannot confine itself");
+	if (!how->execs)
+		confine_warm(keep, conf);
 	if (!warm_send(s->keeper, WARM_READY, 0, -1))
 		_exit(EXIT_TEMP);
 	while (s->listener != -1 || s->nchildren > 0) {
@@ -809,8 +809,8 @@ serve_connections(const struct confine *keep, const struct conf *conf)
 void
 serve_confine(const struct confine *keep, const struct conf *conf)
 {
-	bool half = warm.argv != NULL && !how->execs;
-
-	if (!(half ? confine_forked(keep, conf) : confine(keep, conf)))
-		die_sys(EXIT_TEMP, "cannot confine itself");
+	if (warm.argv != NULL && !how->execs)
+		confine_forked(keep, conf);
+	else
+		confine(keep, conf);
 }

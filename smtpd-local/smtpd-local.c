@@ -128,65 +128,28 @@ static void
 give_up_rights(const struct mailbox *m)
 {
 	static char folder[3][CONF_FOLDER_MAX + sizeof("/tmp")];
-	static const int calls[] = {
-		SYS_recvmsg,
-		SYS_sendmsg,
-		SYS_ppoll,
-		SYS_pread64,
-		SYS_write,
-		SYS_writev,
-		SYS_openat,
-		SYS_close,
-		SYS_fstat,
-		SYS_newfstatat,
-		SYS_fsync,
-		SYS_sync_file_range,
-		SYS_renameat,
-		SYS_unlinkat,
-		SYS_getdents64,
-		SYS_fcntl,
-		SYS_lseek,
-		SYS_brk,
-		SYS_mmap,
-		SYS_munmap,
-		SYS_mremap,
-		SYS_madvise,
-		SYS_clock_gettime,
-		SYS_rt_sigreturn,
-		SYS_restart_syscall,
-		SYS_exit,
-		SYS_exit_group,
-#ifdef SYS_open /* what older architectures have besides */
-		SYS_open,
-		SYS_poll,
-		SYS_stat,
-		SYS_lstat,
-		SYS_rename,
-		SYS_unlink,
-#endif
-	};
-	static const struct confine_path paths[] = {
-		{ "tmp", CONFINE_WRITE },
-		{ "new", CONFINE_WRITE },
-		{ "cur", CONFINE_READ },
-		{ folder[0], CONFINE_WRITE },
-		{ folder[1], CONFINE_WRITE },
-		{ folder[2], CONFINE_READ },
-	};
-	size_t inbox = nitems(paths) - nitems(folder);
 	bool junk = m->has_junk && m->junk_fault == 0;
-	const struct confine c = { .calls = calls,
-		.ncalls = nitems(calls),
-		.paths = paths,
-		.npaths = m->fault != 0 ? 0 :
-		    junk                ? nitems(paths) :
-					  inbox };
+	struct confine keep = {
+		.calls = { SYS_openat, SYS_fstat, SYS_newfstatat, SYS_fsync,
+		    SYS_sync_file_range, SYS_renameat, SYS_unlinkat,
+		    SYS_getdents64, SYS_fcntl, SYS_open, SYS_stat, SYS_lstat,
+		    SYS_rename, SYS_unlink },
+		.paths = {
+		    { "tmp", CONFINE_WRITE },
+		    { "new", CONFINE_WRITE },
+		    { "cur", CONFINE_READ },
+		    { folder[0], CONFINE_WRITE },
+		    { folder[1], CONFINE_WRITE },
+		    { folder[2], CONFINE_READ },
+		},
+	};
+	size_t npaths = m->fault != 0 ? 0 : junk ? 6 : 3;
 
 	for (size_t i = 0; junk && i < nitems(folder); i++)
 		snprintf(folder[i], sizeof(folder[i]), "%s%s", m->junk.at,
-		    paths[i].path);
-	if (!confine(&c, m->conf))
-		die_sys(EXIT_TEMP, "cannot confine myself");
+		    keep.paths[i].path);
+	keep.paths[npaths].path = NULL;
+	confine(&keep, m->conf);
 }
 
 /*

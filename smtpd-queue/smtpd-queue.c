@@ -19,18 +19,6 @@ static struct message message;
 static struct advice advice;
 
 /* All it ever calls from the first frame on. */
-static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_writev, SYS_openat,
-	SYS_flock, SYS_fchmod, SYS_fsync, SYS_close, SYS_fstatfs, SYS_getrandom,
-	SYS_write, SYS_read, SYS_pread64, SYS_sendto, SYS_unlinkat, SYS_mkdirat,
-	SYS_faccessat, SYS_memfd_create, SYS_fcntl, SYS_getpeername,
-	SYS_getsockopt, SYS_getuid, SYS_ppoll,
-#ifdef SYS_poll
-	SYS_poll,
-#endif
-	SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_mremap, SYS_munmap,
-	SYS_madvise, SYS_mprotect, SYS_rt_sigprocmask, SYS_rt_sigreturn,
-	SYS_restart_syscall, SYS_exit_group };
-
 /* --- who the client is ----------------------------------------------------- */
 
 /*
@@ -205,12 +193,13 @@ main(int argc, char *argv[])
 	static struct conf conf;
 	static struct store store;
 	const char *why = NULL;
-	struct confine_path paths[] = { { NULL, CONFINE_WRITE } };
-	struct confine keep = { .calls = calls,
-		.ncalls = nitems(calls),
-		.paths = paths,
-		.npaths = nitems(paths),
-		.dials = true };
+	struct confine keep = {
+		.calls = { SYS_openat, SYS_flock, SYS_fchmod, SYS_fsync,
+		    SYS_fstatfs, SYS_getrandom, SYS_unlinkat, SYS_mkdirat,
+		    SYS_faccessat, SYS_memfd_create, SYS_fcntl, SYS_getpeername,
+		    SYS_getsockopt, SYS_getuid },
+		.dials = true,
+	};
 	struct serve_how how = {
 		.start = SERVE_AT_FIRST_BYTE, .hello = hello, .context = &advice
 	};
@@ -230,7 +219,7 @@ main(int argc, char *argv[])
 	serve_reads(conf.queue);
 	if (!store_open(&store, &conf))
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
-	paths[0].path = conf.queue;
+	keep.paths[0] = (struct confine_path){ conf.queue, CONFINE_WRITE };
 	serve_connections(&keep, &conf);
 	conversation_catch_term();
 	store_dial(&store, &conf);

@@ -52,75 +52,6 @@ take_signals(sigset_t *waiting)
 		(void)sigdelset(waiting, ours[i]);
 }
 
-/* What the loop, malloc and a fork of musl or glibc call. */
-static const int calls[] = {
-	SYS_read,
-	SYS_write,
-	SYS_close,
-	SYS_openat,
-	SYS_fstat,
-	SYS_newfstatat,
-	SYS_pread64,
-	SYS_pwrite64,
-	SYS_ftruncate,
-	SYS_fdatasync,
-	SYS_fsync,
-	SYS_flock,
-	SYS_renameat,
-	SYS_renameat2,
-	SYS_unlinkat,
-	SYS_getdents64,
-	SYS_fcntl,
-	SYS_lseek,
-	SYS_statx,
-	SYS_fchmod,
-	SYS_socket,
-	SYS_accept4,
-	SYS_socketpair,
-	SYS_connect,
-	SYS_sendto,
-	SYS_sendmsg,
-	SYS_recvfrom,
-	SYS_recvmsg,
-	SYS_recvmmsg,
-	SYS_shutdown,
-	SYS_getsockopt,
-	SYS_ppoll,
-	SYS_clock_gettime,
-	SYS_nanosleep,
-	SYS_restart_syscall,
-	SYS_clone,
-	SYS_close_range,
-	SYS_gettid,
-	SYS_getpid,
-	SYS_set_tid_address,
-	SYS_set_robust_list,
-	SYS_rt_sigaction,
-	SYS_rt_sigprocmask,
-	SYS_rt_sigreturn,
-	SYS_brk,
-	SYS_mmap,
-	SYS_munmap,
-	SYS_mremap,
-	SYS_mprotect,
-	SYS_madvise,
-	SYS_getrandom,
-	SYS_exit,
-	SYS_exit_group,
-#ifdef SYS_poll
-	SYS_poll,
-#endif
-#ifdef SYS_fork
-	SYS_fork,
-#endif
-#ifdef SYS_stat
-	SYS_stat,
-#endif
-#ifdef SYS_open
-	SYS_open,
-#endif
-};
-
 /*
  * The helpers are dialled again and again, so socket() and connect() stay, for
  * UNIX sockets; with helpers that are sockets nothing is ever exec'd. A helper
@@ -130,20 +61,24 @@ static const int calls[] = {
 static void
 confine_self(const struct conf *conf)
 {
-	const struct confine_path paths[] = { { conf->queue, CONFINE_WRITE } };
-	static const int families[] = { AF_UNIX };
-	const struct confine c = { .calls = calls,
-		.ncalls = nitems(calls),
-		.paths = paths,
-		.npaths = nitems(paths),
-		.families = families,
-		.nfamilies = nitems(families) };
+	const struct confine keep = {
+		/* What the loop and a fork of musl or glibc call. */
+		.calls = { SYS_openat, SYS_fstat, SYS_newfstatat, SYS_ftruncate,
+		    SYS_fdatasync, SYS_fsync, SYS_flock, SYS_renameat,
+		    SYS_renameat2, SYS_unlinkat, SYS_getdents64, SYS_fcntl,
+		    SYS_statx, SYS_fchmod, SYS_socket, SYS_accept4,
+		    SYS_socketpair, SYS_connect, SYS_recvmmsg, SYS_getsockopt,
+		    SYS_nanosleep, SYS_clone, SYS_close_range, SYS_gettid,
+		    SYS_getpid, SYS_set_tid_address, SYS_set_robust_list,
+		    SYS_getrandom, SYS_fork, SYS_stat, SYS_open },
+		.paths = { { conf->queue, CONFINE_WRITE } },
+		.families = { AF_UNIX },
+	};
 
 	if (dial_is_command(conf->rcpt) || dial_is_command(conf->lspawn) ||
 	    dial_is_command(conf->remote) || dial_is_command(conf->bouncer))
 		return;
-	if (!confine(&c, conf))
-		die_sys(EXIT_TEMP, "cannot confine");
+	confine(&keep, conf);
 }
 
 /* As many as we may; half of them for messages that wait for their turn. */

@@ -26,28 +26,6 @@ __attribute__((common)) struct session session;
  * All that a session does once its helpers are dialled: it reads, writes,
  * waits and ends. No open, no socket, no connect, no exec, no kill.
  */
-static const int calls[] = {
-#ifdef SYS_poll
-	SYS_poll,
-#endif
-	SYS_read,
-	SYS_write,
-	SYS_sendmsg,
-	SYS_recvmsg,
-	SYS_close,
-	SYS_ppoll,
-	SYS_shutdown,
-	SYS_clock_gettime,
-	SYS_getrandom,
-	SYS_brk,
-	SYS_mmap,
-	SYS_munmap,
-	SYS_mremap,
-	SYS_madvise,
-	SYS_rt_sigreturn,
-	SYS_restart_syscall,
-	SYS_exit_group,
-};
 
 /*
  * A client must not be met by silence when we cannot start. With a listener
@@ -212,9 +190,8 @@ catch_term(void)
 int
 main(int argc, char *argv[])
 {
-	const struct confine confinement = {
-		.calls = calls, .ncalls = nitems(calls), .dials = true
-	};
+	static const struct confine keep = { .calls = { SYS_getrandom },
+		.dials = true };
 	static struct conf conf;
 	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 	int operands;
@@ -226,13 +203,13 @@ main(int argc, char *argv[])
 	how.limit = (unsigned)conf.max_sessions;
 	how.execs = serve_listener() != -1 && has_commands(&conf);
 	serve_warm(argv, &how);
-	serve_connections(&confinement, &conf);
+	serve_connections(&keep, &conf);
 	session.has_client = true;
 	session.conf = &conf;
 	look_at_peer(&session);
 	catch_term();
 	dial_helpers(&session);
-	serve_confine(&confinement, &conf);
+	serve_confine(&keep, &conf);
 	session_run(&session);
 	return EXIT_OK;
 }

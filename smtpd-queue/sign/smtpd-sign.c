@@ -22,21 +22,6 @@
 #define REHEARSED 8 /* domains */
 
 /* What an adviser does, then reading keys, then what libcrypto asks for. */
-static const int calls[] = { SYS_recvmsg, SYS_sendmsg, SYS_ppoll, SYS_close,
-	SYS_write, SYS_read, SYS_pread64,
-#ifdef SYS_poll
-	SYS_poll,
-#endif
-	SYS_writev, SYS_getrandom, SYS_clock_gettime, SYS_brk, SYS_mmap,
-	SYS_mremap, SYS_munmap, SYS_mprotect, SYS_rt_sigprocmask,
-	SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit_group, SYS_openat,
-#ifdef SYS_newfstatat
-	SYS_newfstatat,
-#endif
-	SYS_fstat, SYS_getdents64, SYS_lseek, SYS_fcntl, SYS_geteuid,
-	SYS_getegid, SYS_futex, SYS_getpid, SYS_gettid, SYS_madvise, SYS_uname,
-	SYS_ioctl, SYS_prlimit64, SYS_sysinfo };
-
 /* Can it be opened? If not, errno says why. */
 static bool
 is_there(const char *path)
@@ -83,8 +68,8 @@ directory_of(const char *file)
  * What stays to be read: the keys. Where their directory is not, or is empty,
  * there are none, until a successor sees that this has changed.
  */
-static size_t
-find_keys(struct conf *conf, struct confine_path paths[2])
+static void
+find_keys(struct conf *conf, struct confine_path *paths)
 {
 	size_t n = 0;
 	const char *dir;
@@ -98,14 +83,13 @@ find_keys(struct conf *conf, struct confine_path paths[2])
 				CONFINE_READ };
 	}
 	if (conf->dkim_key[0] == '\0')
-		return n;
+		return;
 	dir = directory_of(conf->dkim_key);
 	serve_reads(dir);
 	if (is_there(dir))
-		paths[n++] = (struct confine_path){ dir, CONFINE_READ };
+		paths[n] = (struct confine_path){ dir, CONFINE_READ };
 	else
 		warn_sys("dkim_key: cannot open '%s'", dir);
-	return n;
 }
 
 /* With a few keys: what many signatures need is ready then for all. */
@@ -133,11 +117,13 @@ rehearse(struct signing *signing, const struct conf *conf)
 int
 main(int argc, char *argv[])
 {
-	static struct confine_path paths[2];
 	static struct signing signing;
 	static struct conf conf;
 	struct confine keep = {
-		.calls = calls, .ncalls = nitems(calls), .paths = paths
+		.calls = { SYS_getrandom, SYS_openat, SYS_newfstatat, SYS_fstat,
+		    SYS_getdents64, SYS_fcntl, SYS_geteuid, SYS_getegid,
+		    SYS_futex, SYS_getpid, SYS_gettid, SYS_uname, SYS_ioctl,
+		    SYS_prlimit64, SYS_sysinfo },
 	};
 	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 
@@ -145,7 +131,7 @@ main(int argc, char *argv[])
 		die(EXIT_PERM, "there are no operands");
 	how.limit = ENTRANCES * ((unsigned)conf.max_sessions + SPARE);
 	serve_warm(argv, &how);
-	keep.npaths = find_keys(&conf, paths);
+	find_keys(&conf, keep.paths);
 	signing_init(&signing, &conf);
 	if (serve_is_warm())
 		rehearse(&signing, &conf);

@@ -8,15 +8,6 @@
 
 #define SPARE 64 /* conversations beside those of sessions */
 
-static const int calls[] = { SYS_read, SYS_write, SYS_writev, SYS_pread64,
-	SYS_recvmsg, SYS_sendmsg,
-#ifdef SYS_poll
-	SYS_poll,
-#endif
-	SYS_ppoll, SYS_close, SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_munmap,
-	SYS_mremap, SYS_madvise, SYS_rt_sigreturn, SYS_restart_syscall,
-	SYS_exit_group };
-
 static void
 take_text(void *conf, const struct advise_text *text)
 {
@@ -27,8 +18,7 @@ take_text(void *conf, const struct advise_text *text)
 int
 main(int argc, char *argv[])
 {
-	static const struct confine keep = { .calls = calls,
-		.ncalls = nitems(calls) };
+	static const struct confine keep = { 0 };
 	static const struct adviser cleaner = { .text = take_text };
 	static struct conf conf;
 	struct serve_how how = { .start = SERVE_AT_ACCEPT };

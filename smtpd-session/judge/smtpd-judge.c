@@ -77,32 +77,20 @@ limit_message(void)
 		die_sys(EXIT_TEMP, "cannot limit itself");
 }
 
-#ifndef SYS_poll
-#define SYS_poll SYS_ppoll
-#define SYS_time SYS_clock_gettime
-#endif
-#define CALLS \
-	SYS_read, SYS_write, SYS_writev, SYS_pread64, SYS_recvmsg, \
-	    SYS_sendmsg, SYS_poll, SYS_ppoll, SYS_close, SYS_clock_gettime, \
-	    SYS_getrandom, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, \
-	    SYS_madvise, SYS_mprotect, SYS_rt_sigreturn, SYS_rt_sigprocmask, \
-	    SYS_restart_syscall, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_exit, \
-	    SYS_exit_group
+static const struct confine keep = { .calls = { SYS_getrandom, SYS_getpid,
+					 SYS_gettid, SYS_tgkill } };
 
-static const int calls[] = { CALLS };
-static const struct confine keep = { .calls = calls, .ncalls = nitems(calls) };
-
-/* Sockets to the resolver too, and what the libraries use. */
-static const int check_calls[] = { CALLS, SYS_fcntl, SYS_socket, SYS_connect,
-	SYS_bind, SYS_getsockname, SYS_getsockopt, SYS_setsockopt, SYS_sendto,
-	SYS_recvfrom, SYS_time, SYS_gettimeofday, SYS_setitimer, SYS_futex,
-	SYS_uname };
-/* None of UNIX: /run/smtpd/queue-user takes mail of everybody. */
-static const int families[] = { AF_INET, AF_INET6 };
-static const struct confine check_keep = { .calls = check_calls,
-	.ncalls = nitems(check_calls),
-	.families = families,
-	.nfamilies = nitems(families) };
+/*
+ * Sockets to the resolver too, and what the libraries use. None of UNIX:
+ * /run/smtpd/queue-user takes mail of everybody.
+ */
+static const struct confine check_keep = {
+	.calls = { SYS_getrandom, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_fcntl,
+	    SYS_socket, SYS_connect, SYS_bind, SYS_getsockname, SYS_getsockopt,
+	    SYS_setsockopt, SYS_time, SYS_gettimeofday, SYS_setitimer,
+	    SYS_futex, SYS_uname },
+	.families = { AF_INET, AF_INET6 },
+};
 
 /* --- the advice ---------------------------------------------------------- */
 
