@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Becomes the recipient, for good. All that is done with root's rights for
- * a delivery stands in this file; read it first. */
+/* Becomes the recipient, for good. Everything that a delivery does with root's
+ * rights is in this file; read it first. */
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -43,16 +43,16 @@ child_say(int conn, char tag, const char *text)
 }
 
 _Noreturn static void
-give_up(const struct user *u, const char *what)
+child_give_up(const struct user *u, const char *what)
 {
 	warn_sys("delivery to '%s': %s '%s'", u->name, what, u->home);
-	child_say(1, 'Z', "451 4.3.0 Mailbox is out of reach now");
+	child_say(1, 'Z', "451 4.3.0 Mailbox is unavailable, try again later");
 	_exit(EXIT_TEMP);
 }
 
-/* Nothing of root is left, and no call brings any of it back. */
+/* No right of root is left, and no call brings one back. */
 static bool
-is_for_good(const struct user *u)
+child_is_for_good(const struct user *u)
 {
 	uid_t ruid, euid, suid;
 	gid_t rgid, egid, sgid;
@@ -71,21 +71,21 @@ is_for_good(const struct user *u)
 }
 
 /*
- * No supplementary groups: his own uid opens his home, and asking NSS for
- * them would cost more than the rest of a delivery.
+ * No supplementary groups: the user's own uid opens the home, and asking NSS for
+ * the groups would cost more than the rest of a delivery.
  */
 static void
-become(const struct user *u)
+child_become(const struct user *u)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
 	    setresuid(u->uid, u->uid, u->uid) < 0)
-		give_up(u, "cannot become the owner of");
-	if (!is_for_good(u))
+		child_give_up(u, "cannot become the owner of");
+	if (!child_is_for_good(u))
 		_exit(EXIT_BUG);
 }
 
 static void
-forget_signals(void)
+child_reset_signals(void)
 {
 	sigset_t none;
 
@@ -98,29 +98,29 @@ forget_signals(void)
 }
 
 _Noreturn static void
-child(struct child_plan *p, const struct user *u, int conn)
+child_run(struct child_plan *p, const struct user *u, int conn)
 {
 	char *const no_environment[] = { NULL };
 
-	forget_signals();
-	/* All of ours are close-on-exec; a library's might not be. */
+	child_reset_signals();
+	/* Our own descriptors are close-on-exec; a library's might not be. */
 	if (dup2(conn, 0) < 0 || dup2(conn, 1) < 0)
 		_exit(EXIT_TEMP);
 	(void)syscall(SYS_close_range, 3U, ~0U, 0U);
 	(void)setsid();
 	if (p->drop)
-		become(u);
-	/* Only now: of a path that is his, he alone may feel the effects. */
+		child_become(u);
+	/* Only now: the path is the user's, so only the user's rights may act on it. */
 	if (chdir(u->home) < 0)
-		give_up(u, "cannot enter");
+		child_give_up(u, "cannot enter");
 	*p->home = u->home;
 	execve(p->argv[0], (char *const *)(uintptr_t)p->argv, no_environment);
-	give_up(u, "cannot start smtpd-local in");
+	child_give_up(u, "cannot start smtpd-local in");
 }
 
 /*
- * Not vfork: between the drop and the exec the child is the user's already,
- * and by stopping it he would stop us.
+ * Not vfork: between the drop and the exec the child already belongs to the
+ * user, who could stop us by stopping it.
  */
 pid_t
 child_start(struct child_plan *p, const struct user *u, int conn)
@@ -128,6 +128,6 @@ child_start(struct child_plan *p, const struct user *u, int conn)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		child(p, u, conn);
+		child_run(p, u, conn);
 	return pid;
 }

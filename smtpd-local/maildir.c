@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: ISC */
-/* Writes into a Maildir so that no crash loses a message or shows half. */
+/* Writes into a Maildir so that no crash loses a message or shows half of it. */
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "journal.h"
 #include "maildir.h"
 #include "queuefile.h"
 
-#define HOST_MAX 100 /* of the name in a file name; flags follow it */
+#define HOST_MAX 100 /* octets of it in a file name; flags follow it */
+#define XFS_MAGIC 0x58465342
+#define EXT4_MAGIC 0xef53 /* also of ext2 and ext3 */
 #define PATH_ROOM (CONF_FOLDER_MAX + sizeof("/tmp/") + MAILDIR_NAME_MAX)
 
 static void
@@ -37,7 +41,7 @@ sync_directory(const char *path)
 	return ok;
 }
 
-/* The directory is there, or was made: then *made is set. */
+/* Makes the directory if it is missing; then *made is set. */
 static bool
 make_directory(const char *path, bool *made, dev_t *dev)
 {
@@ -67,6 +71,66 @@ sync_part(const struct maildir *m, const char *dir)
 	return sync_directory(path);
 }
 
+/* "vda1" for a device number; sysfs writes '!' for '/' in both places. */
+static bool
+journal_device(dev_t dev, char *name, size_t size)
+{
+	char path[64], target[PATH_MAX];
+	struct span s;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(dev),
+	    minor(dev));
+	n = readlink(path, target, sizeof(target));
+	if (n <= 0 || (size_t)n == sizeof(target))
+		return false;
+	s = span_of(target, (size_t)n);
+	s = span_skip(s, span_rfind(s, '/') + 1);
+	if (s.n == 0 || s.n >= size)
+		return false;
+	memcpy(name, s.p, s.n);
+	name[s.n] = '\0';
+	return true;
+}
+
+/* The file holds the pid of the journal's thread, or "<none>". */
+static bool
+journal_exists(dev_t dev)
+{
+	char name[128], path[192], first = '\0';
+	ssize_t n;
+	int fd;
+
+	if (!journal_device(dev, name, sizeof(name)))
+		return false;
+	snprintf(path, sizeof(path), "/sys/fs/ext4/%s/journal_task", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, &first, 1);
+	close(fd);
+	return n == 1 && ascii_isdigit(first);
+}
+
+/*
+ * True when, in the file system dev that holds path, a later unlink never
+ * survives a power cut that an earlier rename does not: xfs, and ext4 with a
+ * journal, which commit changes of names in their order. (statfs cannot tell
+ * ext4 without a journal, which keeps no order.) False when it cannot be
+ * determined. Five calls, no fsync.
+ */
+static bool
+journal_keeps_order(const char *path, dev_t dev)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs) < 0)
+		return false;
+	if ((unsigned long)fs.f_type == XFS_MAGIC)
+		return true;
+	return (unsigned long)fs.f_type == EXT4_MAGIC && journal_exists(dev);
+}
+
 bool
 maildir_enter(struct maildir *m, const char *home, const char *name)
 {
@@ -85,7 +149,7 @@ maildir_enter(struct maildir *m, const char *home, const char *name)
 	return true;
 }
 
-/* tmp, new or cur of a folder; or the file that says that it is one. */
+/* tmp, new or cur of a folder. */
 static bool
 make_part(const struct maildir *m, const char *part, bool *made, dev_t *dev)
 {
@@ -95,6 +159,7 @@ make_part(const struct maildir *m, const char *part, bool *made, dev_t *dev)
 	return make_directory(path, made, dev);
 }
 
+/* The file that marks a folder of a Maildir++. */
 static bool
 make_label(const struct maildir *m, bool *made)
 {
@@ -129,7 +194,7 @@ maildir_enter_folder(struct maildir *m, const char *name, bool make)
 		return false;
 	if (made && (!sync_directory(name) || !sync_directory(".")))
 		return false;
-	m->ordered = false; /* seldom used: not worth a look at the mounts */
+	m->ordered = false; /* rarely used: not worth the look-up */
 	return true;
 }
 
@@ -143,8 +208,8 @@ maildir_name(char name[MAILDIR_NAME_MAX + 1], const char *id, unsigned index,
 }
 
 /*
- * Readers append flags behind ':' when they move a message to cur, and
- * Dovecot its sizes behind ','.
+ * A mail reader appends ':' and flags when it moves a message to cur; Dovecot
+ * also appends ',' and sizes.
  */
 static bool
 is_named(const char *entry, struct span name)
@@ -182,10 +247,10 @@ find_in_cur(const struct maildir *m, struct span name)
 }
 
 /*
- * A name is in new or cur only after its octets were synced: the copy is
- * whole. The name itself may not be durable yet; after this it is.
+ * A name is in new or cur only after its octets were synced, so the copy is
+ * whole. The name itself may not be durable yet; after this call it is.
  *
- * new first: a reader moves it from there to cur, never back.
+ * new comes first: a mail reader moves a message from there to cur, never back.
  */
 enum maildir_copy
 maildir_find(const struct maildir *m, const char *name)
@@ -215,8 +280,8 @@ maildir_create(const struct maildir *m, const char *name)
 	path_of(path, m, "tmp", name);
 	fd = open(path, flags, 0600);
 	/*
-	 * Of an attempt that was killed: whoever delivers this message holds
-	 * its lock, so nobody writes to that file any more.
+	 * The file is of an attempt that was killed: we hold the message's
+	 * lock, so no other process still writes to it.
 	 */
 	if (fd < 0 && errno == EEXIST && unlink(path) == 0)
 		fd = open(path, flags, 0600);
@@ -224,8 +289,8 @@ maildir_create(const struct maildir *m, const char *name)
 }
 
 /*
- * ext4 finds room for a file's octets only when it writes them. So a commit
- * for one file would leave the next one for a commit of its own.
+ * ext4 allocates blocks for a file's octets only when it writes them. Without
+ * this, a commit for one file would leave the next one to another commit.
  */
 void
 maildir_hurry(int fd)
@@ -234,13 +299,13 @@ maildir_hurry(int fd)
 }
 
 /*
- * A stop or a power cut, wherever it comes, leaves the queue file until the
- * scheduler has read the verdict. So what can be lost is a name in new/ that
- * was not durable when the queue file's name went.
+ * Whenever we are killed or the power fails, the queue file stays until the
+ * scheduler has read the verdict. So only one thing can be lost: a name in new/
+ * that was not durable when the queue file was unlinked.
  *
- * The second fsync is for that. It is left out where one journal orders the
+ * The second fsync prevents that. It is left out where one journal orders the
  * rename before that unlink: the same file system, of a kind that commits
- * names in order. Then the disk never has the one without the other.
+ * names in order. Then the disk never has the unlink without the rename.
  */
 bool
 maildir_publish(const struct maildir *m, const char *name, int fd, dev_t queue)
@@ -249,15 +314,15 @@ maildir_publish(const struct maildir *m, const char *name, int fd, dev_t queue)
 
 	path_of(tmp, m, "tmp", name);
 	path_of(new, m, "new", name);
-	/* Killed here: tmp/name without meaning; the next attempt replaces it. */
+	/* Killed here: tmp/name means nothing; the next attempt replaces it. */
 	if (fsync(fd) < 0)
 		return false;
 	/* Killed here: the same. */
 	if (rename(tmp, new) < 0)
 		return false;
 	/*
-	 * Killed here: a whole message in new/ that no verdict was given
-	 * for; the next attempt finds it and gives one.
+	 * Killed here: a whole message in new/ without a verdict; the next
+	 * attempt finds it and gives one.
 	 */
 	return (m->ordered && queue == m->dev) || sync_part(m, "new");
 }

@@ -11,32 +11,32 @@
 
 /*
  * All calls work below the current directory, which maildir_enter makes the
- * Maildir. All run with the rights of its owner: what he puts there, links
- * included, can only lead to what is his.
+ * Maildir. All run with the rights of its owner, so whatever the owner puts
+ * there, links included, leads only to files the owner can use.
  */
 struct maildir {
 	char at[CONF_FOLDER_MAX + 2]; /* "" or "<folder>/" */
 	dev_t dev;                    /* the file system of tmp */
-	bool ordered;                 /* journal_keeps_order there */
+	bool ordered; /* it commits changes of names in their order */
 };
 
 /*
- * Goes to the directory name below home, and makes it, tmp, new and cur where
+ * Changes to the directory name below home, and makes it, tmp, new and cur if
  * they are missing (mode 0700, synced). False with errno.
  */
 bool maildir_enter(struct maildir *, const char *home,
     const char *name) MUST_CHECK;
 
 /*
- * Then: the same for a folder of the Maildir (Maildir++), with the file
- * maildirfolder; or, with make unset, only when it is there already: else
- * false with ENOENT.
+ * Call it after maildir_enter: the same for a folder of the Maildir (Maildir++),
+ * with the file maildirfolder. Without make, a missing folder is not made: false
+ * with ENOENT.
  */
 bool maildir_enter_folder(struct maildir *folder, const char *name,
     bool make) MUST_CHECK;
 
 /*
- * The file name of a recipient of a message: the same at every attempt.
+ * The file name of a message for one recipient; every attempt uses the same.
  *	<seconds>.Q<id>R<index>.<hostname>
  */
 void maildir_name(char name[MAILDIR_NAME_MAX + 1], const char *id,
@@ -44,26 +44,26 @@ void maildir_name(char name[MAILDIR_NAME_MAX + 1], const char *id,
 
 enum maildir_copy {
 	MAILDIR_NO_COPY,
-	MAILDIR_COPY,   /* there is one, and it is durable */
+	MAILDIR_COPY,   /* there is a copy, and it is durable */
 	MAILDIR_UNSURE, /* errno says why */
 };
 
-/* Did an earlier attempt deliver it, whatever flags it has got in cur? */
+/* Did an earlier attempt deliver it, whatever flags it now has in cur? */
 enum maildir_copy maildir_find(const struct maildir *,
     const char *name) MUST_CHECK;
 
 /*
- * Makes tmp/name, mode 0600, in place of what an earlier attempt left there.
- * Gives its descriptor, or -1 with errno.
+ * Makes tmp/name, mode 0600, replacing what an earlier attempt left there.
+ * Returns its descriptor, or -1 with errno.
  */
 int maildir_create(const struct maildir *, const char *name) MUST_CHECK;
 
-/* Starts to write fd's octets to the disk. A hint: it promises nothing. */
+/* Starts writing fd's octets to the disk; a hint that promises nothing. */
 void maildir_hurry(int fd);
 
 /*
- * Makes what was written to fd durable and moves it to new. Then the message
- * may be unlinked in the file system queue. False with errno: it is deferred.
+ * Makes the octets of fd durable and moves the file to new. Then the message may
+ * be unlinked in the file system queue. False with errno: it is deferred.
  */
 bool maildir_publish(const struct maildir *, const char *name, int fd,
     dev_t queue) MUST_CHECK;

@@ -7,7 +7,7 @@
 #include "recipient.h"
 #include "user.h"
 
-/* One way down from one address. */
+/* One walk from an address to its ends. */
 struct walk {
 	const struct alias_table *aliases;
 	struct sbuf *out; /* frames; NULL: one good end is enough */
@@ -19,14 +19,14 @@ struct walk {
 };
 
 static bool
-decided(const struct walk *w)
+walk_is_decided(const struct walk *w)
 {
 	return w->out == NULL && w->good > 0;
 }
 
-/* Two ends that have the same address are one. */
+/* Two ends with the same address are one. */
 static bool
-is_repeat(struct walk *w, struct span address)
+walk_is_repeat(struct walk *w, struct span address)
 {
 	for (size_t i = 0; i < w->nends; i++) {
 		if (span_ieq(w->end[i], address))
@@ -39,11 +39,11 @@ is_repeat(struct walk *w, struct span address)
 
 /* mailbox NULL: the end is elsewhere. */
 static void
-add_end(struct walk *w, const char *mailbox, struct span address)
+walk_add_end(struct walk *w, const char *mailbox, struct span address)
 {
 	struct sbuf text;
 
-	if (w->out == NULL || is_repeat(w, address))
+	if (w->out == NULL || walk_is_repeat(w, address))
 		return;
 	sbuf_init(&text, FRAME_PAYLOAD_MAX);
 	if (mailbox != NULL)
@@ -56,20 +56,20 @@ add_end(struct walk *w, const char *mailbox, struct span address)
 	sbuf_free(&text);
 }
 
-/* What became of the look-up of this address. */
+/* The end of a local address, with the result of its look-up. */
 static void
-user_end(struct walk *w, enum user_result r, const struct user *u,
+walk_user_end(struct walk *w, enum user_result r, const struct user *u,
     struct span address)
 {
 	switch (r) {
 	case USER_FOUND:
 		w->good++;
-		add_end(w, u->name, address);
+		walk_add_end(w, u->name, address);
 		break;
 	case USER_UNKNOWN:
-		/* Of a quoted local-part there may be no name to write. */
+		/* A quoted local-part may have no name to write. */
 		if (u->name[0] != '\0')
-			add_end(w, u->name, address);
+			walk_add_end(w, u->name, address);
 		break;
 	case USER_CANNOT:
 		w->cannot = true;
@@ -80,8 +80,8 @@ user_end(struct walk *w, enum user_result r, const struct user *u,
 static void walk_entry(struct walk *, const struct alias_entry *);
 
 /*
- * The whole local-part first, as alias and as mailbox, then without its
- * detail. from: the alias that listed it, which it does not enter again.
+ * Looks for the whole local-part, as alias and as mailbox, then for it without
+ * its detail. from: the alias that listed it, which is not entered again.
  */
 static void
 walk_local(struct walk *w, const struct alias_entry *from,
@@ -103,7 +103,7 @@ walk_local(struct walk *w, const struct alias_entry *from,
 		r = user_find_folded(w->aliases->conf, local, &u);
 		local = alias_base(local);
 	} while (r == USER_UNKNOWN && local.n > 0);
-	user_end(w, r, &u, a->whole);
+	walk_user_end(w, r, &u, a->whole);
 }
 
 static void
@@ -112,7 +112,7 @@ walk_target(struct walk *w, const struct alias_entry *from, struct span target)
 	struct address a;
 
 	if (address_mailbox(target, &a) != ADDRESS_OK) {
-		w->cannot = true; /* it was well when it was loaded */
+		w->cannot = true; /* impossible: it was checked at load */
 		return;
 	}
 	if (alias_is_local(w->aliases, a.domain)) {
@@ -122,20 +122,20 @@ walk_target(struct walk *w, const struct alias_entry *from, struct span target)
 	if (w->stays)
 		return;
 	w->good++;
-	add_end(w, NULL, a.whole);
+	walk_add_end(w, NULL, a.whole);
 }
 
-/* No deeper than ALIAS_DEPTH_MAX: the table was checked when it was loaded. */
+/* No deeper than ALIAS_DEPTH_MAX: the table was checked at load. */
 static void
 walk_entry(struct walk *w, const struct alias_entry *e)
 {
-	for (size_t i = 0; i < e->ntargets && !decided(w); i++)
+	for (size_t i = 0; i < e->ntargets && !walk_is_decided(w); i++)
 		walk_target(w, e, alias_target(w->aliases, e, i));
 }
 
 static enum recipient_result
-walk(const struct alias_table *t, const struct address *a, struct sbuf *out,
-    bool stays)
+recipient_walk(const struct alias_table *t, const struct address *a,
+    struct sbuf *out, bool stays)
 {
 	struct span domains = span_str(t->conf->local_domains);
 	struct span domain = a->domain.n > 0 ? a->domain : span_word(&domains);
@@ -158,17 +158,17 @@ walk(const struct alias_table *t, const struct address *a, struct sbuf *out,
 enum recipient_result
 recipient_known(const struct alias_table *t, const struct address *a)
 {
-	return walk(t, a, NULL, false);
+	return recipient_walk(t, a, NULL, false);
 }
 
 enum recipient_result
 recipient_expand(const struct alias_table *t, const struct address *a,
     struct sbuf *out)
 {
-	return walk(t, a, out, false);
+	return recipient_walk(t, a, out, false);
 }
 
-/* Postmaster of the address's domain; text has room for him. */
+/* Postmaster of the address's domain; text has room for it. */
 static struct address
 postmaster_of(const struct address *a, char *text, size_t room)
 {
@@ -186,13 +186,15 @@ recipient_expand_junk(const struct alias_table *t, const struct address *a,
     struct sbuf *out)
 {
 	char text[sizeof("postmaster@") + ADDRESS_DOMAIN_MAX];
-	enum recipient_result r = walk(t, a, out, true);
+	enum recipient_result r = recipient_walk(t, a, out, true);
 	struct address postmaster;
 
 	if (r != RECIPIENT_UNKNOWN || recipient_known(t, a) != RECIPIENT_OK)
 		return r;
 	postmaster = postmaster_of(a, text, sizeof(text));
-	r = walk(t, &postmaster, out, true);
-	/* A postmaster elsewhere is the only one who can keep it. */
-	return r == RECIPIENT_UNKNOWN ? walk(t, &postmaster, out, false) : r;
+	r = recipient_walk(t, &postmaster, out, true);
+	/* Only a postmaster elsewhere is left to get it. */
+	return r == RECIPIENT_UNKNOWN ?
+	    recipient_walk(t, &postmaster, out, false) :
+	    r;
 }

@@ -15,11 +15,11 @@
 
 #define VERDICT_MAX 8192
 
-/* What waits for a common sync: so many messages, or so many octets. */
+/* Synced together: at most so many messages, until so many octets. */
 #define WAITING_MAX 8
 #define WAITING_OCTETS (1024 * 1024)
 
-struct talk {
+struct local {
 	struct chan chan;
 	struct parcel parcel;
 	struct delivery waiting[WAITING_MAX];
@@ -28,7 +28,8 @@ struct talk {
 };
 
 static bool
-say(struct chan *c, const struct mailbox *m, const struct delivery *d)
+local_send_verdict(struct chan *c, const struct mailbox *m,
+    const struct delivery *d)
 {
 	instant deadline = clock_in(m->conf->helper_timeout * 1000);
 	struct sbuf text;
@@ -48,22 +49,22 @@ say(struct chan *c, const struct mailbox *m, const struct delivery *d)
 	return ok;
 }
 
-/* False: nobody hears the verdicts. What was written is delivered anyway. */
+/* False: the scheduler is gone. What was written is delivered anyway. */
 static bool
-settle(struct talk *t, const struct mailbox *m)
+local_settle(struct local *t, const struct mailbox *m)
 {
 	bool ok = true;
 
 	delivery_settle(t->waiting, t->nwaiting);
 	for (size_t i = 0; i < t->nwaiting && ok; i++)
-		ok = say(&t->chan, m, &t->waiting[i]);
+		ok = local_send_verdict(&t->chan, m, &t->waiting[i]);
 	t->nwaiting = 0;
 	t->octets = 0;
 	return ok;
 }
 
 static bool
-take_end(struct talk *t, const struct mailbox *m)
+local_take_end(struct local *t, const struct mailbox *m)
 {
 	struct delivery *d = &t->waiting[t->nwaiting];
 
@@ -74,24 +75,24 @@ take_end(struct talk *t, const struct mailbox *m)
 	t->nwaiting++;
 	t->octets += d->size;
 	return (t->nwaiting < WAITING_MAX && t->octets < WAITING_OCTETS) ||
-	    settle(t, m);
+	    local_settle(t, m);
 }
 
 static bool
-take(struct talk *t, const struct mailbox *m, const struct frame *f)
+local_take(struct local *t, const struct mailbox *m, const struct frame *f)
 {
 	if (f->tag == 'E')
-		return take_end(t, m);
+		return local_take_end(t, m);
 	return f->tag >= 'a' || parcel_take(&t->parcel, &t->chan, f);
 }
 
 /*
- * Message after message; those that are there already are synced together.
- * Between two of them it ends by itself rather than be killed in one:
- * smtpd-lspawn gives it not much more time than this.
+ * Message after message; those that have already arrived are synced together.
+ * After local_timeout it ends between two messages, since smtpd-lspawn kills it
+ * not much later.
  */
 static enum exitcode
-converse(struct talk *t, const struct mailbox *m)
+local_converse(struct local *t, const struct mailbox *m)
 {
 	instant last = clock_in(m->conf->local_timeout * 1000);
 	struct frame f;
@@ -101,15 +102,15 @@ converse(struct talk *t, const struct mailbox *m)
 	parcel_init(&t->parcel);
 	do {
 		r = chan_recv(&t->chan, &f, t->nwaiting > 0 ? 0 : NEVER);
-		if (r != IO_OK && !settle(t, m))
+		if (r != IO_OK && !local_settle(t, m))
 			return EXIT_TEMP;
 		if (r == IO_TIMEOUT)
 			continue;
 		if (r != IO_OK || f.tag == 'Q')
 			break;
-		if (!take(t, m, &f)) {
-			(void)settle(t, m);
-			warn("unexpected frame %c, or no way to answer", f.tag);
+		if (!local_take(t, m, &f)) {
+			(void)local_settle(t, m);
+			warn("unexpected frame %c, or cannot answer", f.tag);
 			return EXIT_TEMP;
 		}
 	} while (t->nwaiting > 0 || t->parcel.fd >= 0 || clock_now() < last);
@@ -117,15 +118,15 @@ converse(struct talk *t, const struct mailbox *m)
 		warn("the scheduler left in the middle of a message");
 		return EXIT_TEMP;
 	}
-	return settle(t, m) ? EXIT_OK : EXIT_TEMP;
+	return local_settle(t, m) ? EXIT_OK : EXIT_TEMP;
 }
 
 /*
- * tmp and new are written, cur is listed, nothing else is opened. The three
- * may be links to anywhere of his: it is those places that are granted.
+ * tmp and new are written to, cur is listed, nothing else is opened. The three
+ * may be links to other places of the same user: the right is to those places.
  */
 static void
-give_up_rights(const struct mailbox *m)
+local_confine(const struct mailbox *m)
 {
 	static char folder[3][CONF_FOLDER_MAX + sizeof("/tmp")];
 	bool junk = m->has_junk && m->junk_fault == 0;
@@ -153,11 +154,11 @@ give_up_rights(const struct mailbox *m)
 }
 
 /*
- * A judge may mark any message, and after this no folder can be made. Without
- * one the folder counts if its owner has it.
+ * A judge may mark any message, and later no folder can be made, so it is made
+ * now. Without a judge the folder counts only if its owner has made it.
  */
 static void
-enter_junk(struct mailbox *m)
+local_enter_junk(struct mailbox *m)
 {
 	bool make = strcmp(m->conf->checks, "yes") == 0;
 
@@ -175,18 +176,18 @@ int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
-	static struct talk talk;
+	static struct local local;
 	struct mailbox m = { .conf = &conf };
 	int first = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 	    "home");
 
 	if (first + 1 != argc)
-		die(EXIT_PERM, "expected the home directory and no more");
+		die(EXIT_PERM, "expected one operand, the home directory");
 	if (!maildir_enter(&m.dir, argv[first], conf.maildir)) {
 		m.fault = errno;
 		warn_sys("cannot enter '%s/%s'", argv[first], conf.maildir);
 	}
-	enter_junk(&m);
-	give_up_rights(&m);
-	return converse(&talk, &m);
+	local_enter_junk(&m);
+	local_confine(&m);
+	return local_converse(&local, &m);
 }

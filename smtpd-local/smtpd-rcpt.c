@@ -1,17 +1,554 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-rcpt: knows whether a local recipient exists, and who gets its mail. */
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "confine.h"
+#include "frame.h"
 #include "program.h"
-#include "rcpt-loop.h"
+#include "recipient.h"
 #include "serve.h"
 #include "startup.h"
 
+#define REQUEST_MAX 1024         /* one frame on the wire */
+#define ANSWER_MAX (1024 * 1024) /* a thousand T frames, and K */
+#define LOOK_MS 1000
+#define SETTLED_US 1000000
+#define CLIENTS_MORE 64 /* beside the sessions: schedulers, tests */
+#define OUT_SOFT 4096   /* no further request before this is sent */
+#define TICK_MS 1000
+#define EVENTS 64
+
+/* The aliases, as their file is now. */
+struct rcpt_table {
+	struct alias_table aliases;
+	struct stat seen; /* the file they came from, or the last bad one */
+	instant next_look;
+};
+
+/* --- the table of aliases, sound and as new as its file ------------------------ */
+
+/* Is postmaster of every local domain still found? */
+static enum recipient_result
+rcpt_table_check(const struct alias_table *t, struct span *domain)
+{
+	struct span domains = span_str(t->conf->local_domains);
+	struct address a = { .local = SPAN("postmaster") };
+	enum recipient_result r;
+
+	while ((*domain = span_word(&domains)).n > 0) {
+		a.whole = a.local;
+		a.domain = *domain;
+		r = recipient_known(t, &a);
+		if (r != RECIPIENT_OK)
+			return r;
+	}
+	return RECIPIENT_OK;
+}
+
+/* Says, with FILE:LINE if postmaster is an alias, that it leads to nobody. */
+static void
+rcpt_name_postmaster(const struct alias_table *t, struct span domain,
+    struct sbuf *why)
+{
+	const struct alias_entry *e = alias_find(t, SPAN("postmaster"), domain);
+
+	sbuf_adds(why,
+	    t->conf->aliases[0] == '\0' ? "aliases" : t->conf->aliases);
+	if (e != NULL)
+		sbuf_addf(why, ":%u", (unsigned)e->line);
+	sbuf_addf(why, ": postmaster@%.*s %s", (int)domain.n, domain.p,
+	    e != NULL ? "leads to nobody" :
+			"is neither an alias nor a mailbox");
+}
+
+/* EXIT_OK with t filled, or another exit code with *why and t empty. */
+static enum exitcode
+rcpt_table_load(struct alias_table *t, struct sbuf *why)
+{
+	const char *path = t->conf->aliases;
+	struct alias_where where = { 0 };
+	enum alias_result result = ALIAS_OK;
+	enum exitcode code = EXIT_PERM;
+	struct span domain;
+
+	if (path[0] != '\0')
+		result = alias_load(t, path, &where);
+	switch (result) {
+	case ALIAS_OK:
+		break;
+	case ALIAS_BAD:
+		sbuf_adds(why, path);
+		if (where.line > 0)
+			sbuf_addf(why, ":%u", where.line);
+		sbuf_addf(why, ": %s", where.what);
+		goto fail;
+	case ALIAS_IOERR:
+		sbuf_addf(why, "cannot read '%s': %s", path, strerror(errno));
+		code = EXIT_TEMP;
+		goto fail;
+	}
+	switch (rcpt_table_check(t, &domain)) {
+	case RECIPIENT_OK:
+		return EXIT_OK;
+	case RECIPIENT_UNKNOWN:
+		rcpt_name_postmaster(t, domain, why);
+		break;
+	case RECIPIENT_CANNOT:
+		sbuf_addf(why, "cannot look up postmaster@%.*s", (int)domain.n,
+		    domain.p);
+		code = EXIT_TEMP;
+		break;
+	}
+fail:
+	alias_free(t);
+	return code;
+}
+
+static bool
+rcpt_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	    a->st_size == b->st_size &&
+	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	    a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* A change in the future means that the clock was set back. */
+static bool
+rcpt_settled(const struct stat *st)
+{
+	uint64_t now = clock_wall_us();
+	uint64_t changed = (uint64_t)st->st_ctim.tv_sec * 1000000 +
+	    (uint64_t)st->st_ctim.tv_nsec / 1000;
+
+	return changed > now || now - changed >= SETTLED_US;
+}
+
+/*
+ * Loads the aliases at start. Dies when they are wrong or postmaster of a local
+ * domain leads to nobody (EXIT_PERM), and when that cannot be determined
+ * (EXIT_TEMP).
+ */
+static void
+rcpt_table_open(struct rcpt_table *t, const struct conf *conf)
+{
+	struct sbuf why;
+	enum exitcode code;
+
+	sbuf_init(&why, 1024);
+	alias_init(&t->aliases, conf);
+	memset(&t->seen, 0, sizeof(t->seen));
+	t->next_look = 0;
+	/* Before the load: a change in between is noticed later. */
+	if (conf->aliases[0] != '\0' && stat(conf->aliases, &t->seen) < 0)
+		die_sys(EXIT_TEMP, "cannot read '%s'", conf->aliases);
+	code = rcpt_table_load(&t->aliases, &why);
+	if (code != EXIT_OK)
+		die(code, "%s", why.s);
+}
+
+/* After a temporary failure it tries again; it logs a permanent one once. */
+static void
+rcpt_table_reload(struct rcpt_table *t, const struct stat *st)
+{
+	struct alias_table fresh;
+	struct sbuf why;
+
+	sbuf_init(&why, 1024);
+	alias_init(&fresh, t->aliases.conf);
+	switch (rcpt_table_load(&fresh, &why)) {
+	case EXIT_OK:
+		alias_free(&t->aliases);
+		t->aliases = fresh;
+		t->seen = *st;
+		break;
+	case EXIT_PERM:
+		t->seen = *st;
+		warn("%s: the old aliases stay in use", why.s);
+		break;
+	case EXIT_BUG:
+	case EXIT_TEMP:
+		warn("%s: the old aliases stay in use for now", why.s);
+		break;
+	}
+	sbuf_free(&why);
+}
+
+/*
+ * Loads a changed file, looking at most once a second, and only after it has not
+ * changed for a second, so that it is not read while it is being written. A
+ * wrong file is logged, and the old aliases stay.
+ */
+static void
+rcpt_table_refresh(struct rcpt_table *t)
+{
+	const char *path = t->aliases.conf->aliases;
+	instant now = clock_now();
+	struct stat st;
+
+	if (path[0] == '\0' || now < t->next_look)
+		return;
+	t->next_look = now + LOOK_MS;
+	/* A missing file: an editor may be about to replace it. */
+	if (stat(path, &st) < 0 || rcpt_same_file(&st, &t->seen) ||
+	    !rcpt_settled(&st))
+		return;
+	rcpt_table_reload(t, &st);
+}
+
+/* --- questions and answers ------------------------------------------------------ */
+
+/*
+ * An unmounted mailbox_root looks like an empty one: no recipient is unknown
+ * while postmaster is not found either.
+ */
+static enum recipient_result
+rcpt_doubted(const struct alias_table *t, enum recipient_result r)
+{
+	struct span domain;
+
+	if (r == RECIPIENT_UNKNOWN && t->conf->mailbox_root[0] != '\0' &&
+	    rcpt_table_check(t, &domain) != RECIPIENT_OK)
+		return RECIPIENT_CANNOT;
+	return r;
+}
+
+static void
+rcpt_verdict(struct sbuf *out, enum recipient_result r)
+{
+	switch (r) {
+	case RECIPIENT_OK:
+		frame_add(out, 'K', SPAN(""));
+		break;
+	case RECIPIENT_UNKNOWN:
+		frame_add(out, 'X', SPAN("550 5.1.1 No such mailbox"));
+		break;
+	case RECIPIENT_CANNOT:
+		frame_add(out, 'Z',
+		    SPAN("451 4.3.0 Recipient cannot be looked up now"));
+		break;
+	}
+}
+
+/*
+ * Appends the answer: to Q one of K Z X, to L and J any number of T before it;
+ * nothing to a lower-case frame.
+ */
+static void
+rcpt_answer(struct rcpt_table *t, const struct frame *f, struct sbuf *out)
+{
+	struct span rest = f->payload;
+	enum recipient_result r;
+	struct address a;
+
+	if (f->tag >= 'a')
+		return;
+	if (f->tag != 'Q' && f->tag != 'L' && f->tag != 'J') {
+		frame_add(out, 'X', SPAN("554 5.5.0 Unknown request"));
+		return;
+	}
+	if (address_path(&rest, ADDRESS_FORWARD, &a) != ADDRESS_OK ||
+	    rest.n > 0) {
+		frame_add(out, 'X', SPAN("553 5.1.3 Bad recipient address"));
+		return;
+	}
+	rcpt_table_refresh(t);
+	if (f->tag == 'Q')
+		r = recipient_known(&t->aliases, &a);
+	else if (f->tag == 'L')
+		r = recipient_expand(&t->aliases, &a, out);
+	else
+		r = recipient_expand_junk(&t->aliases, &a, out);
+	rcpt_verdict(out, rcpt_doubted(&t->aliases, r));
+}
+
+/* --- one loop over all clients, each in a kilobyte ------------------------------ */
+
+struct rcpt_client {
+	int fd;        /* -1: a free place */
+	bool done;     /* it sends no more */
+	bool stalled;  /* it does not read its answers */
+	instant since; /* when it last sent, or when it stalled */
+	struct sbuf out;
+	size_t sent, len;
+	char in[REQUEST_MAX];
+};
+
+struct rcpt_loop {
+	int epoll, listener;
+	struct rcpt_table *table;
+	struct rcpt_client *clients;
+	size_t nclients, used, nstalled;
+	uint64_t patience_ms;
+};
+
+static void
+rcpt_client_drop(struct rcpt_loop *l, struct rcpt_client *c)
+{
+	close(c->fd);
+	sbuf_free(&c->out);
+	l->nstalled -= c->stalled;
+	l->used--;
+	c->stalled = false;
+	c->fd = -1;
+}
+
+/* Waits for the client's requests, or for room to send answers. */
+static bool
+rcpt_client_set_stalled(struct rcpt_loop *l, struct rcpt_client *c,
+    bool stalled)
+{
+	struct epoll_event e = { .events = stalled ? EPOLLOUT : EPOLLIN,
+		.data.ptr = c };
+
+	if (stalled == c->stalled)
+		return true;
+	c->stalled = stalled;
+	c->since = clock_now();
+	if (stalled)
+		l->nstalled++;
+	else
+		l->nstalled--;
+	return epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &e) == 0;
+}
+
+/* Sends as much as there is room for; false when the client is gone. */
+static bool
+rcpt_client_flush(struct rcpt_loop *l, struct rcpt_client *c)
+{
+	while (c->sent < c->out.len) {
+		ssize_t n = send(c->fd, c->out.s + c->sent,
+		    c->out.len - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n >= 0)
+			c->sent += (size_t)n;
+		else if (errno == EAGAIN)
+			return rcpt_client_set_stalled(l, c, true);
+		else if (errno != EINTR)
+			return false;
+	}
+	c->sent = 0;
+	/* A long list is rare, so its memory is not kept. */
+	if (c->out.cap > OUT_SOFT)
+		sbuf_free(&c->out);
+	else
+		sbuf_reset(&c->out);
+	return rcpt_client_set_stalled(l, c, false);
+}
+
+/*
+ * Answers the whole requests, as long as the client reads the answers. False
+ * when it is to be dropped.
+ */
+static bool
+rcpt_client_answer_all(struct rcpt_loop *l, struct rcpt_client *c)
+{
+	size_t at = 0, used;
+	struct frame f;
+
+	while (!c->stalled) {
+		enum frame_event e = frame_parse(span_of(c->in + at,
+						     c->len - at),
+		    &f, &used);
+
+		if (e == FRAME_BAD ||
+		    (e == FRAME_MORE && c->len - at == sizeof(c->in)))
+			return false;
+		if (e == FRAME_READY) {
+			rcpt_answer(l->table, &f, &c->out);
+			at += used;
+		}
+		if (c->out.bad)
+			return false;
+		if (e == FRAME_MORE || c->out.len >= OUT_SOFT) {
+			if (!rcpt_client_flush(l, c))
+				return false;
+			if (e == FRAME_MORE)
+				break;
+		}
+	}
+	c->len -= at;
+	memmove(c->in, c->in + at, c->len);
+	return !c->done || c->stalled;
+}
+
+/* False when the client is to be dropped. */
+static bool
+rcpt_client_serve(struct rcpt_loop *l, struct rcpt_client *c)
+{
+	ssize_t n;
+
+	if (c->stalled)
+		return rcpt_client_flush(l, c) && rcpt_client_answer_all(l, c);
+	n = recv(c->fd, c->in + c->len, sizeof(c->in) - c->len, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	c->done = n == 0;
+	c->len += (size_t)n;
+	c->since = clock_now();
+	return rcpt_client_answer_all(l, c);
+}
+
+static struct rcpt_client *
+rcpt_longest_idle(const struct rcpt_loop *l)
+{
+	struct rcpt_client *oldest = NULL;
+
+	for (size_t i = 0; i < l->nclients; i++) {
+		struct rcpt_client *c = &l->clients[i];
+
+		if (c->fd != -1 && (oldest == NULL || c->since < oldest->since))
+			oldest = c;
+	}
+	return oldest;
+}
+
+static struct rcpt_client *
+rcpt_free_place(struct rcpt_loop *l)
+{
+	struct rcpt_client *c = NULL;
+
+	if (l->used == l->nclients) {
+		c = rcpt_longest_idle(l);
+		warn("more than %zu connections: the one that has been idle "
+		     "longest is closed",
+		    l->nclients);
+		rcpt_client_drop(l, c);
+		return c;
+	}
+	for (c = l->clients; c->fd != -1; c++)
+		;
+	return c;
+}
+
+/*
+ * Without a free descriptor the client that has been idle longest is dropped: it
+ * can connect again, while the new one would wait in vain.
+ */
+static void
+rcpt_cannot_accept(struct rcpt_loop *l)
+{
+	struct rcpt_client *c = rcpt_longest_idle(l);
+	const struct timespec pause = { .tv_nsec = 100000000 };
+
+	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return;
+	warn_sys("cannot accept a connection");
+	if ((errno == EMFILE || errno == ENFILE) && c != NULL)
+		rcpt_client_drop(l, c);
+	else
+		(void)nanosleep(&pause, NULL);
+}
+
+static void
+rcpt_welcome(struct rcpt_loop *l)
+{
+	int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct epoll_event e = { .events = EPOLLIN };
+	struct rcpt_client *c;
+
+	if (fd < 0) {
+		rcpt_cannot_accept(l);
+		return;
+	}
+	c = rcpt_free_place(l);
+	e.data.ptr = c;
+	c->fd = fd;
+	c->since = clock_now();
+	c->sent = c->len = 0;
+	c->done = c->stalled = false;
+	sbuf_init(&c->out, ANSWER_MAX);
+	l->used++;
+	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) < 0) {
+		warn_sys("cannot watch a connection");
+		rcpt_client_drop(l, c);
+	} else if (!rcpt_client_serve(l, c)) {
+		rcpt_client_drop(l,
+		    c); /* mostly the request is already there */
+	}
+}
+
+static void
+rcpt_drop_stalled(struct rcpt_loop *l)
+{
+	instant now = clock_now();
+
+	for (size_t i = 0; i < l->nclients && l->nstalled > 0; i++) {
+		struct rcpt_client *c = &l->clients[i];
+
+		if (c->stalled && now - c->since > l->patience_ms) {
+			warn("dropped a client that does not read its answers");
+			rcpt_client_drop(l, c);
+		}
+	}
+}
+
+static void
+rcpt_start(struct rcpt_loop *l, int listener, struct rcpt_table *table)
+{
+	const struct conf *conf = table->aliases.conf;
+	struct epoll_event e = { .events = EPOLLIN };
+
+	memset(l, 0, sizeof(*l));
+	l->listener = listener;
+	l->table = table;
+	l->patience_ms = conf->helper_timeout * 1000;
+	l->nclients = startup_descriptors(conf->max_sessions + CLIENTS_MORE);
+	l->clients = calloc(l->nclients, sizeof(*l->clients));
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (l->clients == NULL || l->epoll < 0)
+		die_sys(EXIT_TEMP, "cannot start");
+	for (size_t i = 0; i < l->nclients; i++)
+		l->clients[i].fd = -1;
+	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, listener, &e) < 0)
+		die_sys(EXIT_TEMP, "cannot watch the listening socket");
+}
+
+/*
+ * Answers all clients, for ever. Beyond the limit (max_sessions and some more,
+ * so that every session has its place) a new client takes the place of the one
+ * that has been idle longest. A client that does not read its answers for
+ * helper_timeout is dropped.
+ */
+_Noreturn static void
+rcpt_loop(int listener, struct rcpt_table *table)
+{
+	struct epoll_event events[EVENTS];
+	static struct rcpt_loop l;
+
+	rcpt_start(&l, listener, table);
+	for (;;) {
+		int n = epoll_wait(l.epoll, events, EVENTS,
+		    l.nstalled > 0 ? TICK_MS : -1);
+
+		if (n < 0 && errno != EINTR)
+			die_sys(EXIT_TEMP, "cannot wait for requests");
+		for (int i = 0; i < n; i++) {
+			struct rcpt_client *c = events[i].data.ptr;
+
+			if (c == NULL)
+				rcpt_welcome(&l);
+			else if (c->fd != -1 && !rcpt_client_serve(&l, c))
+				rcpt_client_drop(&l, c);
+		}
+		rcpt_drop_stalled(&l);
+	}
+}
+
+/* --- the start ------------------------------------------------------------------ */
+
 /* One conversation on 0 and 1, which may be pipes. */
 static int
-converse(struct rcpt_table *table, instant patience_ms)
+rcpt_converse(struct rcpt_table *table, instant patience_ms)
 {
 	static struct chan chan;
 	static struct sbuf out;
@@ -19,7 +556,7 @@ converse(struct rcpt_table *table, instant patience_ms)
 	enum io r;
 
 	chan_init(&chan, 0, 1);
-	sbuf_init(&out, RCPT_ANSWER_MAX);
+	sbuf_init(&out, ANSWER_MAX);
 	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK) {
 		sbuf_reset(&out);
 		rcpt_answer(table, &f, &out);
@@ -35,11 +572,11 @@ converse(struct rcpt_table *table, instant patience_ms)
 
 /*
  * NSS modules load libraries, read files anywhere and connect to daemons
- * (systemd, sssd, ldap), as the system's nsswitch.conf says. So what nobody
- * needs for that is listed, and no file is written.
+ * (systemd, sssd, ldap), as the system's nsswitch.conf says. So the calls that
+ * no module needs are forbidden, and so is writing files.
  */
 static void
-give_up_rights(const struct conf *conf)
+rcpt_confine(const struct conf *conf)
 {
 	static const struct confine keep = { .kind = CONFINE_MODULES,
 		.paths = { { "/", CONFINE_READ } } };
@@ -55,14 +592,14 @@ main(int argc, char *argv[])
 	int listener;
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") < argc)
-		die(EXIT_PERM, "no operands are known");
+		die(EXIT_PERM, "takes no operands");
 	listener = serve_listener();
 	if (listener >= 0)
 		confine_report();
-	give_up_rights(&conf);
+	rcpt_confine(&conf);
 	startup_sentinel(&conf);
 	rcpt_table_open(&table, &conf);
 	if (listener >= 0)
 		rcpt_loop(listener, &table);
-	return converse(&table, conf.helper_timeout * 1000);
+	return rcpt_converse(&table, conf.helper_timeout * 1000);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Checks what a resident program needs, and says what is missing. */
+/* Checks at start what a resident program needs. */
 #include <sys/resource.h>
 
 #include "log.h"
@@ -15,7 +15,7 @@ startup_descriptors(size_t want)
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		die_sys(EXIT_TEMP, "cannot learn the limit of descriptors");
+		die_sys(EXIT_TEMP, "cannot get the limit of descriptors");
 	if (r.rlim_cur < want + MORE) {
 		r.rlim_cur = r.rlim_max < want + MORE ? r.rlim_max :
 							want + MORE;
@@ -28,8 +28,8 @@ startup_descriptors(size_t want)
 	if (r.rlim_cur < FEWEST + MORE)
 		die(EXIT_TEMP, "%llu descriptors are too few",
 		    (unsigned long long)r.rlim_cur);
-	warn("there is room for %llu connections only, not for %zu: raise "
-	     "the limit of descriptors",
+	warn("room for only %llu connections, not for %zu: raise the limit of "
+	     "descriptors",
 	    (unsigned long long)r.rlim_cur - MORE, want);
 	return (size_t)r.rlim_cur - MORE;
 }
@@ -47,7 +47,7 @@ startup_sentinel(const struct conf *conf)
 		    conf->nss_sentinel);
 	case USER_CANNOT:
 		die(EXIT_TEMP,
-		    "nss_sentinel: there is no account '%s', or none can be "
+		    "nss_sentinel: account '%s' does not exist, or cannot be "
 		    "looked up now",
 		    conf->nss_sentinel);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Looks a mailbox up, for smtpd-rcpt who answers and smtpd-lspawn who acts. */
+/* Looks up a mailbox, for smtpd-rcpt and smtpd-lspawn. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "user.h"
 
 #define UID_NOBODY 65534
-#define NSS_ROOM 16384 /* an entry that is larger is nobody's */
+#define NSS_ROOM 16384 /* for an entry; a larger one is an error */
 
 bool
 user_name_valid(struct span name)
@@ -27,9 +27,9 @@ user_name_valid(struct span name)
 	return true;
 }
 
-/* What NSS says of a name, before anybody asks whether to believe it. */
+/* The answer of NSS, which user_find_account may not believe. */
 static enum user_result
-ask_nss(const char *name, struct user *u)
+user_ask_nss(const char *name, struct user *u)
 {
 	char text[NSS_ROOM];
 	struct passwd pw, *found;
@@ -57,11 +57,11 @@ ask_nss(const char *name, struct user *u)
 }
 
 /*
- * nss-systemd answers for these two, out of its own head, when /etc/passwd
- * cannot be read: that they are found proves nothing.
+ * nss-systemd makes up these two when /etc/passwd cannot be read: finding them
+ * proves nothing.
  */
 static bool
-is_made_up(const char *name)
+user_is_made_up(const char *name)
 {
 	return strcmp(name, "root") == 0 || strcmp(name, "nobody") == 0;
 }
@@ -73,22 +73,22 @@ user_sentinel(const struct conf *conf)
 
 	if (conf->mailbox_root[0] != '\0')
 		return USER_FOUND;
-	if (is_made_up(conf->nss_sentinel))
+	if (user_is_made_up(conf->nss_sentinel))
 		return USER_UNKNOWN;
-	if (ask_nss(conf->nss_sentinel, &u) == USER_FOUND)
+	if (user_ask_nss(conf->nss_sentinel, &u) == USER_FOUND)
 		return USER_FOUND;
 	errno = ENODATA;
 	return USER_CANNOT;
 }
 
 /*
- * NSS answers "no such user" also when it cannot read its files, so that
- * answer counts only if an account that must exist is found after it.
+ * NSS answers "no such user" also when it cannot read its files. So that answer
+ * counts only if an account that must exist is found afterwards.
  */
 static enum user_result
-find_account(const struct conf *conf, struct user *u)
+user_find_account(const struct conf *conf, struct user *u)
 {
-	switch (ask_nss(u->name, u)) {
+	switch (user_ask_nss(u->name, u)) {
 	case USER_FOUND:
 		if (u->uid == 0 || u->uid == UID_NOBODY ||
 		    u->uid == (uid_t)-1 || u->uid < conf->min_uid)
@@ -103,7 +103,7 @@ find_account(const struct conf *conf, struct user *u)
 }
 
 static bool
-is_directory(const char *path)
+user_is_directory(const char *path)
 {
 	struct stat st;
 
@@ -114,7 +114,7 @@ is_directory(const char *path)
 }
 
 static enum user_result
-find_folder(const struct conf *conf, struct user *u)
+user_find_folder(const struct conf *conf, struct user *u)
 {
 	int n = snprintf(u->home, sizeof(u->home), "%s/%s", conf->mailbox_root,
 	    u->name);
@@ -125,11 +125,12 @@ find_folder(const struct conf *conf, struct user *u)
 	}
 	u->uid = geteuid();
 	u->gid = getegid();
-	if (is_directory(u->home))
+	if (user_is_directory(u->home))
 		return USER_FOUND;
 	if (errno != ENOENT && errno != ENOTDIR)
 		return USER_CANNOT;
-	return is_directory(conf->mailbox_root) ? USER_UNKNOWN : USER_CANNOT;
+	return user_is_directory(conf->mailbox_root) ? USER_UNKNOWN :
+						       USER_CANNOT;
 }
 
 enum user_result
@@ -139,8 +140,8 @@ user_find(const struct conf *conf, struct span name, struct user *u)
 		return USER_UNKNOWN;
 	memcpy(u->name, name.p, name.n);
 	u->name[name.n] = '\0';
-	return conf->mailbox_root[0] != '\0' ? find_folder(conf, u) :
-					       find_account(conf, u);
+	return conf->mailbox_root[0] != '\0' ? user_find_folder(conf, u) :
+					       user_find_account(conf, u);
 }
 
 enum user_result

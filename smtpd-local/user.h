@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Who has a mailbox here: system users, or the folders of mailbox_root. */
+/* The mailboxes here: of system users, or the folders of mailbox_root. */
 #ifndef USER_H
 #define USER_H
 
@@ -13,7 +13,7 @@
 enum user_result {
 	USER_FOUND,
 	USER_UNKNOWN, /* for certain: may become a 550 */
-	USER_CANNOT,  /* nobody can tell now: 451 */
+	USER_CANNOT,  /* cannot be determined now: 451 */
 };
 
 struct user {
@@ -24,28 +24,28 @@ struct user {
 };
 
 /*
- * Can name be the name of a mailbox at all? Odd ones (empty, over
- * USER_NAME_MAX, with '/', ':', blanks, controls or octets above 0x7e, with
- * '.' or '-' in front) are never looked up: they touch neither NSS nor the
- * file system.
+ * Can name be the name of a mailbox at all? A name that is empty, is longer than
+ * USER_NAME_MAX, has '/', ':', blanks, controls or octets above 0x7e in it, or
+ * begins with '.' or '-' is never looked up, neither in NSS nor in the file
+ * system.
  */
 bool user_name_valid(struct span name);
 
 /*
- * At start: is nss_sentinel there (FOUND, also with mailbox_root, which needs
- * none), or not now (CANNOT)? UNKNOWN: its name can prove nothing.
+ * At start: is nss_sentinel found (FOUND, also with mailbox_root, which needs no
+ * sentinel), or not now (CANNOT)? UNKNOWN: its name can prove nothing.
  */
 enum user_result user_sentinel(const struct conf *) MUST_CHECK;
 
 /*
  * Looks up the mailbox of exactly this name. A system user needs a uid of at
- * least min_uid that is neither 0 nor 65534. Nobody is called unknown unless
- * nss_sentinel (with mailbox_root: that directory) is found then.
+ * least min_uid that is neither 0 nor 65534. It is UNKNOWN only
+ * if nss_sentinel (with mailbox_root: that directory) is found afterwards.
  */
 enum user_result user_find(const struct conf *, struct span name,
     struct user *) MUST_CHECK;
 
-/* The same as it is written, then in lower case. */
+/* The same for the name as it is written, then in lower case. */
 enum user_result user_find_folded(const struct conf *, struct span name,
     struct user *) MUST_CHECK;
 

@@ -123,15 +123,15 @@ answers() {
 }
 
 @test "alias: lines that are none" {
-	refused '1: a continuation of nothing' <<<$' user\na: user'
+	refused '1: continuation line before the first alias' <<<$' user\na: user'
 	refused "1: expected 'name: target, ...'" <<<'user'
 	refused "1: expected 'name: target, ...'" <<<': user'
 	refused "1: expected 'name: target, ...'" <<<'a b: user'
 	refused "2: 'b' has no target" <<<$'a: user\nb:\nc: user'
 	refused "2: 'b' has no target" <<<$'a: user\nb: # user'
-	refused "3: a comma too many" <<<$'a: user\nb: user,\n , user'
-	refused "1: a comma too many" <<<'a: , user'
-	refused "1: a comma is missing" <<<'a: user ann'
+	refused "3: unexpected comma" <<<$'a: user\nb: user,\n , user'
+	refused "1: unexpected comma" <<<'a: , user'
+	refused "1: missing comma" <<<'a: user ann'
 	refused "1: carriage return" <<<$'a: user\r'
 	refused "1: control character 0x01" <<<$'a: us\1er'
 	refused "1: control character 0x00" < <(printf 'a: us\0er\n')
@@ -147,20 +147,20 @@ answers() {
 	refused "1: 'j??rg' is not ASCII" <<<'jörg: user'
 	refused "1: '$(printf '%064d' 0)' is longer than 64 octets" \
 		<<<"$(printf '%065d' 0): user"
-	refused "1: '\"a@b\"@example.com': no @ within quotes" \
+	refused "1: '\"a@b\"@example.com': @ is not allowed in quotes" \
 		<<<'"a@b"@example.com: user'
 	refused "1: 'elsewhere.test' is not in local_domains" \
 		<<<'a@elsewhere.test: user'
-	refused "1: '\"a b\"@example.com' can be no mailbox" <<<'x: "a b"'
+	refused "1: '\"a b\"@example.com' cannot be a mailbox" <<<'x: "a b"'
 	refused "3: '.hidden' is not a name or an address" \
 		<<<$'x: user\ny: user\nz: user,.hidden'
-	refused "1: '\".hidden\"@example.com' can be no mailbox" <<<'x: ".hidden"'
+	refused "1: '\".hidden\"@example.com' cannot be a mailbox" <<<'x: ".hidden"'
 }
 
 @test "alias: a name stands once, however it is written" {
-	refused "3: 'a' already stands on line 1" <<<$'a: user\nb: user\nA: user'
-	refused "2: 'a' already stands on line 1" <<<$'a: user\n"a": user'
-	refused "2: 'a@example.com' already stands on line 1" \
+	refused "3: 'a' is already defined on line 1" <<<$'a: user\nb: user\nA: user'
+	refused "2: 'a' is already defined on line 1" <<<$'a: user\n"a": user'
+	refused "2: 'a@example.com' is already defined on line 1" \
 		<<<$'a@example.com: user\nA@EXAMPLE.COM: user'
 }
 
@@ -228,7 +228,7 @@ answers() {
 	check
 	expands a0 'T user user <user@example.com>'
 	refused "" < <(chain 51)
-	[[ $stderr == *"is more than 50 aliases "* ]]
+	[[ $stderr == *"is reached through more than 50 aliases"* ]]
 	# The same from the other end, where each is known when it is met.
 	refused "" < <(chain 51 | tac)
 	[[ $stderr == *"'a0' is more than 50 aliases deep"* ]]

@@ -137,7 +137,7 @@ logged() {
 	root_lspawn "$SMTPD_BIN/smtpd-local"
 	run -65 setpriv --reuid="$JOE" --regid="$JOE" --clear-groups \
 		"$DELIVER" U:joe "@$D/s"
-	[[ $output == "X 554 5.7.1 Not for you" ]]
+	[[ $output == "X 554 5.7.1 Access denied" ]]
 	logged 'not obeyed'
 	M=$(message)
 	chmod 755 "$D/q"
@@ -163,7 +163,7 @@ logged() {
 		run -1 ask "$words"
 		[[ -z $output ]]
 	done
-	[[ $(grep -c 'is not one short frame' "$D/log") -eq 5 ]]
+	[[ $(grep -c 'a request is malformed or too long' "$D/log") -eq 5 ]]
 	run -0 ask U:joe "mail:$(message)"
 }
 
@@ -178,7 +178,7 @@ logged() {
 @test "lspawn: a home that is missing, or not his, is for later" {
 	root_lspawn "$SMTPD_BIN/smtpd-local"
 	run -75 ask U:lost "mail:$(message)"
-	[[ $output == "Z 451 4.3.0 Mailbox is out of reach now" ]]
+	[[ $output == "Z 451 4.3.0 Mailbox is unavailable, try again later" ]]
 	logged "delivery to 'lost': cannot enter '$D/home/lost'"
 	chown root:root "$D/home/joe"
 	run -75 ask U:joe "mail:$(message)"
@@ -248,7 +248,7 @@ logged() {
 	chmod 755 "$D/local"
 	root_lspawn "$D/local"
 	run -75 ask U:joe
-	[[ $output == "Z 451 4.3.0 Mailbox is out of reach now" ]]
+	[[ $output == "Z 451 4.3.0 Mailbox is unavailable, try again later" ]]
 }
 
 @test "lspawn: at most user_concurrency of a user, the next one waits" {
@@ -288,7 +288,7 @@ at_least() {
 	wait_for test -e "$D/home/joe/stopped"
 	run -0 ask U:ann
 	wait_for grep -q 'D signal=9' "$D/q/answer"
-	logged "delivery to 'joe' takes too long: killed"
+	logged "delivery to 'joe' takes too long and is killed"
 }
 
 @test "lspawn: lets deliveries that run end at SIGTERM, and takes no more" {

@@ -353,7 +353,7 @@ long_list() {
 	long_list
 	serve -o helper_timeout=1
 	as_user "$LOAD" "$D/s" deaf 20
-	grep -q 'does not take its answers' "$D/log"
+	grep -q 'does not read its answers' "$D/log"
 }
 
 @test "rcpt: a client that talks nonsense loses its own connection" {
