@@ -138,7 +138,7 @@ logged() {
 	run -65 setpriv --reuid="$JOE" --regid="$JOE" --clear-groups \
 		"$DELIVER" U:joe "@$D/s"
 	[[ $output == "X 554 5.7.1 Access denied" ]]
-	logged 'not obeyed'
+	logged 'refused a connection'
 	M=$(message)
 	chmod 755 "$D/q"
 	run -0 "$DELIVER" U:joe "mail:$M" "@$D/s"
@@ -377,7 +377,7 @@ refused() {
 @test "lspawn: refuses what cannot be meant" {
 	local lspawn=("$SMTPD_BIN/smtpd-lspawn" -c "$D/conf")
 	run -100 as_user "${lspawn[@]}" </dev/null
-	[[ $output == *"expected the path of smtpd-local"* ]]
+	[[ $output == *"expected one operand, the path of smtpd-local"* ]]
 	run -100 as_user "${lspawn[@]}" smtpd-local </dev/null
 	run -100 as_user "${lspawn[@]}" "$D/not-there" </dev/null
 	[[ $output == *"is not the absolute path of a program" ]]

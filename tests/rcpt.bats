@@ -290,7 +290,7 @@ X 550 5.1.1 No such mailbox' ]]
 	run -65 system_rcpt 'Q:<jim@example.com>'
 	configure 'nss_sentinel = no-such-account'
 	run -1 system_rcpt 'Q:<joe@example.com>' 'Q:<jim@example.com>'
-	[[ $output == *"no account 'no-such-account'"*"exit status 111"* ]]
+	[[ $output == *"account 'no-such-account' does not exist"*"exit status 111"* ]]
 	configure 'nss_sentinel = root'
 	run -1 system_rcpt 'Q:<joe@example.com>'
 	[[ $output == *"nss_sentinel: 'root' is found even"*"exit status 100"* ]]
@@ -303,7 +303,7 @@ X 550 5.1.1 No such mailbox' ]]
 	aliases <<<'postmaster: joe'
 	chmod 000 "$D/passwd"
 	run system_rcpt 'Q:<joe@example.com>'
-	[[ $output == *"no account 'daemon', or none"*"exit status 111"* ]]
+	[[ $output == *"account 'daemon' does not exist, or"*"exit status 111"* ]]
 }
 
 @test "rcpt: min_uid is a setting" {

@@ -17,7 +17,7 @@ static const struct wrong {
 	{ "a: b,,c", 1, "unexpected comma" },
 	{ "a: b c", 1, "missing comma" },
 	{ "a: \"b\"c", 1, "'\"b\"c' is not a name" },
-	{ "\tb", 1, "a continuation" },
+	{ "\tb", 1, "continuation line" },
 	{ "a: b\na: b", 2, "'a' is already defined on line 1" },
 	{ "a: b\r\n", 1, "carriage return" },
 	{ "a: a@b@c", 1, "'a@b@c' is not" },
