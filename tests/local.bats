@@ -472,7 +472,7 @@ given() {
 
 @test "local: refuses root, and operands that are not one" {
 	run -100 as_user "$SMTPD_BIN/smtpd-local" -c "$D/conf" </dev/null
-	[[ $output == *"expected the home directory"* ]]
+	[[ $output == *"expected one operand, the home directory"* ]]
 	run -100 as_user "$SMTPD_BIN/smtpd-local" -c "$D/conf" a b </dev/null
 	need_root
 	run -100 "$SMTPD_BIN/smtpd-local" -c "$D/conf" "$BOX" </dev/null

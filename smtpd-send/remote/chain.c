@@ -1,33 +1,273 @@
 /* SPDX-License-Identifier: ISC */
 /* The certificates of a server: collected first, then judged as a whole. */
-#include <stdlib.h>
-
 #include "chain.h"
-#include "der.h"
+
+/* --- the two names in a certificate, by a walk over its DER (X.690) ------ */
+
+#define SEQUENCE 0x30
+#define INTEGER 0x02
+#define VERSION 0xa0 /* [0], constructed */
+
+#define LENGTH_OCTETS 3 /* of the long form: up to 16 MiB */
+
+struct element {
+	unsigned char tag;
+	struct span whole, content;
+};
+
+static bool
+der_take_length(struct span *in, size_t *length)
+{
+	size_t n;
+
+	if (in->n == 0)
+		return false;
+	n = (unsigned char)in->p[0];
+	*in = span_skip(*in, 1);
+	if (n < 0x80) {
+		*length = n;
+		return true;
+	}
+	n &= 0x7f;
+	if (n == 0 || n > LENGTH_OCTETS || n > in->n)
+		return false;
+	*length = 0;
+	for (size_t i = 0; i < n; i++)
+		*length = *length << 8 | (unsigned char)in->p[i];
+	*in = span_skip(*in, n);
+	return true;
+}
+
+/* Takes one element, of a tag of one octet and a definite length, off *in. */
+static bool
+der_take(struct span *in, struct element *e)
+{
+	struct span rest = *in;
+	size_t length;
+
+	if (rest.n == 0)
+		return false;
+	e->tag = (unsigned char)rest.p[0];
+	rest = span_skip(rest, 1);
+	if ((e->tag & 0x1f) == 0x1f || !der_take_length(&rest, &length) ||
+	    length > rest.n)
+		return false;
+	e->content = span_of(rest.p, length);
+	e->whole = span_of(in->p, (size_t)(rest.p - in->p) + length);
+	*in = span_skip(*in, e->whole.n);
+	return true;
+}
+
+static bool
+der_take_tag(struct span *in, unsigned char tag, struct element *e)
+{
+	return der_take(in, e) && e->tag == tag;
+}
+
+bool
+der_names(struct span certificate, struct der_names *names)
+{
+	struct element e;
+	struct span in = certificate, version;
+
+	if (!der_take_tag(&in, SEQUENCE, &e))
+		return false;
+	in = e.content;
+	if (!der_take_tag(&in, SEQUENCE, &e)) /* tbsCertificate */
+		return false;
+	in = e.content;
+	version = in;
+	if (der_take_tag(&version, VERSION, &e))
+		in = version;
+	if (!der_take_tag(&in, INTEGER, &e) ||  /* serialNumber */
+	    !der_take_tag(&in, SEQUENCE, &e) || /* signature */
+	    !der_take_tag(&in, SEQUENCE, &e))
+		return false;
+	names->issuer = e.whole;
+	if (!der_take_tag(&in, SEQUENCE, &e) || /* validity */
+	    !der_take_tag(&in, SEQUENCE, &e))
+		return false;
+	names->subject = e.whole;
+	return true;
+}
+
+/* --- of a bundle of authorities, those that a chain names ---------------- */
+
+#define BEGIN "-----BEGIN CERTIFICATE-----"
+#define END "-----END CERTIFICATE-----"
+
+#define SKIP 64 /* line ends */
+#define STOP 65 /* padding */
+#define BAD 66
+
+/* The value of each octet. Each connection decodes 200 KB of text. */
+static const unsigned char *
+pem_values(void)
+{
+	static unsigned char table[256];
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	if (table[0] == BAD)
+		return table;
+	memset(table, BAD, sizeof(table));
+	for (unsigned char i = 0; i < sizeof(digits) - 1; i++)
+		table[(unsigned char)digits[i]] = i;
+	table['\n'] = table['\r'] = table[' '] = table['\t'] = SKIP;
+	table['='] = STOP;
+	return table;
+}
+
+/*
+ * Base64 with line ends in it, checked loosely: a wrong certificate is found
+ * later. Returns the number of octets, or 0.
+ */
+static size_t
+pem_decode(struct span text, char out[ANCHORS_CERT_MAX])
+{
+	const unsigned char *table = pem_values();
+	uint32_t bits = 0;
+	unsigned have = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned v = table[(unsigned char)text.p[i]];
+
+		if (v == SKIP)
+			continue;
+		if (v == STOP)
+			break;
+		if (v == BAD || n == ANCHORS_CERT_MAX)
+			return 0;
+		bits = bits << 6 | v;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			out[n++] = (char)(bits >> have);
+		}
+	}
+	return n;
+}
+
+/* The words at the beginning of a line, or NULL. */
+static const char *
+pem_find_line(struct span in, const char *words)
+{
+	size_t n = strlen(words);
+	const char *at;
+
+	while (in.n >= n && (at = memmem(in.p, in.n, words, n)) != NULL) {
+		if (at == in.p || at[-1] == '\n')
+			return at;
+		in = span_skip(in, (size_t)(at - in.p) + 1);
+	}
+	return NULL;
+}
+
+bool
+anchors_next(struct span *pem, char out[ANCHORS_CERT_MAX], struct span *der)
+{
+	const char *begin = pem_find_line(*pem, BEGIN), *end;
+	struct span body;
+
+	if (begin == NULL)
+		return false;
+	body = span_skip(*pem, (size_t)(begin - pem->p) + strlen(BEGIN));
+	end = pem_find_line(body, END);
+	if (end == NULL)
+		return false;
+	*pem = span_skip(body, (size_t)(end - body.p) + strlen(END));
+	body.n = (size_t)(end - body.p);
+	*der = span_of(out, pem_decode(body, out));
+	return true;
+}
+
+static bool
+anchors_wants(struct span subject, const struct span *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (span_eq(subject, names[i]))
+			return true;
+	return false;
+}
+
+static void
+anchors_add_name(void *name, const void *octets, size_t n)
+{
+	sbuf_add(name, octets, n);
+}
+
+static void
+anchors_keep(struct anchors *a, struct span der)
+{
+	br_x509_decoder_context *d = &a->decoders[a->n];
+	struct sbuf *name = &a->names[a->n];
+	const br_x509_pkey *key;
+
+	sbuf_init(name, ANCHORS_CERT_MAX);
+	br_x509_decoder_init(d, anchors_add_name, name);
+	br_x509_decoder_push(d, der.p, der.n);
+	key = br_x509_decoder_get_pkey(d);
+	if (key == NULL || name->bad) {
+		sbuf_free(name);
+		return;
+	}
+	a->list[a->n] = (br_x509_trust_anchor){
+		.dn = { (unsigned char *)name->s, name->len },
+		.flags = br_x509_decoder_isCA(d) ? BR_X509_TA_CA : 0,
+		.pkey = *key,
+	};
+	a->n++;
+}
+
+void
+anchors_find(struct anchors *a, struct span pem, const struct span *names,
+    size_t nnames)
+{
+	char out[ANCHORS_CERT_MAX];
+	struct der_names found;
+	struct span der;
+
+	a->n = 0;
+	while (a->n < ANCHORS_MAX && anchors_next(&pem, out, &der))
+		if (der_names(der, &found) &&
+		    anchors_wants(found.subject, names, nnames))
+			anchors_keep(a, der);
+}
+
+void
+anchors_free(struct anchors *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		sbuf_free(&a->names[i]);
+	a->n = 0;
+}
+
+/* --- the chain ----------------------------------------------------------- */
 
 #define MIN_RSA 256 /* octets: 2048 bits */
 
 static struct chain *
-self(const br_x509_class **ctx)
+x509_self(const br_x509_class **ctx)
 {
 	return (struct chain *)(void *)ctx;
 }
 
 static void
-start_chain(const br_x509_class **ctx, const char *name)
+x509_start_chain(const br_x509_class **ctx, const char *name)
 {
-	struct chain *c = self(ctx);
+	struct chain *c = x509_self(ctx);
 
-	(void)name; /* it was sent as SNI; the demand says what must match */
+	(void)name; /* the SNI; the demand has the names that must match */
 	c->used = c->n = 0;
 	c->error = 0;
 	c->verdict = BR_ERR_X509_EMPTY_CHAIN;
 }
 
 static void
-start_cert(const br_x509_class **ctx, uint32_t length)
+x509_start_cert(const br_x509_class **ctx, uint32_t length)
 {
-	struct chain *c = self(ctx);
+	struct chain *c = x509_self(ctx);
 
 	c->start = c->used;
 	if (c->n == CHAIN_CERTS || length > CHAIN_OCTETS - c->used)
@@ -35,9 +275,9 @@ start_cert(const br_x509_class **ctx, uint32_t length)
 }
 
 static void
-append(const br_x509_class **ctx, const unsigned char *p, size_t n)
+x509_append(const br_x509_class **ctx, const unsigned char *p, size_t n)
 {
-	struct chain *c = self(ctx);
+	struct chain *c = x509_self(ctx);
 
 	if (c->error != 0)
 		return;
@@ -50,9 +290,9 @@ append(const br_x509_class **ctx, const unsigned char *p, size_t n)
 }
 
 static void
-end_cert(const br_x509_class **ctx)
+x509_end_cert(const br_x509_class **ctx)
 {
-	struct chain *c = self(ctx);
+	struct chain *c = x509_self(ctx);
 
 	if (c->error == 0)
 		c->certs[c->n++] = span_of(c->octets + c->start,
@@ -60,8 +300,8 @@ end_cert(const br_x509_class **ctx)
 }
 
 /*
- * br_x509_minimal wants this strict order; servers send doubles, the root, or
- * what has nothing to do with it.
+ * br_x509_minimal needs this strict order; servers also send duplicates, the
+ * root, or unrelated certificates.
  */
 size_t
 chain_sort(const struct span *certs, size_t n, struct span *sorted)
@@ -88,7 +328,7 @@ chain_sort(const struct span *certs, size_t n, struct span *sorted)
 }
 
 static unsigned
-check(const struct span *certs, size_t n, const struct anchors *anchors,
+chain_check(const struct span *certs, size_t n, const struct anchors *anchors,
     const char *name)
 {
 	br_x509_minimal_context m;
@@ -112,9 +352,9 @@ check(const struct span *certs, size_t n, const struct anchors *anchors,
 	return m.vtable->end_chain(ctx);
 }
 
-/* With any of the names that the demand has. */
+/* Any of the names in the demand will do. */
 static unsigned
-check_names(const struct chain *c, const struct span *sorted, size_t n,
+chain_check_names(const struct chain *c, const struct span *sorted, size_t n,
     const struct anchors *anchors)
 {
 	struct span rest = c->demand->names, word;
@@ -129,14 +369,14 @@ check_names(const struct chain *c, const struct span *sorted, size_t n,
 		for (size_t i = 0; i < word.n; i++)
 			name[i] = ascii_lower(word.p[i]);
 		name[word.n] = '\0';
-		verdict = check(sorted, n, anchors, name);
+		verdict = chain_check(sorted, n, anchors, name);
 	}
 	return verdict;
 }
 
-/* Against the bundle: of it only who issued one of these is of interest. */
+/* Against the authorities in the bundle that issued one of these. */
 static unsigned
-verify(const struct chain *c)
+chain_verify(const struct chain *c)
 {
 	static struct anchors anchors;
 	struct span sorted[CHAIN_CERTS], issuers[CHAIN_CERTS];
@@ -150,15 +390,15 @@ verify(const struct chain *c)
 		if (der_names(sorted[i], &names))
 			issuers[i] = names.issuer;
 	anchors_find(&anchors, c->demand->bundle, issuers, n);
-	verdict = check_names(c, sorted, n, &anchors);
+	verdict = chain_check_names(c, sorted, n, &anchors);
 	anchors_free(&anchors);
 	return verdict;
 }
 
 static unsigned
-end_chain(const br_x509_class **ctx)
+x509_end_chain(const br_x509_class **ctx)
 {
-	struct chain *c = self(ctx);
+	struct chain *c = x509_self(ctx);
 
 	if (c->error != 0)
 		return c->error;
@@ -168,12 +408,12 @@ end_chain(const br_x509_class **ctx)
 	br_x509_decoder_push(&c->leaf, c->certs[0].p, c->certs[0].n);
 	if (br_x509_decoder_get_pkey(&c->leaf) == NULL)
 		return (unsigned)br_x509_decoder_last_error(&c->leaf);
-	c->verdict = verify(c);
+	c->verdict = chain_verify(c);
 	return c->demand->verified ? c->verdict : 0;
 }
 
 static const br_x509_pkey *
-get_pkey(const br_x509_class *const *ctx, unsigned *usages)
+x509_get_pkey(const br_x509_class *const *ctx, unsigned *usages)
 {
 	const struct chain *c = (const void *)ctx;
 
@@ -188,12 +428,12 @@ chain_init(struct chain *c, const struct tls_demand *demand)
 {
 	static const br_x509_class class = {
 		sizeof(struct chain),
-		start_chain,
-		start_cert,
-		append,
-		end_cert,
-		end_chain,
-		get_pkey,
+		x509_start_chain,
+		x509_start_cert,
+		x509_append,
+		x509_end_cert,
+		x509_end_chain,
+		x509_get_pkey,
 	};
 
 	c->vtable = &class;

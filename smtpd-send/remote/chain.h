@@ -3,11 +3,16 @@
 #ifndef CHAIN_H
 #define CHAIN_H
 
-#include "anchors.h"
+#include <bearssl.h>
+
+#include "sbuf.h"
 #include "tls.h"
 
 #define CHAIN_CERTS 10
 #define CHAIN_OCTETS 65536
+#define ANCHORS_MAX 8
+#define ANCHORS_FILE_MAX (8 * 1024 * 1024)
+#define ANCHORS_CERT_MAX 16384 /* octets of one as DER */
 
 /* An X.509 engine for BearSSL, which owns all of this during a handshake. */
 struct chain {
@@ -24,7 +29,43 @@ struct chain {
 
 void chain_init(struct chain *, const struct tls_demand *);
 
-/* Puts the certificates in the order issued by issued, the server's first. */
+/* Sorts: the server's certificate, its issuer's, and so on. */
 size_t chain_sort(const struct span *certs, size_t n, struct span *sorted);
+
+/* --- its parts, for the fuzz target -------------------------------------- */
+
+struct der_names {
+	struct span issuer, subject; /* whole elements, with headers; views */
+};
+
+/*
+ * False: not the form of a certificate (RFC 5280 4.1), as far as the names.
+ * Nothing else is checked.
+ */
+bool der_names(struct span certificate, struct der_names *) MUST_CHECK;
+
+struct anchors {
+	br_x509_trust_anchor list[ANCHORS_MAX];
+	size_t n;
+	br_x509_decoder_context decoders[ANCHORS_MAX]; /* hold the keys */
+	struct sbuf names[ANCHORS_MAX];                /* and the names */
+};
+
+/*
+ * Walks the PEM objects of a file of certificates and keeps those whose subject
+ * is one of the names. It skips objects that are not certificates. A bundle has
+ * some 140: decoding all of them takes a hundred times as long.
+ */
+void anchors_find(struct anchors *, struct span pem, const struct span *names,
+    size_t nnames);
+void anchors_free(struct anchors *);
+
+/*
+ * Takes the next object between BEGIN CERTIFICATE and END CERTIFICATE off *pem;
+ * *der is a view into out. False: there are no more. An object that is not
+ * base64, or is too long, is empty.
+ */
+bool anchors_next(struct span *pem, char out[ANCHORS_CERT_MAX],
+    struct span *der);
 
 #endif

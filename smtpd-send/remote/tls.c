@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* TLS as a client, with BearSSL: version 1.2 and what is sound of it. */
+/* TLS as a client, with BearSSL: the sound part of version 1.2. */
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -39,11 +39,11 @@ struct session {
 static struct session session;
 
 /*
- * Never br_ssl_client_init_full: that takes TLS 1.0, CBC, 3DES and keys sent
- * under RSA. No SHA-1 either, whatever it would be good for.
+ * Never br_ssl_client_init_full: it accepts TLS 1.0, CBC, 3DES and keys sent
+ * under RSA. No SHA-1 either, for any purpose.
  */
 static void
-set_up(br_ssl_client_context *client)
+tls_set_up(br_ssl_client_context *client)
 {
 	br_ssl_engine_context *e = &client->eng;
 	uint16_t numbers[nitems(suites)];
@@ -66,10 +66,10 @@ set_up(br_ssl_client_context *client)
 	br_ssl_engine_add_flags(e, BR_OPT_NO_RENEGOTIATION);
 }
 
-/* --- records, to and from the socket --------------------------------------- */
+/* --- records, to and from the socket ------------------------------------- */
 
 static enum io
-send_record(struct session *s, instant deadline)
+tls_send_record(struct session *s, instant deadline)
 {
 	size_t n;
 	unsigned char *p = br_ssl_engine_sendrec_buf(&s->client.eng, &n);
@@ -83,7 +83,7 @@ send_record(struct session *s, instant deadline)
 }
 
 static enum io
-receive_record(struct session *s, instant deadline)
+tls_receive_record(struct session *s, instant deadline)
 {
 	size_t n;
 	unsigned char *p = br_ssl_engine_recvrec_buf(&s->client.eng, &n);
@@ -98,9 +98,9 @@ receive_record(struct session *s, instant deadline)
 	return errno == EAGAIN ? io_wait_readable(s->fd, deadline) : IO_ERROR;
 }
 
-/* The engine is done: after a close_notify it is the end, else a failure. */
+/* The engine is closed: end of file after a close_notify, else a failure. */
 static enum io
-closed(const struct session *s)
+tls_closed(const struct session *s)
 {
 	if (br_ssl_engine_last_error(&s->client.eng) == BR_ERR_OK)
 		return IO_EOF;
@@ -110,22 +110,22 @@ closed(const struct session *s)
 
 /* Moves records until the engine is in the wanted state. */
 static enum io
-run(struct session *s, unsigned wanted, instant deadline)
+tls_run(struct session *s, unsigned wanted, instant deadline)
 {
 	for (;;) {
 		unsigned state = br_ssl_engine_current_state(&s->client.eng);
 		enum io r;
 
 		if (state & BR_SSL_CLOSED)
-			return closed(s);
+			return tls_closed(s);
 		if (state & BR_SSL_SENDREC)
-			r = send_record(s, deadline);
+			r = tls_send_record(s, deadline);
 		else if (state & wanted)
 			return IO_OK;
 		else if (state & BR_SSL_RECVREC)
-			r = receive_record(s, deadline);
+			r = tls_receive_record(s, deadline);
 		else {
-			/* Data that nobody reads stands in the way. */
+			/* Unread data blocks the engine. */
 			errno = EBADMSG;
 			return IO_ERROR;
 		}
@@ -134,14 +134,14 @@ run(struct session *s, unsigned wanted, instant deadline)
 	}
 }
 
-/* --- what callers see ------------------------------------------------------ */
+/* --- what callers see ---------------------------------------------------- */
 
 static enum io
-layer_read(struct io_layer *layer, void *to, size_t room, size_t *got,
+tls_layer_read(struct io_layer *layer, void *to, size_t room, size_t *got,
     instant deadline)
 {
 	struct session *s = (struct session *)(void *)layer;
-	enum io r = run(s, BR_SSL_RECVAPP, deadline);
+	enum io r = tls_run(s, BR_SSL_RECVAPP, deadline);
 	unsigned char *p;
 	size_t n;
 
@@ -155,10 +155,10 @@ layer_read(struct io_layer *layer, void *to, size_t room, size_t *got,
 }
 
 static enum io
-write_octets(struct session *s, struct iovec *v, instant deadline)
+tls_write(struct session *s, struct iovec *v, instant deadline)
 {
 	while (v->iov_len > 0) {
-		enum io r = run(s, BR_SSL_SENDAPP, deadline);
+		enum io r = tls_run(s, BR_SSL_SENDAPP, deadline);
 		unsigned char *p;
 		size_t n;
 
@@ -174,23 +174,23 @@ write_octets(struct session *s, struct iovec *v, instant deadline)
 }
 
 static enum io
-layer_writev(struct io_layer *layer, struct iovec *v, size_t nv,
+tls_layer_writev(struct io_layer *layer, struct iovec *v, size_t nv,
     instant deadline)
 {
 	struct session *s = (struct session *)(void *)layer;
 
 	for (size_t i = 0; i < nv; i++) {
-		enum io r = write_octets(s, &v[i], deadline);
+		enum io r = tls_write(s, &v[i], deadline);
 
 		if (r != IO_OK)
 			return r;
 	}
 	br_ssl_engine_flush(&s->client.eng, 0);
-	return run(s, BR_SSL_SENDAPP, deadline);
+	return tls_run(s, BR_SSL_SENDAPP, deadline);
 }
 
 static const char *
-name_failure(const struct session *s, enum io r)
+tls_name_failure(const struct session *s, enum io r)
 {
 	static char text[32];
 	int error = br_ssl_engine_last_error(&s->client.eng);
@@ -219,7 +219,7 @@ name_failure(const struct session *s, enum io r)
 }
 
 static void
-tell(const struct session *s, struct tls_facts *facts)
+tls_tell_facts(const struct session *s, struct tls_facts *facts)
 {
 	uint16_t number = s->client.eng.session.cipher_suite;
 
@@ -239,20 +239,20 @@ tls_start(int fd, const char *sni, const struct tls_demand *demand,
 	struct session *s = &session;
 	enum io r = IO_ERROR;
 
-	s->layer = (struct io_layer){ layer_read, layer_writev };
+	s->layer = (struct io_layer){ tls_layer_read, tls_layer_writev };
 	s->fd = fd;
-	set_up(&s->client);
+	tls_set_up(&s->client);
 	chain_init(&s->chain, demand);
 	br_ssl_engine_set_x509(&s->client.eng, &s->chain.vtable);
 	br_ssl_engine_set_buffer(&s->client.eng, s->buffer, sizeof(s->buffer),
 	    1);
 	if (br_ssl_client_reset(&s->client, sni, 0))
-		r = run(s, BR_SSL_SENDAPP, deadline);
+		r = tls_run(s, BR_SSL_SENDAPP, deadline);
 	if (r != IO_OK) {
-		*why = name_failure(s, r);
+		*why = tls_name_failure(s, r);
 		return false;
 	}
-	tell(s, facts);
+	tls_tell_facts(s, facts);
 	*layer = &s->layer;
 	return true;
 }
@@ -260,16 +260,16 @@ tls_start(int fd, const char *sni, const struct tls_demand *demand,
 enum io
 tls_pending(void)
 {
-	return run(&session, BR_SSL_RECVAPP, 0);
+	return tls_run(&session, BR_SSL_RECVAPP, 0);
 }
 
 void
 tls_end(instant deadline)
 {
 	br_ssl_engine_close(&session.client.eng);
-	/* The server's own goodbye is of no interest. */
+	/* We do not wait for the server's close_notify. */
 	while (br_ssl_engine_current_state(&session.client.eng) &
 	    BR_SSL_SENDREC)
-		if (send_record(&session, deadline) != IO_OK)
+		if (tls_send_record(&session, deadline) != IO_OK)
 			return;
 }

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "../../smtpd-send/remote/answer.h"
+#include "../../smtpd-send/remote/remote-answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

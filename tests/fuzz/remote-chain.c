@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "../../smtpd-send/remote/chain.h"
-#include "../../smtpd-send/remote/der.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

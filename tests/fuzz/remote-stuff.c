@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "../../smtpd-send/remote/stuff.h"
+#include "../../smtpd-send/remote/remote-mail.h"
 #include "dot.h"
 #include "sbuf.h"
 

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* One message on its way out: what smtpd-send gave us, and the verdicts. */
-#include "mail.h"
-
+/* One message on its way out: received, put on the wire, and its verdicts. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "envelope.h"
+#include "remote-mail.h"
 
 #define MEMORY_MAX (MAIL_RCPTS * 1024)
-#define ANSWER_MS 60000 /* smtpd-send takes its verdicts at once */
+#define ANSWER_MS 60000 /* smtpd-send reads its verdicts at once */
 
 void
 mail_decide(struct mail_rcpt *r, enum mail_verdict v, const char *stage,
@@ -58,15 +57,15 @@ mail_size(const struct mail *m)
 }
 
 static enum io
-protocol_error(void)
+mail_malformed(void)
 {
 	errno = EPROTO;
 	return IO_ERROR;
 }
 
-/* D: "ID ATTEMPT" and the descriptor. A damaged file is found out here. */
+/* D: "ID ATTEMPT" and the descriptor. This detects a damaged file. */
 static enum io
-take_message(struct mail *m, struct chan *c, struct span payload)
+mail_take_message(struct mail *m, struct chan *c, struct span payload)
 {
 	struct span id = span_word(&payload);
 	char text[QUEUE_ID_SIZE];
@@ -75,7 +74,7 @@ take_message(struct mail *m, struct chan *c, struct span payload)
 	if (fd == -1 || !queue_id_valid(id)) {
 		if (fd != -1)
 			(void)close(fd);
-		return protocol_error();
+		return mail_malformed();
 	}
 	memcpy(text, id.p, id.n);
 	text[id.n] = '\0';
@@ -90,13 +89,13 @@ take_message(struct mail *m, struct chan *c, struct span payload)
 }
 
 static enum io
-take_sender(struct mail *m, struct span payload)
+mail_take_sender(struct mail *m, struct span payload)
 {
 	struct envelope_path from;
 	struct span params, word;
 
 	if (!envelope_sender(payload, &from))
-		return protocol_error();
+		return mail_malformed();
 	m->sender = from.path;
 	params = from.params;
 	while ((word = span_word(&params)).n > 0)
@@ -106,7 +105,7 @@ take_sender(struct mail *m, struct span payload)
 }
 
 static enum io
-take_recipient(struct mail *m, struct span payload)
+mail_take_recipient(struct mail *m, struct span payload)
 {
 	struct mail_rcpt *r = &m->rcpts[m->nrcpts];
 	struct span index = span_word(&payload);
@@ -114,18 +113,18 @@ take_recipient(struct mail *m, struct span payload)
 
 	payload = span_trim(payload);
 	if (m->nrcpts == MAIL_RCPTS || !span_u32(index, UINT32_MAX, &r->index))
-		return protocol_error();
+		return mail_malformed();
 	r->path = payload;
 	if (address_path(&payload, ADDRESS_FORWARD, &address) != ADDRESS_OK)
-		return protocol_error();
+		return mail_malformed();
 	r->path.n -= payload.n; /* without its parameters */
 	m->nrcpts++;
 	return IO_OK;
 }
 
-/* Frames are views: what outlives them moves into one block that stays. */
+/* Frames are views: what must outlive them is copied to one block. */
 static struct span
-keep(struct mail *m, struct span payload)
+mail_keep(struct mail *m, struct span payload)
 {
 	char *at = m->memory + m->used;
 
@@ -152,17 +151,17 @@ mail_receive(struct mail *m, struct chan *c)
 			return (m->file.fd != -1 || m->damaged) &&
 				m->sender.n > 0 && m->nrcpts > 0 ?
 			    IO_OK :
-			    protocol_error();
+			    mail_malformed();
 		if (f.tag == 'Q')
 			return IO_EOF;
 		if (f.tag == 'D')
-			r = take_message(m, c, f.payload);
+			r = mail_take_message(m, c, f.payload);
 		else if (f.tag == 'S')
-			r = take_sender(m, keep(m, f.payload));
+			r = mail_take_sender(m, mail_keep(m, f.payload));
 		else if (f.tag == 'R')
-			r = take_recipient(m, keep(m, f.payload));
+			r = mail_take_recipient(m, mail_keep(m, f.payload));
 		else if (f.tag >= 'A' && f.tag <= 'Z')
-			r = protocol_error();
+			r = mail_malformed();
 		if (r != IO_OK)
 			return r;
 	}
@@ -170,7 +169,7 @@ mail_receive(struct mail *m, struct chan *c)
 }
 
 static char
-tag_of(enum mail_verdict v)
+mail_tag(enum mail_verdict v)
 {
 	switch (v) {
 	case MAIL_DELIVERED:
@@ -203,7 +202,8 @@ mail_answer(struct mail *m, struct chan *c, const char *host, const char *tls)
 		sbuf_addf(&b, "%u %s %s %s", to->index, to->stage,
 		    *host == '\0' ? "-" : host,
 		    to->text == NULL ? "451 4.3.0 Out of memory" : to->text);
-		r = chan_send(c, tag_of(to->verdict), sbuf_span(&b), deadline);
+		r = chan_send(c, mail_tag(to->verdict), sbuf_span(&b),
+		    deadline);
 	}
 	sbuf_free(&b);
 	return r == IO_OK ? chan_flush(c, deadline) : r;
@@ -221,4 +221,69 @@ mail_close(struct mail *m)
 	m->nrcpts = 0;
 	free(m->memory);
 	m->memory = NULL;
+}
+
+/* --- the text on the wire ------------------------------------------------ */
+
+static enum io
+stuff_end_line(struct stuff *s, struct outbuf *out, instant deadline)
+{
+	s->in_line = s->cr = false;
+	return outbuf_add(out, "\r\n", 2, deadline);
+}
+
+/* A run of octets without CR and LF, not empty. */
+static enum io
+stuff_add_run(struct stuff *s, struct outbuf *out, struct span run,
+    instant deadline)
+{
+	enum io r = IO_OK;
+
+	if (!s->in_line && run.p[0] == '.')
+		r = outbuf_add(out, ".", 1, deadline);
+	s->in_line = true;
+	return r == IO_OK ? outbuf_add(out, run.p, run.n, deadline) : r;
+}
+
+static size_t
+stuff_run_length(struct span in)
+{
+	size_t n = 0;
+
+	while (n < in.n && in.p[n] != '\r' && in.p[n] != '\n')
+		n++;
+	return n;
+}
+
+enum io
+stuff_add(struct stuff *s, struct outbuf *out, struct span in, instant deadline)
+{
+	enum io r = IO_OK;
+
+	while (in.n > 0 && r == IO_OK) {
+		size_t n = stuff_run_length(in);
+		bool pair = s->cr && in.p[0] == '\n';
+
+		if (s->cr) {
+			/* CRLF or a bare CR: a line end either way. */
+			r = stuff_end_line(s, out, deadline);
+			in = span_skip(in, pair ? 1 : 0);
+		} else if (n > 0) {
+			r = stuff_add_run(s, out, span_of(in.p, n), deadline);
+			in = span_skip(in, n);
+		} else if (in.p[0] == '\r') {
+			s->cr = true;
+			in = span_skip(in, 1);
+		} else {
+			r = stuff_end_line(s, out, deadline);
+			in = span_skip(in, 1);
+		}
+	}
+	return r;
+}
+
+enum io
+stuff_finish(struct stuff *s, struct outbuf *out, instant deadline)
+{
+	return s->in_line || s->cr ? stuff_end_line(s, out, deadline) : IO_OK;
 }

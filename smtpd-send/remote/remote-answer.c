@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A reply of another SMTP server (RFC 5321 4.2), however it is cut. */
-#include "answer.h"
+/* A reply of another SMTP server (RFC 5321 4.2), in pieces of any size. */
+#include "remote-answer.h"
 
 #define CODE_DIGITS 3
 
@@ -27,33 +27,33 @@ answer_reset(struct answer *a)
 }
 
 static void
-keep(struct answer *a, char c)
+answer_keep(struct answer *a, char c)
 {
 	if (a->text.len < a->text.max)
 		sbuf_putc(&a->text,
 		    c == '\n' || (c >= ' ' && c <= '~') ? c : '?');
 }
 
-/* The line feed: is the reply over, and was this a line of it? */
+/* At the line feed: was this a line of a reply, and was it the last? */
 static enum answer_event
-end_line(struct answer *a)
+answer_end_line(struct answer *a)
 {
 	bool last = !a->more;
 
 	if (a->column < CODE_DIGITS || a->line_code < 200 || a->line_code > 599)
 		return ANSWER_BAD;
-	/* All lines should have the same: where not, the last one counts. */
+	/* All lines should have the same code; if not, the last one counts. */
 	a->code = a->line_code;
 	a->column = 0;
 	a->line_code = 0;
 	a->more = a->cr = false;
 	if (!last)
-		keep(a, '\n');
+		answer_keep(a, '\n');
 	return last ? ANSWER_WHOLE : ANSWER_MORE;
 }
 
 static bool
-take(struct answer *a, char c)
+answer_take(struct answer *a, char c)
 {
 	if (a->column < CODE_DIGITS) {
 		if (!ascii_isdigit(c))
@@ -65,7 +65,7 @@ take(struct answer *a, char c)
 		a->more = c == '-';
 	}
 	a->column++;
-	keep(a, c);
+	answer_keep(a, c);
 	return a->column <= ANSWER_LINE;
 }
 
@@ -80,13 +80,16 @@ answer_push(struct answer *a, struct span in, size_t *used)
 		if (++a->total > ANSWER_LIMIT)
 			return ANSWER_BAD;
 		if (c == '\n') {
-			/* Some end lines so; what they say is still clear. */
-			e = end_line(a);
-		} else if (a->cr && !take(a, '\r')) {
+			/*
+			 * Some servers end lines in LF only; the meaning is
+			 * clear.
+			 */
+			e = answer_end_line(a);
+		} else if (a->cr && !answer_take(a, '\r')) {
 			e = ANSWER_BAD;
 		} else {
 			a->cr = c == '\r';
-			if (!a->cr && !take(a, c))
+			if (!a->cr && !answer_take(a, c))
 				e = ANSWER_BAD;
 		}
 		if (e != ANSWER_MORE)

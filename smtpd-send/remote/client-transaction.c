@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: ISC */
-/* One mail transaction: MAIL, RCPT, DATA, the text, and what came of it. */
+/* One mail transaction: MAIL, RCPT, DATA, the text, and the verdicts. */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "client-parts.h"
+#include "client.h"
 #include "log.h"
-#include "stuff.h"
 
 #define CHUNK 32768
 /*
- * Commands in one group: their replies must fit into the sockets' buffers, for
- * nobody reads them before the whole group is written.
+ * Commands in one group. Their replies must fit into the sockets' buffers,
+ * since we read none before the whole group is written.
  */
 #define GROUP 50
 
-/* The connection is of no use any more: who is undecided waits. */
+/* The connection is lost: recipients without a verdict are deferred. */
 static void
-lose(struct client *c, struct mail *m, const char *stage, enum io r)
+transaction_lose(struct client *c, struct mail *m, const char *stage, enum io r)
 {
 	mail_decide_all(m, MAIL_DEFERRED, stage, client_lost(r));
 	client_close(c);
 }
 
 static void
-refused(struct client *c, struct mail *m, const char *stage)
+transaction_refused(struct client *c, struct mail *m, const char *stage)
 {
 	struct client_failure f = client_refusal(c, stage);
 
@@ -32,7 +31,7 @@ refused(struct client *c, struct mail *m, const char *stage)
 }
 
 static enum io
-say_mail(struct client *c, const struct mail *m)
+transaction_say_mail(struct client *c, const struct mail *m)
 {
 	char params[64] = "";
 	int n = 0;
@@ -42,7 +41,7 @@ say_mail(struct client *c, const struct mail *m)
 	if (c->size)
 		n = snprintf(params, sizeof(params), " SIZE=%llu",
 		    (unsigned long long)mail_size(m));
-	/* Without the extension it goes as it is: all servers take 8 bits. */
+	/* Without the extension it is sent as is: all servers accept 8 bits. */
 	if (c->eightbit && m->eightbit)
 		(void)snprintf(params + n, sizeof(params) - (size_t)n,
 		    " BODY=8BITMIME");
@@ -55,23 +54,23 @@ say_mail(struct client *c, const struct mail *m)
 }
 
 /*
- * 421 says that the server is about to hang up (RFC 5321 3.8). A connection
- * that has waited gets it for waiting, not for this message.
+ * 421 means that the server is about to close the connection (RFC 5321 3.8). On
+ * a connection that has waited the reason is the wait, not this message.
  */
 static enum io
-hear_mail(struct client *c, struct mail *m, bool reused)
+transaction_hear_mail(struct client *c, struct mail *m, bool reused)
 {
 	enum io r = client_hear(c, WAIT_COMMAND);
 
 	if (r == IO_OK && reused && c->answer.code == 421)
 		return IO_EOF;
 	if (r == IO_OK && c->answer.code / 100 != 2)
-		refused(c, m, "mail");
+		transaction_refused(c, m, "mail");
 	return r;
 }
 
 static enum io
-hear_rcpt(struct client *c, struct mail_rcpt *to)
+transaction_hear_rcpt(struct client *c, struct mail_rcpt *to)
 {
 	enum io r = client_hear(c, WAIT_COMMAND);
 	struct client_failure f;
@@ -87,18 +86,18 @@ hear_rcpt(struct client *c, struct mail_rcpt *to)
 }
 
 struct offer {
-	const char *stage; /* where it has got to */
-	bool reused;       /* the connection has served before */
-	bool data;         /* DATA has been said */
+	const char *stage;
+	bool reused; /* the connection has had a transaction before */
+	bool data;   /* DATA was sent */
 };
 
 /*
- * Some recipients and, in a group (RFC 2920 3.1) behind the last one, DATA;
- * then the replies in that order. mail: that of MAIL is the first of them.
+ * Some recipients and, with PIPELINING (RFC 2920 3.1), DATA after the last one;
+ * then the replies in that order. mail: the reply to MAIL is the first of them.
  */
 static enum io
-offer_group(struct client *c, struct mail *m, size_t from, size_t to, bool mail,
-    struct offer *o)
+transaction_offer_group(struct client *c, struct mail *m, size_t from,
+    size_t to, bool mail, struct offer *o)
 {
 	enum io r = IO_OK;
 
@@ -109,27 +108,28 @@ offer_group(struct client *c, struct mail *m, size_t from, size_t to, bool mail,
 		r = client_say(c, "DATA", SPAN(""));
 	}
 	if (r == IO_OK && mail)
-		r = hear_mail(c, m, o->reused);
+		r = transaction_hear_mail(c, m, o->reused);
 	for (size_t i = from; i < to && r == IO_OK; i++) {
 		o->stage = "rcpt";
-		r = hear_rcpt(c, &m->rcpts[i]);
+		r = transaction_hear_rcpt(c, &m->rcpts[i]);
 	}
 	return r;
 }
 
 static enum io
-offer(struct client *c, struct mail *m, struct offer *o)
+transaction_offer(struct client *c, struct mail *m, struct offer *o)
 {
 	size_t group = c->pipelining ? GROUP : 1, to;
-	enum io r = say_mail(c, m);
+	enum io r = transaction_say_mail(c, m);
 
 	if (r == IO_OK && !c->pipelining)
-		r = hear_mail(c, m, o->reused);
+		r = transaction_hear_mail(c, m, o->reused);
 	for (size_t i = 0; i < m->nrcpts && r == IO_OK; i = to) {
 		if (m->rcpts[i].verdict != MAIL_OPEN)
 			return IO_OK; /* MAIL was refused */
 		to = m->nrcpts - i > group ? i + group : m->nrcpts;
-		r = offer_group(c, m, i, to, c->pipelining && i == 0, o);
+		r = transaction_offer_group(c, m, i, to,
+		    c->pipelining && i == 0, o);
 	}
 	if (r == IO_OK && !o->data && mail_accepted(m)) {
 		o->data = true;
@@ -139,9 +139,9 @@ offer(struct client *c, struct mail *m, struct offer *o)
 	return r;
 }
 
-/* The nth of the H frames, from 0; how many there are. */
+/* Finds the nth H frame, from 0; returns how many there are. */
 static size_t
-find_top(const struct mail *m, size_t nth, struct span *lines)
+transaction_find_top(const struct mail *m, size_t nth, struct span *lines)
 {
 	struct frame f;
 	size_t n = 0, pos = 0;
@@ -156,33 +156,33 @@ find_top(const struct mail *m, size_t nth, struct span *lines)
 	return n;
 }
 
-/* The fields on top: a later H frame stands above an earlier one. */
+/* The fields on top: a later H frame goes above an earlier one. */
 static enum io
-send_top(struct client *c, struct stuff *s, const struct mail *m)
+transaction_send_top(struct client *c, struct stuff *s, const struct mail *m)
 {
 	struct span lines = SPAN("");
-	size_t n = find_top(m, SIZE_MAX, &lines);
+	size_t n = transaction_find_top(m, SIZE_MAX, &lines);
 	enum io r = IO_OK;
 
 	while (n-- > 0 && r == IO_OK) {
-		(void)find_top(m, n, &lines);
+		(void)transaction_find_top(m, n, &lines);
 		r = stuff_add(s, &c->out, lines, client_wait(c, WAIT_BLOCK));
 	}
 	return r;
 }
 
 /*
- * Streams the message. The sum over what was read is checked before the
- * final dot: of a damaged file the server gets no end, so no message.
+ * Streams the message. The checksum is verified before the final dot: the
+ * server gets no end of a damaged file, and so no message.
  */
 static enum io
-send_text(struct client *c, const struct mail *m)
+transaction_send_text(struct client *c, const struct mail *m)
 {
 	static char chunk[CHUNK];
 	struct stuff s = { 0 };
 	uint64_t at = 0;
 	uint32_t crc = 0;
-	enum io r = send_top(c, &s, m);
+	enum io r = transaction_send_top(c, &s, m);
 
 	while (r == IO_OK && at < m->file.body_len) {
 		uint64_t left = m->file.body_len - at;
@@ -208,11 +208,11 @@ send_text(struct client *c, const struct mail *m)
 }
 
 /*
- * The server spoke, or hung up, before the text had its end: then there is no
- * message, and its word against it counts, but none for it.
+ * The server replied or closed the connection before the end of the text, so it
+ * has no message. A negative reply counts, a positive one does not.
  */
 static void
-cut_short(struct client *c, struct mail *m)
+transaction_cut_short(struct client *c, struct mail *m)
 {
 	enum io r;
 
@@ -220,17 +220,17 @@ cut_short(struct client *c, struct mail *m)
 	c->owed = 1;
 	r = client_hear(c, WAIT_QUIT);
 	if (r == IO_OK && c->answer.code >= 400)
-		refused(c, m, "text");
+		transaction_refused(c, m, "text");
 	if (r == IO_OK) {
 		r = IO_ERROR;
 		errno = EALREADY;
 	}
-	lose(c, m, "text", r);
+	transaction_lose(c, m, "text", r);
 }
 
-/* It may have arrived: twice at worst, never lost. */
+/* The message may have arrived; a second copy is better than none. */
 static void
-doubt(struct client *c, struct mail *m, enum io r)
+transaction_doubt(struct client *c, struct mail *m, enum io r)
 {
 	struct span why = client_lost(r);
 	struct logline l;
@@ -243,26 +243,26 @@ doubt(struct client *c, struct mail *m, enum io r)
 	client_close(c);
 }
 
-/* The dot has been said: the reply is the verdict. */
+/* After the final dot: the reply is the verdict. */
 static void
-conclude(struct client *c, struct mail *m)
+transaction_conclude(struct client *c, struct mail *m)
 {
 	enum io r = client_hear(c, WAIT_DOT);
 
 	if (r != IO_OK)
-		doubt(c, m, r);
+		transaction_doubt(c, m, r);
 	else if (c->answer.code / 100 == 2)
 		mail_decide_all(m, MAIL_DELIVERED, "dot",
 		    sbuf_span(&c->answer.text));
 	else
-		refused(c, m, "dot");
+		transaction_refused(c, m, "dot");
 }
 
-/* After 354. With nobody left to deliver to, the text is empty. */
+/* After 354. If no recipient was accepted, the text is empty. */
 static void
-deliver_text(struct client *c, struct mail *m)
+transaction_deliver(struct client *c, struct mail *m)
 {
-	enum io r = mail_accepted(m) ? send_text(c, m) : IO_OK;
+	enum io r = mail_accepted(m) ? transaction_send_text(c, m) : IO_OK;
 
 	if (r == IO_ERROR && (errno == EIO || errno == EBADMSG)) {
 		mail_decide_all(m, MAIL_DEFERRED, "queue",
@@ -276,16 +276,16 @@ deliver_text(struct client *c, struct mail *m)
 		r = outbuf_add(&c->out, ".\r\n", 3, client_wait(c, WAIT_BLOCK));
 	c->owed++;
 	if (r == IO_OK)
-		conclude(c, m);
+		transaction_conclude(c, m);
 	else if (r == IO_TIMEOUT)
-		lose(c, m, "text", r);
+		transaction_lose(c, m, "text", r);
 	else
-		cut_short(c, m);
+		transaction_cut_short(c, m);
 }
 
-/* Back to the state after EHLO, or no connection at all. */
+/* Back to the state after EHLO; if that fails, closes the connection. */
 static void
-reset(struct client *c)
+transaction_reset(struct client *c)
 {
 	enum io r = client_say(c, "RSET", SPAN(""));
 
@@ -296,15 +296,14 @@ reset(struct client *c)
 }
 
 static bool
-too_big(struct client *c, struct mail *m)
+transaction_is_too_big(struct client *c, struct mail *m)
 {
 	char text[160];
 
 	if (c->size_max == 0 || mail_size(m) <= c->size_max)
 		return false;
 	(void)snprintf(text, sizeof(text),
-	    "552 5.3.4 The message has %llu "
-	    "octets, the server takes %llu",
+	    "552 5.3.4 Message size %llu exceeds the server's limit of %llu",
 	    (unsigned long long)mail_size(m), (unsigned long long)c->size_max);
 	mail_decide_all(m, MAIL_FAILED, "mail", span_str(text));
 	return true;
@@ -316,10 +315,10 @@ client_transaction(struct client *c, struct mail *m)
 	struct offer o = { .stage = "mail", .reused = c->used };
 	enum io r;
 
-	if (too_big(c, m))
+	if (transaction_is_too_big(c, m))
 		return true;
 	c->used = true;
-	r = offer(c, m, &o);
+	r = transaction_offer(c, m, &o);
 	if (r != IO_OK && o.reused && strcmp(o.stage, "mail") == 0) {
 		client_close(c);
 		return false;
@@ -328,17 +327,17 @@ client_transaction(struct client *c, struct mail *m)
 		o.stage = "data";
 		r = client_hear(c, WAIT_DATA);
 		if (r == IO_OK && c->answer.code == 354)
-			deliver_text(c, m);
+			transaction_deliver(c, m);
 		else if (r == IO_OK)
-			refused(c, m, o.stage);
+			transaction_refused(c, m, o.stage);
 	}
 	if (c->fd == -1)
 		return true;
 	if (r != IO_OK)
-		lose(c, m, o.stage, r);
+		transaction_lose(c, m, o.stage, r);
 	else if (c->answer.code == 421)
 		client_close(c);
 	else if (c->answer.code / 100 != 2)
-		reset(c);
+		transaction_reset(c);
 	return true;
 }
