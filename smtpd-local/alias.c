@@ -18,7 +18,7 @@
 /* For messages: as much of a word as fits a line. */
 #define WORD(s) (int)((s).n < 64 ? (s).n : 64), (s).p
 
-/* --- the table: entries by name, in one arena and one hash table ------------ */
+/* --- the table: entries by name, in one arena and one hash table --------- */
 
 static enum alias_result __attribute__((format(printf, 2, 3)))
 alias_fault(struct alias_where *where, const char *fmt, ...)
@@ -225,7 +225,7 @@ alias_base(struct span local)
 	return span_of(local.p, plus < local.n ? plus : 0);
 }
 
-/* --- the check: no loops, no crowds, no impossible targets ------------------- */
+/* --- the check: no loops, no crowds, no impossible targets --------------- */
 
 /*
  * The alias that a target leads to, or NULL when the target is an end. An alias
@@ -340,7 +340,7 @@ alias_check(struct alias_table *t, struct alias_where *where)
 	return result;
 }
 
-/* --- the lines of the file -------------------------------------------------- */
+/* --- the lines of the file ----------------------------------------------- */
 
 static const char *
 alias_address_fault(enum address_result r)
@@ -362,8 +362,8 @@ alias_address_fault(enum address_result r)
 }
 
 /*
- * Parses word into a mailbox, whose text is in *text. A bare name gets the first
- * local domain.
+ * Parses word into a mailbox, whose text is in *text. A bare name gets the
+ * first local domain.
  */
 static enum alias_result
 alias_mailbox(const struct alias_table *t, struct span word, struct sbuf *text,

@@ -71,8 +71,8 @@ child_is_for_good(const struct user *u)
 }
 
 /*
- * No supplementary groups: the user's own uid opens the home, and asking NSS for
- * the groups would cost more than the rest of a delivery.
+ * No supplementary groups: the user's own uid opens the home, and asking NSS
+ * for the groups would cost more than the rest of a delivery.
  */
 static void
 child_become(const struct user *u)
@@ -110,7 +110,10 @@ child_run(struct child_plan *p, const struct user *u, int conn)
 	(void)setsid();
 	if (p->drop)
 		child_become(u);
-	/* Only now: the path is the user's, so only the user's rights may act on it. */
+	/*
+	 * Only now: the path is the user's, so only the user's rights may act
+	 * on it.
+	 */
 	if (chdir(u->home) < 0)
 		child_give_up(u, "cannot enter");
 	*p->home = u->home;

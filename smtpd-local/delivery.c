@@ -12,7 +12,7 @@
 
 #define COPY_PIECE 65536
 
-/* --- the frames that announce a message -------------------------------------- */
+/* --- the frames that announce a message ---------------------------------- */
 
 void
 parcel_init(struct parcel *p)
@@ -98,7 +98,7 @@ parcel_is_whole(const struct parcel *p)
 	return p->fd >= 0 && p->has_sender && p->has_recipient;
 }
 
-/* --- from the queue file to the text that a mail reader sees ------------------ */
+/* --- from the queue file to the text that a mail reader sees ------------- */
 
 enum copy_result {
 	COPY_OK,
@@ -300,7 +300,7 @@ copy_to(const struct queuefile *q, struct span sender, struct span address,
 	return result;
 }
 
-/* --- verdicts -------------------------------------------------------------- */
+/* --- verdicts ------------------------------------------------------------ */
 
 static void
 delivery_decide(struct delivery *d, char tag, const char *text, int fault)
@@ -357,7 +357,7 @@ delivery_copied(struct delivery *d, enum copy_result r)
 	}
 }
 
-/* --- written to tmp, then made durable -------------------------------------- */
+/* --- written to tmp, then made durable ----------------------------------- */
 
 /* Removes the file in tmp; it never gets a name in new. */
 static void

@@ -28,9 +28,9 @@ bool maildir_enter(struct maildir *, const char *home,
     const char *name) MUST_CHECK;
 
 /*
- * Call it after maildir_enter: the same for a folder of the Maildir (Maildir++),
- * with the file maildirfolder. Without make, a missing folder is not made: false
- * with ENOENT.
+ * Call it after maildir_enter: the same for a folder of the Maildir
+ * (Maildir++), with the file maildirfolder. Without make, a missing folder is
+ * not made: false with ENOENT.
  */
 bool maildir_enter_folder(struct maildir *folder, const char *name,
     bool make) MUST_CHECK;
@@ -62,8 +62,8 @@ int maildir_create(const struct maildir *, const char *name) MUST_CHECK;
 void maildir_hurry(int fd);
 
 /*
- * Makes the octets of fd durable and moves the file to new. Then the message may
- * be unlinked in the file system queue. False with errno: it is deferred.
+ * Makes the octets of fd durable and moves the file to new. Then the message
+ * may be unlinked in the file system queue. False with errno: it is deferred.
  */
 bool maildir_publish(const struct maildir *, const char *name, int fd,
     dev_t queue) MUST_CHECK;

@@ -58,7 +58,7 @@ struct lspawn {
 	size_t nplaces;
 };
 
-/* --- a connection ------------------------------------------------------------- */
+/* --- a connection -------------------------------------------------------- */
 
 /* Closes the connection; the place is free. */
 static void
@@ -144,7 +144,10 @@ place_read(struct place *p)
 			return place_take(p, &f);
 		break;
 	case FRAME_MORE:
-		/* All of it belongs to this frame: take it, or poll wakes us again. */
+		/*
+		 * All of it belongs to this frame: take it, or poll wakes us
+		 * again.
+		 */
 		if (p->len + (size_t)n < sizeof(p->request) &&
 		    place_consume(p, (size_t)n)) {
 			p->len += (size_t)n;
@@ -182,7 +185,7 @@ place_ended(struct place *p, int status)
 	place_vacate(p);
 }
 
-/* --- the loop ----------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------ */
 
 enum { POLL_SIGNALS, POLL_LISTENER, POLL_PLACES };
 
@@ -198,8 +201,8 @@ lspawn_running(const struct lspawn *s, uid_t uid)
 }
 
 /*
- * smtpd-local ends by itself after local_timeout, between two messages. The last
- * message gets the same time again, at most KILL_MARGIN_S.
+ * smtpd-local ends by itself after local_timeout, between two messages. The
+ * last message gets the same time again, at most KILL_MARGIN_S.
  */
 static uint64_t
 lspawn_kill_after(uint64_t timeout)
@@ -480,7 +483,7 @@ lspawn_loop(const struct conf *conf, const char *program, int listener,
 	}
 }
 
-/* --- the start ---------------------------------------------------------------- */
+/* --- the start ----------------------------------------------------------- */
 
 /* Moves the connection off 0, where a child will have its own. */
 static int

@@ -32,7 +32,7 @@ struct rcpt_table {
 	instant next_look;
 };
 
-/* --- the table of aliases, sound and as new as its file ------------------------ */
+/* --- the table of aliases, sound and as new as its file ------------------ */
 
 /* Is postmaster of every local domain still found? */
 static enum recipient_result
@@ -184,8 +184,8 @@ rcpt_table_reload(struct rcpt_table *t, const struct stat *st)
 }
 
 /*
- * Loads a changed file, looking at most once a second, and only after it has not
- * changed for a second, so that it is not read while it is being written. A
+ * Loads a changed file, looking at most once a second, and only after it has
+ * not changed for a second, so that it is not read while it is being written. A
  * wrong file is logged, and the old aliases stay.
  */
 static void
@@ -205,7 +205,7 @@ rcpt_table_refresh(struct rcpt_table *t)
 	rcpt_table_reload(t, &st);
 }
 
-/* --- questions and answers ------------------------------------------------------ */
+/* --- questions and answers ----------------------------------------------- */
 
 /*
  * An unmounted mailbox_root looks like an empty one: no recipient is unknown
@@ -271,7 +271,7 @@ rcpt_answer(struct rcpt_table *t, const struct frame *f, struct sbuf *out)
 	rcpt_verdict(out, rcpt_doubted(&t->aliases, r));
 }
 
-/* --- one loop over all clients, each in a kilobyte ------------------------------ */
+/* --- one loop over all clients, each in a kilobyte ----------------------- */
 
 struct rcpt_client {
 	int fd;        /* -1: a free place */
@@ -431,8 +431,8 @@ rcpt_free_place(struct rcpt_loop *l)
 }
 
 /*
- * Without a free descriptor the client that has been idle longest is dropped: it
- * can connect again, while the new one would wait in vain.
+ * Without a free descriptor the client that has been idle longest is dropped:
+ * it can connect again, while the new one would wait in vain.
  */
 static void
 rcpt_cannot_accept(struct rcpt_loop *l)
@@ -544,7 +544,7 @@ rcpt_loop(int listener, struct rcpt_table *table)
 	}
 }
 
-/* --- the start ------------------------------------------------------------------ */
+/* --- the start ----------------------------------------------------------- */
 
 /* One conversation on 0 and 1, which may be pipes. */
 static int

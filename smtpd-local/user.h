@@ -24,16 +24,16 @@ struct user {
 };
 
 /*
- * Can name be the name of a mailbox at all? A name that is empty, is longer than
- * USER_NAME_MAX, has '/', ':', blanks, controls or octets above 0x7e in it, or
- * begins with '.' or '-' is never looked up, neither in NSS nor in the file
- * system.
+ * Can name be the name of a mailbox at all? A name that is empty, is longer
+ * than USER_NAME_MAX, has '/', ':', blanks, controls or octets above 0x7e in
+ * it, or begins with '.' or '-' is never looked up, neither in NSS nor in the
+ * file system.
  */
 bool user_name_valid(struct span name);
 
 /*
- * At start: is nss_sentinel found (FOUND, also with mailbox_root, which needs no
- * sentinel), or not now (CANNOT)? UNKNOWN: its name can prove nothing.
+ * At start: is nss_sentinel found (FOUND, also with mailbox_root, which needs
+ * no sentinel), or not now (CANNOT)? UNKNOWN: its name can prove nothing.
  */
 enum user_result user_sentinel(const struct conf *) MUST_CHECK;
 
