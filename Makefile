@@ -111,14 +111,13 @@ $(B)/smtpd-clean: $(B)/static/smtpd-session/judge/clean.o
 
 $(call program_is,STATIC,  smtpd-queue,     smtpd-queue/smtpd-queue.c, smtpd-queue common)
 $(call program_is,STATIC,  smtpd-submit,    smtpd-queue/smtpd-submit.c, smtpd-queue common)
-$(B)/smtpd-submit: $(B)/static/smtpd-queue/sign/fields.o
 $(call program_is,DYNAMIC, sendmail,        smtpd-queue/sendmail.c, smtpd-queue common)
 SIGNER_LIBS = -lopendkim -lcrypto -ldb -lbsd -lmd -lresolv
 $(call program_is,LIBRARY, smtpd-sign,      smtpd-queue/sign/smtpd-sign.c, smtpd-queue/sign smtpd-queue common)
 $(B)/smtpd-sign: LDLIBS += -Wl,--no-warnings $(SIGNER_LIBS)
-$(call program_is,LIBRARY, smtpd-dkim-key,  smtpd-queue/sign/smtpd-dkim-key.c, smtpd-queue/sign common)
+$(call program_is,LIBRARY, smtpd-dkim-key,  smtpd-queue/sign/smtpd-dkim-key.c, smtpd-queue/sign common/records common)
 $(B)/smtpd-dkim-key: LDLIBS += -Wl,--no-warnings -lcrypto
-$(call program_is,LIBRARY, smtpd-dns,       smtpd-queue/sign/smtpd-dns.c, smtpd-queue/sign common/dns common)
+$(call program_is,LIBRARY, smtpd-dns,       common/records/smtpd-dns.c, common/records smtpd-queue/sign common/dns common)
 $(B)/smtpd-dns: LDLIBS += -Wl,--no-warnings -lcrypto -ludns
 
 $(call program_is,STATIC,  smtpd-send,      smtpd-send/smtpd-send.c, smtpd-send common)
@@ -160,7 +159,7 @@ $(B)/dynamic/%.o: %.c | $(B)/needs
 	$(CC) $(CPPFLAGS) $(FORTIFY) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # An archive for each folder and each of the three ways to compile.
-FOLDERS = common common/dns smtpd-session smtpd-session/auth \
+FOLDERS = common common/dns common/records smtpd-session smtpd-session/auth \
           smtpd-session/judge smtpd-session/tls smtpd-queue smtpd-queue/sign \
           smtpd-send smtpd-send/remote smtpd-send/bounce smtpd-send/audit \
           smtpd-send/ctl smtpd-local
@@ -220,8 +219,8 @@ $(call tests,spf-suite spf-front dmarc dmarc-suite dmarc-record judge-from \
 	judge-fields judge-report,smtpd-session/judge common/dns,$(JUDGE_LIBS))
 $(call tests,certificate tls-certificate tls-pem,smtpd-session/tls,-lbearssl)
 $(call tests,pwfile,smtpd-session/auth,-lcrypt)
-$(call tests,addrlist author text submission advice,smtpd-queue smtpd-queue/sign)
-$(call tests,sign-compare,smtpd-queue/sign,-lcrypto)
+$(call tests,addrlist author text submission advice,smtpd-queue)
+$(call tests,records-compare,common/records smtpd-queue/sign,-lcrypto)
 $(call tests,sign,smtpd-queue/sign smtpd-queue,$(SIGNER_LIBS))
 $(call tests,send-heap send-pace send-schedule send-talk,smtpd-send)
 $(call tests,remote-time remote-answer remote-chain remote-stuff,\
@@ -250,7 +249,7 @@ deps:
 
 # --- more checks ---------------------------------------------------------------
 C_FILES   = $(shell git ls-files '*.[ch]')
-MAN_PAGES = $(wildcard common/*.[158] smtpd-*/*.[158] smtpd-*/*/*.[158])
+MAN_PAGES = $(wildcard common/*.[158] common/*/*.[158] smtpd-*/*.[158] smtpd-*/*/*.[158])
 SH_FILES  = $(shell git grep -lE '^\#!/(usr/bin/env |bin/)(ba)?sh' -- conf tests .ci)
 BATS_FILES = $(shell git ls-files 'tests/*.bats' 'tests/*.bash')
 

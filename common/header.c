@@ -144,6 +144,35 @@ header_finish(struct header *h)
 	return HEADER_END;
 }
 
+void
+header_walk_start(struct header_walk *w, struct span section)
+{
+	header_init(&w->header);
+	w->rest = section;
+}
+
+bool
+header_walk_next(struct header_walk *w, struct span *field)
+{
+	enum header_event e;
+	size_t used;
+
+	e = header_push(&w->header, w->rest, &used);
+	if (e == HEADER_MORE)
+		e = header_finish(&w->header);
+	if (e != HEADER_FIELD || w->header.field.bad)
+		return false;
+	*field = span_of(w->rest.p, used);
+	w->rest = span_skip(w->rest, used);
+	return true;
+}
+
+void
+header_walk_stop(struct header_walk *w)
+{
+	header_free(&w->header);
+}
+
 struct span
 header_name(const struct header *h)
 {

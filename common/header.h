@@ -58,6 +58,20 @@ enum header_event header_push(struct header *, struct span in, size_t *used);
 enum header_event header_finish(struct header *);
 
 /*
+ * The fields of a section that is in memory, from the top down. next: *field
+ * is all octets of one; false: there is no more, or no memory, as
+ * header.field.bad says.
+ */
+struct header_walk {
+	struct header header;
+	struct span rest;
+};
+
+void header_walk_start(struct header_walk *, struct span section);
+bool header_walk_next(struct header_walk *, struct span *field);
+void header_walk_stop(struct header_walk *);
+
+/*
  * Of the field: its name, and its value trimmed and unfolded, which is done
  * in place: take what you need of the raw field before.
  */

@@ -6,7 +6,7 @@
 #include "envelope.h"
 #include "forged-text.h"
 #include "log.h"
-#include "sign/fields.h"
+#include "signed-header.h"
 
 #define PIECE 16384 /* header sections are seldom larger */
 
@@ -137,7 +137,7 @@ note_field(struct submission *s, struct header *h, bool nul)
 	s->has_from = s->has_from || span_ieq(name, SPAN("From"));
 	s->has_message_id = s->has_message_id ||
 	    span_ieq(name, SPAN("Message-ID"));
-	if (fields_find(name) < fields_count) {
+	if (signed_find(name) < signed_count) {
 		s->covered++;
 		s->nul = s->nul || nul;
 	}
@@ -267,7 +267,7 @@ judge_header(struct submission *s)
 		    SPAN("550 5.7.1 From or Sender is no address of yours"));
 	if (s->nul)
 		refuse(s, SPAN("554 5.6.0 NUL in a header field"));
-	if (s->covered > SUBMISSION_SIGNED_MAX)
+	if (s->covered > SIGNED_FIELDS_MAX)
 		refuse(s, SPAN("554 5.6.0 Too many header fields"));
 }
 

@@ -13,7 +13,6 @@
 
 #define SUBMISSION_HEADER_MAX (1024 * 1024) /* octets, without forged fields */
 #define SUBMISSION_FORGED_MAX 9990 /* ranges; an advice has 10,000 changes */
-#define SUBMISSION_SIGNED_MAX 200  /* fields; RFC 5322 3.6 has one of each */
 
 enum submission_origin {
 	SUBMISSION_UNKNOWN,

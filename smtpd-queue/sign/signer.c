@@ -11,7 +11,7 @@ library(void)
 	static DKIM_LIB *lib;
 
 	if (lib == NULL) {
-		key_start_crypto();
+		dkim_keys_start_crypto();
 		lib = dkim_init(NULL, NULL);
 	}
 	return lib;
@@ -28,19 +28,19 @@ signer_oversign(const char *const oversigned[])
 }
 
 static dkim_alg_t
-algorithm(const struct key *key)
+algorithm(const struct dkim_key *key)
 {
 	switch (key->algorithm) {
-	case KEY_RSA:
+	case DKIM_KEY_RSA:
 		return DKIM_SIGN_RSASHA256;
-	case KEY_ED25519:
+	case DKIM_KEY_ED25519:
 		break;
 	}
 	return DKIM_SIGN_ED25519SHA256;
 }
 
 bool
-signer_open(struct signer *s, const struct key *key)
+signer_open(struct signer *s, const struct dkim_key *key)
 {
 	DKIM_LIB *lib = library();
 	DKIM_STAT status;

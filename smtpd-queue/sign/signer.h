@@ -3,7 +3,7 @@
 #ifndef SIGNER_H
 #define SIGNER_H
 
-#include "key.h"
+#include "dkim-keys.h"
 
 struct dkim; /* libopendkim's */
 
@@ -30,7 +30,7 @@ bool signer_oversign(const char *const oversigned[]) MUST_CHECK;
  * 600 octets each. A process serves one connection, and that has
  * max_messages.
  */
-bool signer_open(struct signer *, const struct key *) MUST_CHECK;
+bool signer_open(struct signer *, const struct dkim_key *) MUST_CHECK;
 bool signer_field(struct signer *, struct span name,
     struct span value) MUST_CHECK;
 bool signer_end_header(struct signer *) MUST_CHECK;

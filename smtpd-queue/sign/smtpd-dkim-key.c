@@ -7,16 +7,21 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 #include "address.h"
 #include "bufio.h"
-#include "keymake.h"
-#include "keys.h"
+#include "dkim-keys.h"
 #include "program.h"
-#include "zone.h"
+#include "../../common/records/records.h"
 
 #define USAGE "domain [selector [rsa [bits] | ed25519]]"
+#define KEYMAKE_BITS_MIN 2048 /* of RSA: RFC 8301 3.2 advises no less */
+#define KEYMAKE_BITS_MAX 4096 /* verifiers need not take more */
 #define TEXT_MAX 65536
-#define NAME_SIZE (KEY_NAME_MAX + 16)
+#define NAME_SIZE (DKIM_NAME_MAX + 16)
 
 _Noreturn static void
 die_usage(void)
@@ -24,6 +29,61 @@ die_usage(void)
 	die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s", progname,
 	    USAGE);
 }
+
+/* --- a new key -------------------------------------------------------------- */
+
+static EVP_PKEY *
+generate(enum dkim_algorithm a, unsigned bits)
+{
+	switch (a) {
+	case DKIM_KEY_RSA:
+		return EVP_RSA_gen(bits);
+	case DKIM_KEY_ED25519:
+		break;
+	}
+	return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+}
+
+static bool
+write_pem(struct sbuf *pem, const EVP_PKEY *pkey)
+{
+	/* Its memory is wiped when it is freed. */
+	BIO *bio = BIO_new(BIO_s_secmem());
+	bool good = false;
+	char *p;
+	long n;
+
+	if (bio == NULL)
+		return false;
+	if (PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL,
+		NULL) == 1) {
+		n = BIO_get_mem_data(bio, &p);
+		sbuf_add(pem, p, n > 0 ? (size_t)n : 0);
+		good = n > 0 && !pem->bad;
+	}
+	BIO_free(bio);
+	return good;
+}
+
+static bool
+keymake(struct dkim_key *k, enum dkim_algorithm a, unsigned bits)
+{
+	EVP_PKEY *pkey;
+	bool good;
+
+	*k = (struct dkim_key){ .algorithm = a };
+	sbuf_init(&k->pem, DKIM_KEY_FILE_MAX);
+	dkim_keys_start_crypto();
+	pkey = generate(a, bits);
+	if (pkey == NULL)
+		return false;
+	k->bits = (unsigned)EVP_PKEY_get_bits(pkey);
+	good = write_pem(&k->pem, pkey);
+	EVP_PKEY_free(pkey);
+	return good;
+}
+
+/* --- where it is kept ------------------------------------------------------- */
 
 /* Whose the keys are: the directory of all of them says it. */
 struct owner {
@@ -83,7 +143,7 @@ open_domain(int keys, const char *domain, const struct owner *o)
 }
 
 static bool
-write_file(int fd, const struct key *k, const struct owner *o)
+write_file(int fd, const struct dkim_key *k, const struct owner *o)
 {
 	return io_write(fd, k->pem.s, k->pem.len, NEVER) == IO_OK &&
 	    (geteuid() != 0 || fchown(fd, o->uid, o->gid) == 0) &&
@@ -95,7 +155,7 @@ write_file(int fd, const struct key *k, const struct owner *o)
  * the place of another key.
  */
 static void
-store(int dir, const struct key *k, const struct owner *o)
+store(int dir, const struct dkim_key *k, const struct owner *o)
 {
 	char name[NAME_SIZE], new[NAME_SIZE];
 	int fd, err = 0;
@@ -123,16 +183,16 @@ store(int dir, const struct key *k, const struct owner *o)
 /* --- the record ----------------------------------------------------------- */
 
 static void
-add_record(struct sbuf *b, const struct key *k)
+add_record(struct sbuf *b, const struct dkim_key *k)
 {
 	struct sbuf name, text;
 
 	sbuf_init(&name, NAME_SIZE * 2);
 	sbuf_addf(&name, "%s._domainkey.%s", k->selector, k->domain);
 	sbuf_init(&text, TEXT_MAX);
-	if (!key_record(k, &text) || name.bad)
+	if (!dkim_key_record(k, &text) || name.bad)
 		die(EXIT_TEMP, "cannot tell the public key");
-	zone_txt(b, sbuf_span(&name), sbuf_span(&text));
+	records_txt(b, sbuf_span(&name), sbuf_span(&text));
 	sbuf_free(&name);
 	sbuf_free(&text);
 }
@@ -151,38 +211,38 @@ static void
 show(const struct conf *conf, const char *domain)
 {
 	struct sbuf b, why;
-	struct keys keys;
+	struct dkim_keys keys;
 
 	sbuf_init(&b, TEXT_MAX);
 	sbuf_init(&why, TEXT_MAX);
-	switch (keys_find(&keys, conf, span_str(domain), &why)) {
-	case KEYS_FOUND:
+	switch (dkim_keys_find(&keys, conf, span_str(domain), &why)) {
+	case DKIM_KEYS_FOUND:
 		break;
-	case KEYS_NONE:
+	case DKIM_KEYS_NONE:
 		die(EXIT_PERM, "there is no key for '%s'", domain);
-	case KEYS_BAD:
+	case DKIM_KEYS_BAD:
 		die(EXIT_PERM, "%s", why.s);
 	}
 	for (size_t i = 0; i < keys.n; i++)
 		add_record(&b, &keys.key[i]);
 	print(&b);
-	keys_free(&keys);
+	dkim_keys_free(&keys);
 	sbuf_free(&b);
 	sbuf_free(&why);
 }
 
 /* --- what was asked for ----------------------------------------------------- */
 
-static enum key_algorithm
+static enum dkim_algorithm
 parse_algorithm(char *const operands[], unsigned *bits)
 {
 	uint32_t n = KEYMAKE_BITS_MIN;
 
 	*bits = n;
 	if (operands[0] == NULL)
-		return KEY_RSA;
+		return DKIM_KEY_RSA;
 	if (strcmp(operands[0], "ed25519") == 0 && operands[1] == NULL)
-		return KEY_ED25519;
+		return DKIM_KEY_ED25519;
 	if (strcmp(operands[0], "rsa") != 0 ||
 	    (operands[1] != NULL && operands[2] != NULL))
 		die_usage();
@@ -192,16 +252,16 @@ parse_algorithm(char *const operands[], unsigned *bits)
 		die(EXIT_PERM, "a key of RSA has %d to %d bits",
 		    KEYMAKE_BITS_MIN, KEYMAKE_BITS_MAX);
 	*bits = n;
-	return KEY_RSA;
+	return DKIM_KEY_RSA;
 }
 
 /* Lower case, as the name of a directory is. */
 static void
-copy_name(char to[KEY_NAME_MAX + 1], const char *name, const char *what)
+copy_name(char to[DKIM_NAME_MAX + 1], const char *name, const char *what)
 {
 	struct span s = span_str(name);
 
-	if (!address_is_domain(s) || s.n > KEY_NAME_MAX)
+	if (!address_is_domain(s) || s.n > DKIM_NAME_MAX)
 		die(EXIT_PERM, "'%.300s' is no %s", name, what);
 	for (size_t i = 0; i <= s.n; i++)
 		to[i] = ascii_lower(name[i]);
@@ -210,11 +270,11 @@ copy_name(char to[KEY_NAME_MAX + 1], const char *name, const char *what)
 static void
 make(const struct conf *conf, const char *domain, char *const operands[])
 {
-	char selector[KEY_NAME_MAX + 1];
+	char selector[DKIM_NAME_MAX + 1];
 	struct owner owner;
 	struct sbuf b;
-	struct key k;
-	enum key_algorithm algorithm;
+	struct dkim_key k;
+	enum dkim_algorithm algorithm;
 	unsigned bits;
 	int keys, dir;
 
@@ -231,7 +291,7 @@ make(const struct conf *conf, const char *domain, char *const operands[])
 	add_record(&b, &k);
 	print(&b);
 	sbuf_free(&b);
-	key_free(&k);
+	dkim_key_free(&k);
 	(void)close(dir);
 	(void)close(keys);
 }
@@ -240,7 +300,7 @@ int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
-	char domain[KEY_NAME_MAX + 1];
+	char domain[DKIM_NAME_MAX + 1];
 	char *const *operands;
 
 	operands = argv +

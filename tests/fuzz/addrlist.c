@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 
-#include "../../smtpd-queue/addrlist.c"
-#include "../../smtpd-queue/text.c"
+#include "../../smtpd-queue/addrlist.h"
+#include "../../smtpd-queue/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

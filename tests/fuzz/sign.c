@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Fuzzes the signing of a message: the input is its header section, with a
- * body behind an octet 0x01. What the survey does not refuse can be signed,
+ * body behind an octet 0x01. What signed_survey finds no fault with can be signed,
  * whatever it is (it would wait for ever), and libopendkim finds its own
  * signature good.
  */
@@ -10,7 +10,7 @@
 #include <opendkim/dkim.h>
 
 #include "../../smtpd-queue/sign/signer.h"
-#include "../../smtpd-queue/sign/survey.h"
+#include "../../smtpd-queue/signed-header.h"
 #include "address.h"
 
 /* The keys of RFC 8463 A.2. */
@@ -49,21 +49,23 @@ find_key(DKIM *dkim, DKIM_SIGINFO *sig, u_char *buf, size_t size)
 }
 
 static void
-sign(struct signer *s, const struct key *key, struct span section,
+sign(struct signer *s, const struct dkim_key *key, struct span section,
     struct span body, struct sbuf *out)
 {
 	static const char *names[] = { "From", "To", "Subject", NULL };
-	struct span name, field;
-	struct survey_walk w;
+	struct span field;
+	struct header_walk w;
 
 	check(signer_oversign(names) && signer_open(s, key));
-	survey_start(&w, section);
-	while (survey_next(&w, &name, &field)) {
-		if (fields_find(name) < fields_count)
-			check(signer_field(s, name, survey_value(field)));
+	header_walk_start(&w, section);
+	while (header_walk_next(&w, &field)) {
+		struct span name = header_name(&w.header);
+
+		if (signed_find(name) < signed_count)
+			check(signer_field(s, name, signed_value(field)));
 	}
-	check(!w.bad && signer_end_header(s));
-	survey_stop(&w);
+	check(!w.header.field.bad && signer_end_header(s));
+	header_walk_stop(&w);
 	check(signer_body(s, body) && signer_finish(s, out));
 }
 
@@ -87,26 +89,27 @@ verify(struct span section, struct span body, struct sbuf *signature)
 	DKIM_STAT status;
 	DKIM *dkim = dkim_verify(verifying_library(), (const u_char *)"-", NULL,
 	    &status);
-	struct span name, field;
-	struct survey_walk w;
+	struct span field;
+	struct header_walk w;
 
 	check(dkim != NULL);
 	check(dkim_header(dkim, (u_char *)signature->s, signature->len - 2) ==
 	    DKIM_STAT_OK);
-	survey_start(&w, section);
-	while (survey_next(&w, &name, &field)) {
+	header_walk_start(&w, section);
+	while (header_walk_next(&w, &field)) {
+		struct span name = header_name(&w.header);
 		struct sbuf b;
 
-		if (fields_find(name) == fields_count)
+		if (signed_find(name) == signed_count)
 			continue;
 		sbuf_init(&b, SIZE_MAX / 2);
 		sbuf_addspan(&b, name);
 		sbuf_putc(&b, ':');
-		sbuf_addspan(&b, survey_value(field));
+		sbuf_addspan(&b, signed_value(field));
 		check(dkim_header(dkim, (u_char *)b.s, b.len) == DKIM_STAT_OK);
 		sbuf_free(&b);
 	}
-	survey_stop(&w);
+	header_walk_stop(&w);
 	check(dkim_eoh(dkim) == DKIM_STAT_OK);
 	check(body.n == 0 ||
 	    dkim_body(dkim, (u_char *)(uintptr_t)body.p, body.n) ==
@@ -123,20 +126,20 @@ verify(struct span section, struct span body, struct sbuf *signature)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct key key = { .domain = "example.com",
+	static struct dkim_key key = { .domain = "example.com",
 		.selector = "s",
-		.algorithm = KEY_ED25519 };
+		.algorithm = DKIM_KEY_ED25519 };
 	struct span body = span_of(data, size), section;
 	struct sbuf signature;
 	struct signer signer;
-	struct survey v;
+	struct signed_header v;
 
 	if (key.pem.max == 0) {
-		sbuf_init(&key.pem, KEY_FILE_MAX);
+		sbuf_init(&key.pem, DKIM_KEY_FILE_MAX);
 		sbuf_adds(&key.pem, PRIVATE);
 	}
 	section = span_cut(&body, '\001');
-	survey_take(&v, section);
+	signed_survey(&v, section);
 	check(!v.bad);
 	if (v.good && !address_is_domain(sbuf_span(&v.author)))
 		check(address_is_literal(sbuf_span(&v.author)));
@@ -147,6 +150,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		verify(section, body, &signature);
 		sbuf_free(&signature);
 	}
-	survey_free(&v);
+	signed_free(&v);
 	return 0;
 }

@@ -9,11 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../smtpd-queue/addrlist.c"
-#include "../../smtpd-queue/author.c"
-#include "../../smtpd-queue/compose.c"
-#include "../../smtpd-queue/sign/fields.c"
-#include "../../smtpd-queue/submission.c"
+#include "../../smtpd-queue/compose.h"
+#include "../../smtpd-queue/submission.h"
 
 #define FORGED "Authentication-Results: mail.example.com; dkim=pass\r\n"
 

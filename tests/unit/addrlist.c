@@ -2,7 +2,7 @@
 /* Address lists, as RFC 5322 and the programs of this world write them. */
 #include "tap.h"
 
-#include "../../smtpd-queue/addrlist.c"
+#include "../../smtpd-queue/addrlist.h"
 
 struct list_case {
 	const char *list;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Whose addresses are whose. */
-#include "../../smtpd-queue/addrlist.c"
-#include "../../smtpd-queue/author.c"
+#include "../../smtpd-queue/author.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /* Text from programs into text for the queue, however it is cut. */
 #include "tap.h"
 
-#include "../../smtpd-queue/text.c"
+#include "../../smtpd-queue/text.h"
 
 struct text_case {
 	struct span in;

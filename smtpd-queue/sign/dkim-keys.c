@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: ISC */
+/* Private DKIM keys: which sign for a domain, and whether they may be used. */
+#include "dkim-keys.h"
+
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "address.h"
+#include "bufio.h"
+
+/* --- one key ----------------------------------------------------------------- */
+
+void
+dkim_keys_start_crypto(void)
+{
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
+		OPENSSL_INIT_NO_ATEXIT,
+	    NULL);
+}
+
+const char *
+dkim_key_type(enum dkim_algorithm a)
+{
+	switch (a) {
+	case DKIM_KEY_RSA:
+		return "rsa";
+	case DKIM_KEY_ED25519:
+		break;
+	}
+	return "ed25519";
+}
+
+static bool
+complain(struct sbuf *why, const char *what)
+{
+	sbuf_adds(why, what);
+	return false;
+}
+
+static bool
+complain_sys(struct sbuf *why, const char *what)
+{
+	sbuf_addf(why, "%s: %s", what, strerror(errno));
+	return false;
+}
+
+/* Ours, or root's for us: nobody else can have read or made it. */
+static bool
+check_file(const struct stat *st, struct sbuf *why)
+{
+	unsigned mode = st->st_mode & 07777;
+
+	if (!S_ISREG(st->st_mode))
+		return complain(why, "is no file");
+	if (st->st_uid != geteuid() && st->st_uid != 0 && geteuid() != 0) {
+		sbuf_addf(why, "belongs to uid %lu, neither mine nor root",
+		    (unsigned long)st->st_uid);
+		return false;
+	}
+	if ((mode & 0037) != 0 ||
+	    ((mode & 0040) != 0 && st->st_gid != getegid() && geteuid() != 0)) {
+		sbuf_addf(why, "can be used by others (mode %04o): chmod 0400",
+		    mode);
+		return false;
+	}
+	if (st->st_size > DKIM_KEY_FILE_MAX)
+		return complain(why, "is too large for a key");
+	return true;
+}
+
+static bool
+read_file(struct dkim_key *k, int fd, struct sbuf *why)
+{
+	char buf[1024];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return complain_sys(why, "cannot be read");
+		sbuf_add(&k->pem, buf, (size_t)n);
+	}
+	explicit_bzero(buf, sizeof(buf));
+	if (k->pem.bad)
+		return complain(why, "does not fit into memory");
+	return true;
+}
+
+/* For a key that wants a password: there is none. */
+static int
+no_password(char *buf, int size, int writing, void *asked)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	*(bool *)asked = true;
+	return -1;
+}
+
+static EVP_PKEY *
+parse(const struct dkim_key *k, bool *asked)
+{
+	BIO *bio = BIO_new_mem_buf(k->pem.s, (int)k->pem.len);
+	EVP_PKEY *pkey;
+
+	if (bio == NULL)
+		return NULL;
+	pkey = PEM_read_bio_PrivateKey(bio, NULL, no_password, asked);
+	BIO_free(bio);
+	return pkey;
+}
+
+static bool
+examine(struct dkim_key *k, const EVP_PKEY *pkey, struct sbuf *why)
+{
+	k->bits = (unsigned)EVP_PKEY_get_bits(pkey);
+	switch (EVP_PKEY_get_base_id(pkey)) {
+	case EVP_PKEY_RSA:
+		k->algorithm = DKIM_KEY_RSA;
+		if (k->bits >= DKIM_KEY_BITS_MIN)
+			return true;
+		sbuf_addf(why, "has %u bits, and must have %d or more", k->bits,
+		    DKIM_KEY_BITS_MIN);
+		return false;
+	case EVP_PKEY_ED25519:
+		k->algorithm = DKIM_KEY_ED25519;
+		return true;
+	default:
+		return complain(why, "is a key neither of RSA nor of Ed25519");
+	}
+}
+
+static bool
+parse_and_examine(struct dkim_key *k, struct sbuf *why)
+{
+	bool asked = false, good;
+	EVP_PKEY *pkey;
+
+	dkim_keys_start_crypto();
+	pkey = parse(k, &asked);
+	if (asked)
+		good = complain(why, "is encrypted: it must not be");
+	else if (pkey == NULL)
+		good = complain(why, "holds no private key in PEM");
+	else
+		good = examine(k, pkey, why);
+	EVP_PKEY_free(pkey);
+	return good;
+}
+
+/* Was it found good before? */
+static bool
+recall(const struct dkim_key_memory *m, struct dkim_key *k)
+{
+	for (size_t i = 0; m != NULL && i < DKIM_KEYS_KNOWN; i++) {
+		const struct dkim_key *known = &m->known[i];
+
+		if (known->bits == 0 ||
+		    !span_eq(sbuf_span(&known->pem), sbuf_span(&k->pem)))
+			continue;
+		k->algorithm = known->algorithm;
+		k->bits = known->bits;
+		return true;
+	}
+	return false;
+}
+
+static void
+remember(struct dkim_key_memory *m, const struct dkim_key *k)
+{
+	struct dkim_key *place;
+
+	if (m == NULL)
+		return;
+	place = &m->known[m->next];
+	m->next = (m->next + 1) % DKIM_KEYS_KNOWN;
+	if (place->bits != 0)
+		dkim_key_free(place);
+	sbuf_init(&place->pem, DKIM_KEY_FILE_MAX);
+	sbuf_addspan(&place->pem, sbuf_span(&k->pem));
+	place->algorithm = k->algorithm;
+	place->bits = place->pem.bad ? 0 : k->bits;
+}
+
+bool
+dkim_key_load(struct dkim_key *k, int dir, const char *path,
+    struct dkim_key_memory *m, struct sbuf *why)
+{
+	/* A FIFO that somebody left there must not hold us. */
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	bool good;
+
+	sbuf_init(&k->pem, DKIM_KEY_FILE_MAX);
+	if (fd == -1)
+		return complain_sys(why, "cannot be opened");
+	if (fstat(fd, &st) == -1)
+		good = complain_sys(why, "cannot be looked at");
+	else
+		good = check_file(&st, why) && read_file(k, fd, why);
+	(void)close(fd);
+	if (!good || recall(m, k))
+		return good;
+	good = parse_and_examine(k, why);
+	if (good)
+		remember(m, k);
+	return good;
+}
+
+void
+dkim_key_free(struct dkim_key *k)
+{
+	explicit_bzero(k->pem.s, k->pem.len);
+	sbuf_free(&k->pem);
+}
+
+static bool
+add_base64(struct sbuf *b, const unsigned char *p, size_t n)
+{
+	unsigned char *text = OPENSSL_malloc(n / 3 * 4 + 8);
+
+	if (text == NULL)
+		return false;
+	sbuf_add(b, text, (size_t)EVP_EncodeBlock(text, p, (int)n));
+	OPENSSL_free(text);
+	return !b->bad;
+}
+
+bool
+dkim_key_public(const struct dkim_key *k, struct sbuf *b)
+{
+	bool asked = false, good = false;
+	EVP_PKEY *pkey = parse(k, &asked);
+	unsigned char raw[64], *der = NULL;
+	size_t n = sizeof(raw);
+	int len;
+
+	if (pkey == NULL)
+		return false;
+	if (k->algorithm == DKIM_KEY_ED25519) {
+		good = EVP_PKEY_get_raw_public_key(pkey, raw, &n) == 1 &&
+		    add_base64(b, raw, n);
+	} else {
+		len = i2d_PUBKEY(pkey, &der);
+		good = len > 0 && add_base64(b, der, (size_t)len);
+		OPENSSL_free(der);
+	}
+	EVP_PKEY_free(pkey);
+	return good;
+}
+
+bool
+dkim_key_record(const struct dkim_key *k, struct sbuf *b)
+{
+	sbuf_addf(b, "v=DKIM1; k=%s; p=", dkim_key_type(k->algorithm));
+	return dkim_key_public(k, b) && !b->bad;
+}
+
+/* --- the keys of a domain ---------------------------------------------------- */
+
+#define SUFFIX ".key"
+#define PATH_SIZE 4096
+
+bool
+dkim_keys_configured(const struct conf *conf)
+{
+	return conf->dkim_key[0] != '\0' || conf->dkim_keys[0] != '\0';
+}
+
+/* Lower case: so are the names of the directories. */
+static void
+set_name(char to[DKIM_NAME_MAX + 1], struct span name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		to[i] = ascii_lower(name.p[i]);
+	to[name.n] = '\0';
+}
+
+static enum dkim_keys_result
+bad(struct sbuf *why, const char *path, const char *what)
+{
+	sbuf_addf(why, "%s %s", path, what);
+	return DKIM_KEYS_BAD;
+}
+
+/*
+ * Adds the key of a file, those of RSA before the others. shown: its whole
+ * path.
+ */
+static enum dkim_keys_result
+add(struct dkim_keys *keys, int dir, const char *path, const char *shown,
+    struct span domain, struct span selector, struct sbuf *why)
+{
+	struct dkim_key key;
+	size_t at = keys->n;
+
+	for (size_t i = 0; i < keys->n; i++) {
+		if (span_ieq(span_str(keys->key[i].selector), selector))
+			return DKIM_KEYS_FOUND; /* dkim_key itself */
+	}
+	if (keys->n == DKIM_KEYS_MAX)
+		return bad(why, shown, "is one more than can be used");
+	sbuf_addf(why, "%s ", shown);
+	if (!dkim_key_load(&key, dir, path, keys->known, why)) {
+		dkim_key_free(&key);
+		return DKIM_KEYS_BAD;
+	}
+	sbuf_reset(why);
+	set_name(key.domain, domain);
+	set_name(key.selector, selector);
+	while (key.algorithm == DKIM_KEY_RSA && at > 0 &&
+	    keys->key[at - 1].algorithm != DKIM_KEY_RSA) {
+		keys->key[at] = keys->key[at - 1];
+		at--;
+	}
+	keys->key[at] = key;
+	keys->n++;
+	return DKIM_KEYS_FOUND;
+}
+
+/* Is it the name of a key? Others, and what an editor leaves, are not. */
+static bool
+is_key_file(struct span name, struct span *selector)
+{
+	static const struct span suffix = { SUFFIX, sizeof(SUFFIX) - 1 };
+
+	if (name.n <= suffix.n || name.p[0] == '.' ||
+	    !span_eq(span_skip(name, name.n - suffix.n), suffix))
+		return false;
+	*selector = span_of(name.p, name.n - suffix.n);
+	return true;
+}
+
+static enum dkim_keys_result
+add_entry(struct dkim_keys *keys, int dir, const char *path, const char *name,
+    struct span domain, struct sbuf *why)
+{
+	char shown[PATH_SIZE];
+	struct span selector;
+	struct sbuf b;
+
+	if (!is_key_file(span_str(name), &selector))
+		return DKIM_KEYS_FOUND;
+	sbuf_init(&b, sizeof(shown) - 1);
+	sbuf_addf(&b, "%s/%s", path, name);
+	memcpy(shown, b.s, b.len + 1);
+	sbuf_free(&b);
+	if (!address_is_domain(selector))
+		return bad(why, shown, "is not named after a selector");
+	return add(keys, dir, name, shown, domain, selector, why);
+}
+
+/* path: of the domain's directory. */
+static enum dkim_keys_result
+add_directory(struct dkim_keys *keys, const char *path, struct span domain,
+    struct sbuf *why)
+{
+	DIR *dir = opendir(path);
+	enum dkim_keys_result r = DKIM_KEYS_FOUND;
+	struct dirent *e;
+
+	if (dir == NULL && errno == ENOENT)
+		return DKIM_KEYS_NONE;
+	if (dir == NULL)
+		return bad(why, path, strerror(errno));
+	errno = 0;
+	while (r == DKIM_KEYS_FOUND && (e = readdir(dir)) != NULL) {
+		r = add_entry(keys, dirfd(dir), path, e->d_name, domain, why);
+		errno = 0;
+	}
+	if (r == DKIM_KEYS_FOUND && errno != 0)
+		r = bad(why, path, strerror(errno));
+	(void)closedir(dir);
+	return r;
+}
+
+static enum dkim_keys_result
+find_exactly(struct dkim_keys *keys, const struct conf *conf,
+    struct span domain, struct sbuf *why)
+{
+	char name[DKIM_NAME_MAX + 1];
+	enum dkim_keys_result r = DKIM_KEYS_NONE;
+	struct sbuf path;
+
+	if (span_ieq(domain, span_str(conf->dkim_domain)))
+		r = add(keys, AT_FDCWD, conf->dkim_key, conf->dkim_key, domain,
+		    span_str(conf->dkim_selector), why);
+	if (r == DKIM_KEYS_BAD || conf->dkim_keys[0] == '\0')
+		return r;
+	set_name(name, domain);
+	sbuf_init(&path, PATH_SIZE - DKIM_NAME_MAX - 2);
+	sbuf_addf(&path, "%s/%s", conf->dkim_keys, name);
+	r = path.bad ? bad(why, conf->dkim_keys, "is too long a path") :
+		       add_directory(keys, path.s, domain, why);
+	sbuf_free(&path);
+	if (r == DKIM_KEYS_BAD)
+		return r;
+	return keys->n > 0 ? DKIM_KEYS_FOUND : DKIM_KEYS_NONE;
+}
+
+enum dkim_keys_result
+dkim_keys_find_known(struct dkim_keys *keys, struct dkim_key_memory *known,
+    const struct conf *conf, struct span domain, struct sbuf *why)
+{
+	enum dkim_keys_result r = DKIM_KEYS_NONE;
+
+	keys->n = 0;
+	keys->known = known;
+	if (!address_is_domain(domain) || domain.n > DKIM_NAME_MAX)
+		return DKIM_KEYS_NONE;
+	while (r == DKIM_KEYS_NONE && domain.n > 0) {
+		r = find_exactly(keys, conf, domain, why);
+		(void)span_cut(&domain, '.');
+	}
+	return r;
+}
+
+enum dkim_keys_result
+dkim_keys_find(struct dkim_keys *keys, const struct conf *conf,
+    struct span domain, struct sbuf *why)
+{
+	return dkim_keys_find_known(keys, NULL, conf, domain, why);
+}
+
+void
+dkim_keys_free(struct dkim_keys *keys)
+{
+	for (size_t i = 0; i < keys->n; i++)
+		dkim_key_free(&keys->key[i]);
+	keys->n = 0;
+}
