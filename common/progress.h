@@ -12,16 +12,16 @@
  *
  *	log 1 <id> <nonce>	the first: the nonce of the queue file. Another
  *				one: this is not that message's log
- *	rcpt <index> <origin> user <name> <address>
- *	rcpt <index> <origin> remote <path>
- *				what the R frame number origin (from 0) is
+ *	rcpt <index> <addressee> user <name> <address>
+ *	rcpt <index> <addressee> remote <path>
+ *				what the R frame of that number (from 0) is
  *				expanded to; index tells it from all others
  *	done <index> <attempt> <time> <reply>		delivered
  *	failed <index> <attempt> <time> <reply>		refused for good
  *	deferred <index> <attempt> <time> <reply>	to be tried again
- *	refused <origin> <attempt> <time> <reply>	smtpd-rcpt knows nobody
+ *	refused <addressee> <attempt> <time> <reply>	smtpd-rcpt knows nobody
  *	bounced <index> <attempt> <time> <notice>	the sender was told, by
- *				a notice of that id; of an origin that was
+ *				a notice of that id; of an addressee that was
  *				never expanded its number
  *	told <attempt> <time> <what> <notice>	delayed: the sender was told
  *				so; held: postmaster was
@@ -67,8 +67,8 @@ enum progress_kind {
 
 struct progress_record {
 	enum progress_kind kind;
-	uint32_t number;  /* index, origin, attempt, attempts or count */
-	uint32_t other;   /* rcpt: origin; verdicts: attempt */
+	uint32_t number;  /* index, addressee, attempt, attempts or count */
+	uint32_t other;   /* rcpt: addressee; verdicts: attempt */
 	uint64_t time;    /* verdicts, orders: when; tried: next */
 	struct span text; /* rcpt: "user ..."; reply, how, why */
 };

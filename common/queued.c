@@ -10,11 +10,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "envelope.h"
 
 #define TEXT_MAX (256 * 1024 * 1024)
 
 /* --- the directory -------------------------------------------------------- */
+
+static void
+queued_close(int fd)
+{
+	int saved = errno;
+
+	(void)close(fd);
+	errno = saved;
+}
 
 static bool
 become_owner(int dir)
@@ -37,14 +47,24 @@ become_owner(int dir)
 int
 queued_dir(const char *path)
 {
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved;
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir == -1 || become_owner(dir))
 		return dir;
-	saved = errno;
-	(void)close(dir);
-	errno = saved;
+	queued_close(dir);
 	return -1;
+}
+
+void
+queued_confine(const struct conf *conf, int dir)
+{
+	const struct confine keep = {
+		.calls = { SYS_openat, SYS_open, SYS_fstat, SYS_newfstatat,
+		    SYS_getdents64, SYS_fcntl, SYS_ioctl, SYS_getrandom },
+		.paths = { { dir != -1 ? conf->queue : NULL, CONFINE_READ } },
+	};
+
+	confine(&keep, conf);
 }
 
 /* The ids of new/<shard> or msg/<shard>, which need not exist. */
@@ -181,7 +201,7 @@ queued_keep(struct queued *q, struct span s)
 
 /* NULL: no memory, which text.bad remembers. */
 static struct queued_rcpt *
-queued_add(struct queued *q, uint32_t index, uint32_t origin)
+queued_add(struct queued *q, uint32_t index, uint32_t addressee)
 {
 	if (q->n == q->cap) {
 		size_t cap = q->cap > 0 ? 2 * q->cap : 4;
@@ -195,14 +215,14 @@ queued_add(struct queued *q, uint32_t index, uint32_t origin)
 		q->cap = cap;
 	}
 	q->rcpts[q->n] = (struct queued_rcpt){ .index = index,
-		.origin = origin };
+		.addressee = addressee };
 	return &q->rcpts[q->n++];
 }
 
 static bool
 queued_recipient(struct queued *q, struct span payload)
 {
-	uint32_t index = (uint32_t)q->norigins;
+	uint32_t index = (uint32_t)q->naddressees;
 	struct envelope_path p;
 	struct queued_rcpt *r;
 
@@ -212,7 +232,7 @@ queued_recipient(struct queued *q, struct span payload)
 	r = queued_add(q, index, index);
 	if (r == NULL)
 		return true;
-	q->norigins++;
+	q->naddressees++;
 	r->target = q->text.len;
 	sbuf_adds(&q->text, p.local ? "local " : "remote ");
 	(void)queued_keep(q, p.path);
@@ -283,7 +303,7 @@ queued_envelope(struct queued *q, int fd, const char *id)
 	errno = ENOMEM;
 	if (q->text.bad)
 		return QUEUED_IOERR;
-	return good && q->norigins > 0 ? QUEUED_OK : QUEUED_CORRUPT;
+	return good && q->naddressees > 0 ? QUEUED_OK : QUEUED_CORRUPT;
 }
 
 /* --- the log -------------------------------------------------------------- */
@@ -292,24 +312,24 @@ queued_envelope(struct queued *q, int fd, const char *id)
 static struct queued_rcpt *
 find_rcpt(struct queued *q, uint32_t index)
 {
-	size_t expanded = q->n - q->norigins;
+	size_t expanded = q->n - q->naddressees;
 
 	for (size_t i = 0; i < expanded; i++) {
 		size_t at = (q->at + i) % expanded;
 
-		if (q->rcpts[q->norigins + at].index != index)
+		if (q->rcpts[q->naddressees + at].index != index)
 			continue;
 		q->at = at;
-		return &q->rcpts[q->norigins + at];
+		return &q->rcpts[q->naddressees + at];
 	}
 	return NULL;
 }
 
 /* An R frame that nothing stands for (yet). */
 static struct queued_rcpt *
-find_origin(struct queued *q, uint32_t number)
+find_addressee(struct queued *q, uint32_t number)
 {
-	return number < q->norigins && !q->rcpts[number].expanded ?
+	return number < q->naddressees && !q->rcpts[number].expanded ?
 	    &q->rcpts[number] :
 	    NULL;
 }
@@ -319,9 +339,9 @@ log_rcpt(struct queued *q, const struct progress_record *p)
 {
 	struct queued_rcpt *r;
 
-	if (p->other >= q->norigins || !queued_target_valid(p->text))
+	if (p->other >= q->naddressees || !queued_target_valid(p->text))
 		return;
-	if (q->n - q->norigins == QUEUED_RCPTS_MAX) {
+	if (q->n - q->naddressees == QUEUED_RCPTS_MAX) {
 		q->text.bad = true;
 		return;
 	}
@@ -362,7 +382,7 @@ log_bounced(struct queued *q, const struct progress_record *p)
 	struct queued_rcpt *r = find_rcpt(q, p->number);
 
 	if (r == NULL)
-		r = find_origin(q, p->number);
+		r = find_addressee(q, p->number);
 	if (r == NULL)
 		return;
 	r->state = QUEUED_BOUNCED;
@@ -439,7 +459,8 @@ log_record(void *queued, const struct progress_record *p)
 		queued_verdict(q, find_rcpt(q, p->number), p, QUEUED_WAITING);
 		break;
 	case PROGRESS_REFUSED:
-		queued_verdict(q, find_origin(q, p->number), p, QUEUED_FAILED);
+		queued_verdict(q, find_addressee(q, p->number), p,
+		    QUEUED_FAILED);
 		break;
 	case PROGRESS_BOUNCED:
 		log_bounced(q, p);
@@ -489,9 +510,48 @@ queued_free(struct queued *q)
 
 	free(q->rcpts);
 	q->rcpts = NULL;
-	q->n = q->norigins = q->cap = 0;
+	q->n = q->naddressees = q->cap = 0;
 	sbuf_free(&q->text);
 	errno = saved;
+}
+
+/* --- what is paused ------------------------------------------------------- */
+
+static void
+paused_record(void *names, const struct progress_record *p)
+{
+	struct sbuf *b = names;
+	struct span rest = sbuf_span(b), name;
+
+	while (rest.n > 0) {
+		size_t at = b->len - rest.n;
+
+		name = span_cut(&rest, '\n');
+		if (!span_ieq(name, p->text))
+			continue;
+		memmove(b->s + at, rest.p, rest.n);
+		sbuf_truncate(b, b->len - name.n - 1);
+		break;
+	}
+	if (p->kind != PROGRESS_PAUSE)
+		return;
+	sbuf_addspan(b, p->text);
+	sbuf_putc(b, '\n');
+}
+
+bool
+queued_paused(int dir, struct sbuf *names)
+{
+	int fd = openat(dir, "paused", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	enum progress_result r;
+	uint64_t length;
+
+	sbuf_init(names, TEXT_MAX);
+	if (fd == -1)
+		return errno == ENOENT;
+	r = progress_read(fd, "paused", 0, &length, paused_record, names);
+	queued_close(fd);
+	return r != PROGRESS_IOERR && !names->bad;
 }
 
 /* --- both, by the id ------------------------------------------------------ */
@@ -510,15 +570,6 @@ open_at(int dir, const char *where, const char *id, const char *suffix)
 	return fd;
 }
 
-static void
-close_quietly(int fd)
-{
-	int saved = errno;
-
-	(void)close(fd);
-	errno = saved;
-}
-
 /* A message in new/ may have a log too: the rename to msg/ is not synced. */
 static enum queued_result
 read_log(struct queued *q, int dir)
@@ -529,7 +580,7 @@ read_log(struct queued *q, int dir)
 	if (fd == -1)
 		return errno == ENOENT ? QUEUED_OK : QUEUED_IOERR;
 	r = queued_log(q, fd);
-	close_quietly(fd);
+	queued_close(fd);
 	return r == PROGRESS_IOERR ? QUEUED_IOERR : QUEUED_OK;
 }
 
@@ -546,7 +597,7 @@ queued_read(struct queued *q, int dir, const char *id)
 	if (fd == -1)
 		return errno == ENOENT ? QUEUED_GONE : QUEUED_IOERR;
 	r = queued_envelope(q, fd, id);
-	close_quietly(fd);
+	queued_close(fd);
 	if (r == QUEUED_OK)
 		r = read_log(q, dir);
 	if (r != QUEUED_OK)

@@ -3,6 +3,7 @@
 #ifndef QUEUED_H
 #define QUEUED_H
 
+#include "conf.h"
 #include "progress.h"
 #include "queuefile.h"
 
@@ -18,11 +19,24 @@
 int queued_dir(const char *path) MUST_CHECK;
 
 /*
+ * For a program that reads the queue, its own descriptors, and nothing else:
+ * gives up the rest, before it parses what strangers have written. dir: -1 if
+ * it does not read the queue either.
+ */
+void queued_confine(const struct conf *, int dir);
+
+/*
  * Sets ids to the messages, oldest first, QUEUE_ID_SIZE octets each: the id,
  * and 'n' (it is in new/) or 'm' (in msg/). One that moves meanwhile is listed
  * once. False with errno.
  */
 bool queued_list(int dir, struct sbuf *ids) MUST_CHECK;
+
+/*
+ * Sets names to the destinations that the operator has paused, a line each.
+ * False with errno.
+ */
+bool queued_paused(int dir, struct sbuf *names) MUST_CHECK;
 
 /* --- one message ---------------------------------------------------------- */
 
@@ -35,8 +49,8 @@ enum queued_state {
 
 /* Numbers of type size_t are places of strings in text; 0: there is none. */
 struct queued_rcpt {
-	uint32_t index;  /* its number within the message */
-	uint32_t origin; /* the number of its R frame */
+	uint32_t index;     /* its number within the message */
+	uint32_t addressee; /* the number of its R frame */
 	enum queued_state state;
 	bool expanded; /* an R frame that other recipients stand for */
 	uint64_t time; /* of the last answer, s since 1970; 0: none */
@@ -58,7 +72,7 @@ struct queued {
 	/* First each R frame, its number being its index; then what the log
 	 * says that they are expanded to. */
 	struct queued_rcpt *rcpts;
-	size_t norigins, n, cap;
+	size_t naddressees, n, cap;
 	size_t at; /* where the last record's rcpt was found */
 
 	struct sbuf text; /* NUL-ended strings, the first one empty */

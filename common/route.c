@@ -47,7 +47,7 @@ parse_brackets(struct span s, struct target *t)
 }
 
 static bool
-parse_target(struct span s, struct target *t)
+route_parse(struct span s, struct target *t)
 {
 	size_t colon = span_find(s, ':');
 	struct ip ip;
@@ -65,7 +65,7 @@ route_target_valid(struct span s)
 {
 	struct target t;
 
-	return span_eq(s, SPAN("-")) || parse_target(s, &t);
+	return span_eq(s, SPAN("-")) || route_parse(s, &t);
 }
 
 bool
@@ -95,7 +95,7 @@ fit(struct span pattern, struct span domain)
 }
 
 static struct span
-choose(const struct conf *conf, struct span domain)
+route_choose(const struct conf *conf, struct span domain)
 {
 	struct span rest = span_str(conf->routes), word;
 	struct span best = span_str(conf->smarthost);
@@ -123,7 +123,7 @@ add_lower(struct sbuf *b, struct span s)
 void
 route_find(struct sbuf *b, const struct conf *conf, struct span domain)
 {
-	route_to(b, choose(conf, domain), domain);
+	route_to(b, route_choose(conf, domain), domain);
 }
 
 void
@@ -133,7 +133,7 @@ route_to(struct sbuf *b, struct span target, struct span domain)
 
 	/* What the settings hold is valid; empty and "-" are not targets. */
 	if (target.n > 0 && !span_eq(target, SPAN("-")))
-		(void)parse_target(target, &t);
+		(void)route_parse(target, &t);
 	sbuf_adds(b, t.exact ? "host " : "mx ");
 	add_lower(b, t.host);
 	if (t.port.n > 0) {
@@ -142,4 +142,49 @@ route_to(struct sbuf *b, struct span target, struct span domain)
 	}
 	if (t.exact && span_eq(t.port, SPAN(SUBMISSIONS)))
 		sbuf_adds(b, " tls");
+}
+
+/* "mx NAME [PORT]", "host NAME [PORT [tls]]" as routes are written. */
+static void
+add_destination(struct sbuf *b, struct span name)
+{
+	bool exact = span_eq(span_word(&name), SPAN("host"));
+	struct span host = span_word(&name), port = span_word(&name);
+
+	if (exact)
+		sbuf_putc(b, '[');
+	sbuf_addspan(b, host);
+	if (exact)
+		sbuf_putc(b, ']');
+	if (port.n > 0) {
+		sbuf_putc(b, ':');
+		sbuf_addspan(b, port);
+	}
+}
+
+void
+route_destination(struct sbuf *b, const struct conf *conf, struct span target,
+    struct span route)
+{
+	struct span kind = span_cut(&target, ' ');
+	struct address address;
+	struct sbuf name;
+
+	if (span_eq(kind, SPAN("user"))) {
+		sbuf_adds(b, "local:");
+		sbuf_addspan(b, span_cut(&target, ' '));
+	}
+	if (!span_eq(kind, SPAN("remote")))
+		return;
+	sbuf_init(&name, ROUTE_MAX);
+	if (route.n > 0)
+		sbuf_addspan(&name, route);
+	else if (address_path(&target, ADDRESS_FORWARD, &address) == ADDRESS_OK)
+		route_find(&name, conf, address.domain);
+	else
+		route_find(&name, conf, SPAN(""));
+	add_destination(b, sbuf_span(&name));
+	if (name.bad)
+		b->bad = true;
+	sbuf_free(&name);
 }

@@ -26,6 +26,20 @@ void route_find(struct sbuf *, const struct conf *, struct span domain);
  */
 void route_to(struct sbuf *, struct span target, struct span domain);
 
+/*
+ * Appends where a recipient goes, as the operator writes and reads it:
+ *
+ *	example.com example.com:26	other hosts, by MX records
+ *	[mail.example.net]:587		that host alone
+ *	local:joe			a user here
+ *
+ * target: "user NAME <path>", "remote <path>", or anything else, of which
+ * nothing is known yet. route: a destination that goes before the settings,
+ * or empty.
+ */
+void route_destination(struct sbuf *, const struct conf *, struct span target,
+    struct span route);
+
 /* One word of routes: DOMAIN=TARGET or .DOMAIN=TARGET (all below it). */
 bool route_valid(struct span word);
 

@@ -47,10 +47,10 @@ mailq_is_waiting(const struct queued *q, const struct queued_rcpt *to,
 	bool waiting = queued_is_open(to);
 
 	*reply = to->reply;
-	for (size_t i = q->norigins; to->expanded && i < q->n; i++) {
+	for (size_t i = q->naddressees; to->expanded && i < q->n; i++) {
 		const struct queued_rcpt *r = &q->rcpts[i];
 
-		if (r->origin != to->index || !queued_is_open(r))
+		if (r->addressee != to->index || !queued_is_open(r))
 			continue;
 		waiting = true;
 		if (r->reply != 0)
@@ -90,7 +90,7 @@ print_message(const struct queued *q, bool tried)
 	(void)printf("  ");
 	mailq_text(queued_text(q, q->sender));
 	(void)putchar('\n');
-	for (size_t i = 0; i < q->norigins; i++)
+	for (size_t i = 0; i < q->naddressees; i++)
 		print_recipient(q, &q->rcpts[i]);
 	(void)putchar('\n');
 }

@@ -177,14 +177,23 @@ begin_one(struct sched *s, struct order *o, struct sbuf *out)
 	const char *why = NULL;
 	enum order_result r;
 
+	if (o->verb == VERB_SHOW)
+		return; /* order_go_on does it */
 	if (m == NULL) {
 		answer(o, out, 'X', "there is no such message in the queue");
 		return;
 	}
-	if (o->verb == VERB_SHOW)
-		return; /* order_go_on does it */
 	r = job_order(s, m, o, &why);
 	answer_order(o, r, why, out);
+}
+
+static void
+answer_count(struct order *o, struct sbuf *out)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%u", o->done);
+	answer(o, out, 'K', text);
 }
 
 static void
@@ -192,11 +201,11 @@ show_more(struct sched *s, struct order *o, struct sbuf *out, size_t full)
 {
 	struct message *m = find_message(s, o->what);
 
-	if (m == NULL ||
-	    !show_message(s, m, true, &o->subject, out, out->len + full))
-		answer(o, out, 'X', "there is no such message in the queue");
-	else if (o->subject == 0)
-		answer(o, out, 'K', "1");
+	o->done = m != NULL;
+	if (m != NULL)
+		show_message(s, m, &o->subject, out, out->len + full);
+	if (m == NULL || o->subject == 0)
+		answer_count(o, out);
 }
 
 /* --- all messages ---------------------------------------------------------------- */
@@ -245,8 +254,7 @@ next_message(struct sched *s, struct order *o)
 static bool
 is_meant(struct sched *s, struct message *m, const struct order *o)
 {
-	const char *why;
-	struct job *job = view_begin(s, m, &why);
+	struct job *job = view_begin(s, m);
 	bool meant = false;
 
 	if (job == NULL)
@@ -284,15 +292,22 @@ answer_all(struct order *o, struct sbuf *out)
 	char text[96];
 
 	if (o->verb == VERB_LIST) {
-		(void)snprintf(text, sizeof(text), "%u", o->done);
-	} else {
-		tell(o);
-		(void)snprintf(text, sizeof(text),
-		    "%u messages, %u more after the try that runs now, "
-		    "%u not",
-		    o->done, o->later, o->refused);
+		answer_count(o, out);
+		return;
 	}
+	tell(o);
+	(void)snprintf(text, sizeof(text),
+	    "%u messages, %u more after the try that runs now, %u not", o->done,
+	    o->later, o->refused);
 	answer(o, out, 'K', text);
+}
+
+static void
+list_one(struct sched *s, struct message *m, struct order *o, struct sbuf *out,
+    size_t full)
+{
+	o->done += o->subject == 0;
+	show_message(s, m, &o->subject, out, full);
 }
 
 void
@@ -315,11 +330,8 @@ order_go_on(struct sched *s, struct order *o, struct sbuf *out, size_t full)
 		}
 		if (o->verb != VERB_LIST)
 			order_one(s, m, o);
-		else if (o->subject == 0)
-			o->done += show_message(s, m, false, &o->subject, out,
-			    full);
-		else if (!show_message(s, m, false, &o->subject, out, full))
-			o->subject = 0;
+		else
+			list_one(s, m, o, out, full);
 		if (o->subject == 0)
 			o->at += QUEUE_ID_LEN;
 	}

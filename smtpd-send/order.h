@@ -78,20 +78,18 @@ enum order_result job_order(struct sched *, struct message *,
 /* --- show.c ------------------------------------------------------------------- */
 
 /*
- * Appends frames for the message, from subject *from on (0: with its head) as
- * long as out has fewer than full octets; *from is then where to go on, or 0
- * when all is said. all: also recipients that have come to their end. False:
- * nothing is there to show.
+ * Appends frames for what only memory says of the message, from recipient
+ * *from on (0: with its head) as long as out has fewer than full octets; *from
+ * is then where to go on, or 0 when all is said.
  */
+void show_message(struct sched *, struct message *, uint32_t *from,
+    struct sbuf *out, size_t full);
+
 /*
  * A job of the message to read in: its own, or one that lasts until view_end.
- * NULL: it is not received completely (*why is NULL then), or *why.
+ * NULL: it cannot be read, or is not received completely.
  */
-struct job *view_begin(struct sched *, struct message *,
-    const char **why) MUST_CHECK;
+struct job *view_begin(struct sched *, struct message *) MUST_CHECK;
 void view_end(struct sched *, struct message *, struct job *);
-
-bool show_message(struct sched *, struct message *, bool all, uint32_t *from,
-    struct sbuf *out, size_t full) MUST_CHECK;
 
 #endif

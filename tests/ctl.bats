@@ -8,7 +8,7 @@ setup() {
 	load lib/send
 	send_setup
 	CTL=("$SMTPD_BIN/smtpd-ctl" -c "$D/conf" -o "confine=kill"
-		-o "control=$D/control")
+		-o "queue=$D/queue" -o "control=$D/control")
 	if [[ -n ${SMTPD_ASAN-} ]]; then
 		CTL+=(-o confine=off)
 	fi
@@ -546,8 +546,61 @@ time.sleep(60)' "$D/control" "$D/slow" &
 	[[ $output == 'all: '* ]]
 }
 
+@test "ctl: list and show work without smtpd-send, and say so in one line" {
+	run -0 --separate-stderr ctl list
+	[ "$output" = 'The queue is empty' ]
+	start_all_helpers
+	start_send
+	ctl pause c.test
+	id=$(put -s '<sender@example.org>' 'remote <full@a.test>' \
+		'remote <ann@b.test>' 'remote <eve@c.test>' \
+		'local <full@example.com>')
+	held=$(put 'remote <full@b.test>')
+	wait_for logged "$id" 'tried 1'
+	wait_for logged "$held" 'tried 1'
+	ctl hold "$held"
+	wait_for is_state "$id" waiting
+	ctl list >"$D/with"
+	ctl show "$id" | sed 's/s old//' >"$D/show-with"
+	stop_send
+	run -0 --separate-stderr ctl list
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ $stderr == 'smtpd-ctl: warning: smtpd-send is not there ('*"): only the queue's files are shown" ]]
+	# All is there as before: who waits, where, why; and when it is due.
+	diff <(sed 's/ [0-9]*[sm] old.* next in [0-9]*[sm]/ due/' "$D/with") \
+		<(sed 's/ [0-9]*[sm] old.* next in [0-9]*[sm]/ due/' <<<"$output")
+	[[ $output == *'<eve@c.test>  c.test  paused'* ]]
+	[[ $output == *"$held  5 octets, "*', held  '*'(by '* ]]
+	[ "$(json '[m[0]["tries"], 0 < m[0]["next"] < 67, m[1]["state"]]' \
+		list --json 2>/dev/null)" = "[1, True, 'held']" ]
+	run -0 --separate-stderr ctl show "$id"
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	diff <(sed 1d "$D/show-with") <(sed 1d <<<"$output")
+	run -100 --separate-stderr ctl show 0660ee1fab7cbc8298bbea
+	[[ $stderr == *'there is no such message in the queue' ]]
+	# A torn log is read as far as it is whole.
+	truncate -s -3 "$D/queue/msg/${held: -1}/$held.log"
+	[[ $(ctl show "$held" 2>/dev/null) == *', 1 try, next in '* ]]
+}
+
+@test "ctl: messages that come and go while it lists harm nothing" {
+	many 300
+	ctl list --json >"$D/before" 2>/dev/null
+	as_user bash -c 'for f in "$0"/new/*/*; do rm -f "$f"; done' \
+		"$D/queue" &
+	for try in {1..20}; do
+		run -0 --separate-stderr ctl list --by destination
+		run -0 --separate-stderr ctl list --json
+		"$PYTHON" -c 'import json, sys; json.load(sys.stdin)' \
+			<<<"$output"
+	done
+	wait $!
+	run -0 --separate-stderr ctl list
+	[ "$output" = 'The queue is empty' ]
+}
+
 @test "ctl: says when there is nobody to talk to" {
-	run -111 ctl list
+	run -111 ctl retry all
 	[[ $output == *"cannot reach smtpd-send at '$D/control'"* ]]
 	run -100 ctl
 	[[ $output == *'usage: smtpd-ctl list'* ]]

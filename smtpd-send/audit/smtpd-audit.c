@@ -5,7 +5,8 @@
 
 #include "balance.h"
 #include "program.h"
-#include "reader.h"
+#include "queued.h"
+
 #include "source.h"
 
 static void
@@ -43,9 +44,10 @@ main(int argc, char *argv[])
 	first = program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT,
 	    "[log ...]");
 	logs = source_open(argv + first, argc - first, &n);
-	dir = reader_begin(&conf);
+	dir = queued_dir(conf.queue);
 	if (dir == -1)
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
+	queued_confine(&conf, dir);
 	ledger_init(&ledger);
 	balance_begin(&balance, &ledger, dir);
 	source_read(logs, n, ledger_line, &ledger);

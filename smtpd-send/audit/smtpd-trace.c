@@ -7,7 +7,7 @@
 #include "log.h"
 #include "now.h"
 #include "program.h"
-#include "reader.h"
+#include "queued.h"
 #include "show.h"
 #include "source.h"
 #include "stamp.h"
@@ -59,8 +59,9 @@ main(int argc, char *argv[])
 	if (!story_init(&story, span_str(argv[first])))
 		die(EXIT_PERM, "'%s' is no queue id", argv[first]);
 	logs = source_open(argv + first + 1, argc - first - 1, &n);
-	dir = reader_begin(&conf);
+	dir = queued_dir(conf.queue);
 	err = dir == -1 ? errno : 0;
+	queued_confine(&conf, dir);
 	source_read(logs, n, story_line, &story);
 	free(logs);
 	story_sort(&story);

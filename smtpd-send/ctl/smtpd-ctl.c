@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-ctl: the operator looks at the queue, and tells smtpd-send. */
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <errno.h>
@@ -10,10 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "confine.h"
+#include "ctl-list.h"
 #include "frame.h"
 #include "program.h"
-#include "report.h"
 
 #define USAGE \
 	"list [--json] [--count] [--by age|destination|sender]\n" \
@@ -27,10 +25,10 @@
 
 static struct conf conf;
 static struct chan chan;
-static struct report report;
+static struct ctl_list list = { .conf = &conf, .dir = -1 };
 
 static _Noreturn void
-usage(void)
+ctl_usage(void)
 {
 	die(EXIT_PERM, "usage: smtpd-ctl %s", USAGE);
 }
@@ -38,13 +36,14 @@ usage(void)
 /* --- the conversation ------------------------------------------------------------- */
 
 static instant
-patience(void)
+ctl_patience(void)
 {
 	return clock_in(conf.helper_timeout * 1000);
 }
 
-static void
-dial(void)
+/* False with errno: smtpd-send does not run. */
+static bool
+ctl_dial(void)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	size_t n = strlen(conf.control);
@@ -57,23 +56,13 @@ dial(void)
 	memcpy(sun.sun_path, conf.control, n);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
-		die_sys(EXIT_TEMP, "cannot reach smtpd-send at '%s'",
-		    conf.control);
+		return false;
 	chan_init(&chan, fd, fd);
-}
-
-static void
-give_up_the_rest(void)
-{
-	static const struct confine keep = {
-		.calls = { SYS_ioctl, SYS_fstat, SYS_newfstatat, SYS_getrandom }
-	};
-
-	confine(&keep, &conf);
+	return true;
 }
 
 static _Noreturn void
-lost(enum io io)
+ctl_lost(enum io io)
 {
 	if (io == IO_ERROR)
 		die_sys(EXIT_TEMP, "smtpd-send");
@@ -81,9 +70,9 @@ lost(enum io io)
 	    io == IO_EOF ? "has ended the conversation" : "does not answer");
 }
 
-/* For the log: who sits there, as far as we know. */
-static void
-introduce(void)
+/* For the log: the login name of the operator, as far as we know it. */
+static enum io
+ctl_introduce(void)
 {
 	const char *name = getuid() == 0 ? getenv("SUDO_USER") : NULL;
 	const struct passwd *pw;
@@ -91,34 +80,18 @@ introduce(void)
 	if (name == NULL || *name == '\0') {
 		pw = getpwuid(getuid());
 		if (pw == NULL)
-			return;
+			return IO_OK;
 		name = pw->pw_name;
 	}
-	if (chan_send(&chan, 'u', span_str(name), patience()) != IO_OK)
-		lost(IO_ERROR);
+	return chan_send(&chan, 'u', span_str(name), ctl_patience());
 }
 
-/* Once it is clear what is wanted. */
-static void
-begin(void)
-{
-	static bool begun;
-
-	if (begun)
-		return;
-	begun = true;
-	dial();
-	introduce();
-	give_up_the_rest();
-}
-
-static void
-send_order(const char *verb, const char *what, const char *route)
+static enum io
+ctl_say(const char *verb, const char *what, const char *route)
 {
 	struct sbuf b;
 	enum io io;
 
-	begin();
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
 	sbuf_adds(&b, verb);
 	if (what != NULL)
@@ -127,55 +100,114 @@ send_order(const char *verb, const char *what, const char *route)
 		sbuf_addf(&b, " %s", route);
 	if (b.bad)
 		die(EXIT_PERM, "that is too long");
-	io = chan_send(&chan, 'O', sbuf_span(&b), patience());
+	io = chan_send(&chan, 'O', sbuf_span(&b), ctl_patience());
 	if (io == IO_OK)
-		io = chan_flush(&chan, patience());
-	/* EPIPE: it may have said why. */
-	if (io != IO_OK && !(io == IO_ERROR && errno == EPIPE))
-		lost(io);
+		io = chan_flush(&chan, ctl_patience());
 	sbuf_free(&b);
+	/* EPIPE: it may have said why. */
+	return io == IO_ERROR && errno == EPIPE ? IO_OK : io;
 }
 
-/* Until K, X or Z; each has the others. Gives that one. */
-static char
-hear(struct frame *f, bool (*each)(const struct frame *))
+/* Until K, X or Z, which is *f then; each has the others. */
+static enum io
+ctl_hear(struct frame *f, bool (*each)(const struct frame *))
 {
 	enum io io;
 
 	for (;;) {
-		io = chan_recv(&chan, f, patience());
-		if (io != IO_OK)
-			lost(io);
-		if (f->tag == 'K' || f->tag == 'X' || f->tag == 'Z')
-			return f->tag;
+		io = chan_recv(&chan, f, ctl_patience());
+		if (io != IO_OK || f->tag == 'K' || f->tag == 'X' ||
+		    f->tag == 'Z')
+			return io;
 		if (!each(f))
-			die(EXIT_TEMP, "what smtpd-send says is too much");
+			die(EXIT_TEMP, "smtpd-send says too much");
 	}
 }
 
-static bool
-to_report(const struct frame *f)
+/* An order that smtpd-send must hear; its last word is *f. */
+static void
+ctl_order(const char *verb, const char *what, const char *route,
+    struct frame *f, bool (*each)(const struct frame *))
 {
-	return report_take(&report, f->tag, f->payload);
-}
+	static bool begun;
+	enum io io = IO_OK;
 
-static bool
-print_paused(const struct frame *f)
-{
-	struct span target = f->payload;
-
-	(void)span_cut(&target, ' ');
-	if (f->tag == 'P')
-		(void)printf("%.*s\n", (int)target.n, target.p);
-	return true;
+	if (!begun) {
+		if (!ctl_dial())
+			die_sys(EXIT_TEMP, "cannot reach smtpd-send at '%s'",
+			    conf.control);
+		io = ctl_introduce();
+		queued_confine(&conf, list.dir);
+		begun = true;
+	}
+	if (io == IO_OK)
+		io = ctl_say(verb, what, route);
+	if (io == IO_OK)
+		io = ctl_hear(f, each);
+	if (io != IO_OK)
+		ctl_lost(io);
 }
 
 static enum exitcode
-refused(const char *what, const struct frame *f)
+ctl_refused(const char *what, const struct frame *f)
 {
 	warn("%s%s%.*s", what, *what != '\0' ? ": " : "", (int)f->payload.n,
 	    f->payload.p);
 	return f->tag == 'X' ? EXIT_PERM : EXIT_TEMP;
+}
+
+static bool
+ctl_ignore(const struct frame *f)
+{
+	(void)f;
+	return true;
+}
+
+/* --- the queue, and what smtpd-send adds ------------------------------------------- */
+
+static bool
+to_list(const struct frame *f)
+{
+	return ctl_live_take(&list.live, f->tag, f->payload);
+}
+
+static void
+ctl_without_scheduler(const char *why)
+{
+	warn("smtpd-send is not there (%s): only the queue's files are shown",
+	    why);
+	ctl_live_init(&list.live);
+}
+
+/*
+ * Opens the queue, and asks smtpd-send. It is asked as who we are: root
+ * becomes the owner of the queue when it opens that.
+ */
+static void
+ctl_look_at_queue(const char *verb, const char *id)
+{
+	bool there = ctl_dial();
+	int why = errno;
+	struct frame f;
+	enum io io;
+
+	io = there ? ctl_introduce() : IO_ERROR;
+	list.dir = queued_dir(conf.queue);
+	if (list.dir == -1 && !there)
+		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
+	queued_confine(&conf, list.dir);
+	ctl_live_init(&list.live);
+	if (io == IO_OK)
+		io = ctl_say(verb, id, NULL);
+	if (io == IO_OK)
+		io = ctl_hear(&f, to_list);
+	if (io == IO_OK && f.tag != 'K')
+		exit(ctl_refused(id != NULL ? id : "", &f));
+	if (io != IO_OK)
+		ctl_without_scheduler(there ? "it does not answer" :
+					      strerror(why));
+	if (list.dir == -1)
+		die(EXIT_TEMP, "cannot open '%s'", conf.queue);
 }
 
 /* --- the commands ------------------------------------------------------------------ */
@@ -199,21 +231,21 @@ parse_time(const char *s)
 	return n * unit;
 }
 
-static enum report_by
+static enum ctl_by
 parse_by(const char *s)
 {
 	if (strcmp(s, "age") == 0)
-		return BY_AGE;
+		return CTL_BY_AGE;
 	if (strcmp(s, "destination") == 0)
-		return BY_DESTINATION;
+		return CTL_BY_DESTINATION;
 	if (strcmp(s, "sender") == 0)
-		return BY_SENDER;
+		return CTL_BY_SENDER;
 	die(EXIT_PERM, "--by age, destination or sender, not '%s'", s);
 }
 
 /* Gives the index of the first word that is no option. */
 static int
-parse_choice(char *argv[], struct report_choice *c)
+parse_choice(char *argv[], struct ctl_choice *c)
 {
 	int i;
 
@@ -229,7 +261,7 @@ parse_choice(char *argv[], struct report_choice *c)
 			continue;
 		}
 		if (argv[i + 1] == NULL)
-			usage();
+			ctl_usage();
 		if (strcmp(name, "--by") == 0)
 			c->by = parse_by(argv[++i]);
 		else if (strcmp(name, "--to") == 0)
@@ -239,7 +271,7 @@ parse_choice(char *argv[], struct report_choice *c)
 		else if (strcmp(name, "--older") == 0)
 			c->older = parse_time(argv[++i]);
 		else
-			usage();
+			ctl_usage();
 	}
 	return i;
 }
@@ -247,53 +279,56 @@ parse_choice(char *argv[], struct report_choice *c)
 static enum exitcode
 command_list(const char *verb, char *argv[])
 {
-	struct report_choice choice = { .by = BY_AGE };
-	struct frame f;
+	struct ctl_choice choice = { .by = CTL_BY_AGE };
 
 	if (argv[parse_choice(argv, &choice)] != NULL)
-		usage();
-	report_init(&report);
-	send_order(verb, NULL, NULL);
-	if (hear(&f, to_report) != 'K')
-		return refused("", &f);
-	if (!report_list(&report, &choice))
-		die_sys(EXIT_TEMP, "cannot sort the list");
+		ctl_usage();
+	ctl_look_at_queue(verb, NULL);
+	if (!ctl_list(&list, &choice))
+		die_sys(EXIT_TEMP, "cannot list the queue");
 	return EXIT_OK;
 }
 
 static enum exitcode
 command_show(const char *verb, char *argv[])
 {
-	struct report_choice choice = { .by = BY_AGE };
-	struct frame f;
+	struct ctl_choice choice = { .by = CTL_BY_AGE };
 	const char *id;
 
 	argv += parse_choice(argv, &choice);
 	id = argv[0];
 	if (id == NULL || argv[1] != NULL)
-		usage();
-	report_init(&report);
-	send_order(verb, id, NULL);
-	if (hear(&f, to_report) != 'K')
-		return refused(id, &f);
-	report_show(&report, choice.json);
-	return EXIT_OK;
+		ctl_usage();
+	if (!queue_id_valid(span_str(id))) {
+		warn("%s: that is not the id of a message", id);
+		return EXIT_PERM;
+	}
+	ctl_look_at_queue(verb, id);
+	switch (ctl_show(&list, id, choice.json)) {
+	case QUEUED_OK:
+		return EXIT_OK;
+	case QUEUED_IOERR:
+		die_sys(EXIT_TEMP, "cannot read '%s'", id);
+	case QUEUED_GONE:
+	case QUEUED_RECEIVING:
+	case QUEUED_TORN:
+	case QUEUED_CORRUPT:
+		break;
+	}
+	warn("%s: there is no such message in the queue", id);
+	return EXIT_PERM;
 }
 
 static enum exitcode
 one_order(const char *verb, const char *what, const char *route)
 {
-	enum exitcode e = EXIT_OK;
 	struct frame f;
 
-	report_init(&report);
-	send_order(verb, what, route);
-	if (hear(&f, to_report) != 'K')
-		e = refused(what, &f);
-	else
-		(void)printf("%s: %.*s\n", what, (int)f.payload.n, f.payload.p);
-	report_free(&report);
-	return e;
+	ctl_order(verb, what, route, &f, ctl_ignore);
+	if (f.tag != 'K')
+		return ctl_refused(what, &f);
+	(void)printf("%s: %.*s\n", what, (int)f.payload.n, f.payload.p);
+	return EXIT_OK;
 }
 
 /* "-": as many as there are lines on the standard input. */
@@ -319,7 +354,7 @@ command_each(const char *verb, char *argv[])
 	enum exitcode worst = EXIT_OK, e;
 
 	if (argv[0] == NULL)
-		usage();
+		ctl_usage();
 	for (; argv[0] != NULL; argv++) {
 		e = strcmp(argv[0], "-") == 0 ? orders_of_input(verb) :
 						one_order(verb, argv[0], NULL);
@@ -332,8 +367,19 @@ static enum exitcode
 command_route(const char *verb, char *argv[])
 {
 	if (argv[0] == NULL || argv[1] == NULL || argv[2] != NULL)
-		usage();
+		ctl_usage();
 	return one_order(verb, argv[0], argv[1]);
+}
+
+static bool
+print_paused(const struct frame *f)
+{
+	struct span target = f->payload;
+
+	(void)span_cut(&target, ' ');
+	if (f->tag == 'P')
+		(void)printf("%.*s\n", (int)target.n, target.p);
+	return true;
 }
 
 static enum exitcode
@@ -342,9 +388,9 @@ command_paused(const char *verb, char *argv[])
 	struct frame f;
 
 	if (argv[0] != NULL)
-		usage();
-	send_order(verb, NULL, NULL);
-	return hear(&f, print_paused) == 'K' ? EXIT_OK : refused("", &f);
+		ctl_usage();
+	ctl_order(verb, NULL, NULL, &f, print_paused);
+	return f.tag == 'K' ? EXIT_OK : ctl_refused("", &f);
 }
 
 static const struct command {
@@ -370,7 +416,7 @@ find_command(const char *name)
 	for (size_t i = 0; i < nitems(commands); i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-	usage();
+	ctl_usage();
 }
 
 int
@@ -382,7 +428,7 @@ main(int argc, char *argv[])
 	enum exitcode e;
 
 	if (first == argc)
-		usage();
+		ctl_usage();
 	command = find_command(argv[first]);
 	e = command->run(command->name, argv + first + 1);
 	if (fflush(stdout) == EOF || ferror(stdout) != 0)
