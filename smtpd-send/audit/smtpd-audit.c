@@ -6,7 +6,6 @@
 #include "balance.h"
 #include "program.h"
 #include "queued.h"
-
 #include "source.h"
 
 static void
