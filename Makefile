@@ -107,7 +107,6 @@ $(call program_is,LIBRARY, smtpd-judge,     smtpd-session/judge/smtpd-judge.c, s
 JUDGE_LIBS = -lspf2 -lopendkim -ludns -lcrypto -ldb -lbsd -lmd -lresolv
 $(B)/smtpd-judge: LDLIBS += -Wl,--no-warnings $(JUDGE_LIBS)
 $(call program_is,STATIC,  smtpd-clean,     smtpd-session/judge/smtpd-clean.c, common)
-$(B)/smtpd-clean: $(B)/static/smtpd-session/judge/clean.o
 
 $(call program_is,STATIC,  smtpd-queue,     smtpd-queue/smtpd-queue.c, smtpd-queue common)
 $(call program_is,STATIC,  smtpd-submit,    smtpd-queue/smtpd-submit.c, smtpd-queue common)

@@ -4,8 +4,10 @@
 
 #include "advise.h"
 #include "forged.h"
+#include "log.h"
 
-#define PIECE 16384 /* header sections are seldom larger */
+#define PIECE 16384      /* header sections are seldom larger */
+#define RANGES_MAX 10000 /* of one message, as smtpd-queue has it */
 
 /* Gives fn the ranges that are over with these octets. */
 static bool
@@ -49,4 +51,31 @@ forged_claims(struct span lines, const char *host)
 
 	forged_init(&f, host);
 	return forged_push(&f, &lines, &r) || forged_finish(&f, &r);
+}
+
+static bool
+forged_delete(void *context, uint64_t offset, uint64_t length)
+{
+	unsigned *n = context;
+
+	if ((*n)++ == RANGES_MAX)
+		return false;
+	advise_delete(offset, length);
+	return true;
+}
+
+bool
+forged_advise(const struct advise_text *text, const char *host)
+{
+	unsigned n = 0;
+
+	if (forged_find(text->fd, text->length, host, forged_delete, &n))
+		return true;
+	if (n > RANGES_MAX) {
+		advise_refuse(SPAN("550 5.6.0 Too many forged header fields"));
+		return false;
+	}
+	warn_sys("cannot read the text");
+	advise_later(ADVISE_LOCAL_ERROR);
+	return false;
 }

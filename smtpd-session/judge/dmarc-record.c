@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: ISC */
 /* One DMARC policy record (RFC 9989 section 4.7 and 4.8). */
-#include "dmarc-record.h"
+#include "dmarc.h"
 
 #define TAGS_MAX 64
 
 const char *
-dmarc_policy_text(enum dmarc_policy p)
+dmarc_wish_text(enum dmarc_wish p)
 {
 	switch (p) {
-	case DMARC_POLICY_NONE:
+	case DMARC_WISH_NONE:
 		break;
-	case DMARC_POLICY_QUARANTINE:
+	case DMARC_WISH_QUARANTINE:
 		return "quarantine";
-	case DMARC_POLICY_REJECT:
+	case DMARC_WISH_REJECT:
 		return "reject";
 	}
 	return "none";
 }
 
 static bool
-parse_policy(struct span value, enum dmarc_policy *p)
+parse_policy(struct span value, enum dmarc_wish *p)
 {
-	for (*p = DMARC_POLICY_NONE; *p <= DMARC_POLICY_REJECT; ++*p)
-		if (span_ieq(value, span_str(dmarc_policy_text(*p))))
+	for (*p = DMARC_WISH_NONE; *p <= DMARC_WISH_REJECT; ++*p)
+		if (span_ieq(value, span_str(dmarc_wish_text(*p))))
 			return true;
-	*p = DMARC_POLICY_NONE;
+	*p = DMARC_WISH_NONE;
 	return false;
 }
 
@@ -70,7 +70,7 @@ take_tag(struct span name, struct span value, struct dmarc_record *r,
 {
 	const struct {
 		struct span name;
-		enum dmarc_policy *to;
+		enum dmarc_wish *to;
 		bool *there;
 	} table[] = { { SPAN("p"), &r->p, &have->p },
 		{ SPAN("sp"), &r->sp, &have->sp },
@@ -98,7 +98,7 @@ static void
 fill_in(struct dmarc_record *r, const struct policies *have)
 {
 	if (!have->p || have->bad)
-		r->p = r->sp = r->np = DMARC_POLICY_NONE;
+		r->p = r->sp = r->np = DMARC_WISH_NONE;
 	if (!have->sp)
 		r->sp = r->p;
 	if (!have->np)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* DMARC (RFC 9989): whether From is authenticated, and what its domain asks. */
-#ifndef DMARC_H
-#define DMARC_H
+#ifndef JUDGE_DMARC_H
+#define JUDGE_DMARC_H
 
-#include "dmarc-record.h"
-#include "from.h"
+#include "judge-header.h"
 #include "resolve.h"
 
 #define DMARC_IDENTIFIERS_MAX 12 /* of DKIM and SPF together */
@@ -19,6 +18,11 @@ enum dmarc_result {
 
 const char *dmarc_result_text(enum dmarc_result);
 
+/* What a domain asks to do with mail that fails. */
+enum dmarc_wish { DMARC_WISH_NONE, DMARC_WISH_QUARANTINE, DMARC_WISH_REJECT };
+
+const char *dmarc_wish_text(enum dmarc_wish);
+
 /* A domain that SPF or DKIM has found responsible. */
 struct dmarc_identifier {
 	struct span domain;
@@ -28,9 +32,9 @@ struct dmarc_identifier {
 
 struct dmarc_verdict {
 	enum dmarc_result result;
-	enum dmarc_policy policy;          /* what to do; NONE unless FAIL */
+	enum dmarc_wish policy;            /* to be applied; NONE unless FAIL */
 	const char *reason;                /* "" or a few words of ours */
-	const char *tag;                   /* whence the policy: p, sp or np */
+	const char *tag;                   /* it comes from: p, sp or np */
 	char domain[DNS_NAME_SIZE];        /* of From; "" without any */
 	char policy_domain[DNS_NAME_SIZE]; /* whose record it is */
 };
@@ -42,7 +46,7 @@ struct dmarc_verdict {
 void dmarc_evaluate(struct resolve *, const char *author,
     const struct dmarc_identifier *, size_t n, struct dmarc_verdict *);
 
-/* What is asked first for that From can be on its way. */
+/* Asks ahead for the first records that mail with that From will need. */
 void dmarc_ahead(struct resolve *, const struct from *);
 
 /*
@@ -52,5 +56,22 @@ void dmarc_ahead(struct resolve *, const struct from *);
  */
 void dmarc_check(struct resolve *, const struct from *,
     const struct dmarc_identifier *, size_t n, struct dmarc_verdict *);
+
+/* --- dmarc-record.c: one policy record ------------------------------------ */
+
+struct dmarc_record {
+	enum dmarc_wish p, sp, np; /* with their defaults */
+	bool strict_dkim, strict_spf;
+	bool testing; /* t=y */
+	char psd;     /* 'y', 'n' or 'u' */
+};
+
+/*
+ * False: it is none, and counts as absent: v=DMARC1 does not stand first, or
+ * the text is no list of tags, or has one twice. Without a p that is valid,
+ * or with an sp or np that is not, all of it is p=none; what else is wrong,
+ * or unknown, is ignored.
+ */
+bool dmarc_record_parse(struct span text, struct dmarc_record *) MUST_CHECK;
 
 #endif

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-/* Where the judge asks: so long for a message, and so often for each step. */
+/* How the judge asks DNS: so long for a message, so often for each step. */
 #include "resolve.h"
 
 /*
  * One SPF check asks 1 + 11 * 12 times and 22 more for names, DMARC for one
- * author at most 8 times for each identifier: nobody honest comes near it.
+ * author at most 8 times for each identifier: honest mail does not come near.
  */
 #define STEP_QUERIES 160
+#define ADDRESSES_MAX 64 /* of one name, when one is looked for */
 
 static bool
-begin(struct resolve *l)
+resolve_begin(struct resolve *l)
 {
 	l->secure = false;
 	if (l->quota == 0 || l->step == 0)
@@ -21,89 +22,76 @@ begin(struct resolve *l)
 }
 
 static void
-spend(uint64_t *ms, uint64_t spent)
+resolve_spend(uint64_t *ms, uint64_t spent)
 {
 	*ms -= spent < *ms ? spent : *ms;
 }
 
 static enum dns_result
-end(struct resolve *l, enum dns_result r)
+resolve_end(struct resolve *l, enum dns_result r)
 {
 	uint64_t spent = clock_now() - l->began;
 
-	spend(&l->left, spent);
-	spend(&l->step, spent);
+	resolve_spend(&l->left, spent);
+	resolve_spend(&l->step, spent);
 	return r;
 }
 
 static enum dns_result
-txt(struct resolve *l, struct span name, struct dns_texts *out)
+resolve_txt(struct resolve *l, struct span name, struct dns_texts *out)
 {
 	*out = (struct dns_texts){ .text = NULL };
-	if (!begin(l))
+	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
-	return end(l,
+	return resolve_end(l,
 	    dns_lookup_txt(l->source, name, clock_in(l->step), out,
 		&l->secure));
 }
 
 static enum dns_result
-family(struct resolve *l, struct span name, unsigned char size, struct ip *out,
-    size_t max, size_t *n)
+resolve_family(struct resolve *l, struct span name, unsigned char size,
+    struct ip *out, size_t max, size_t *n)
 {
 	*n = 0;
-	if (!begin(l))
+	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
-	return end(l,
+	return resolve_end(l,
 	    dns_lookup_family(l->source, name, size, clock_in(l->step), out,
 		max, n, &l->secure));
 }
 
 static enum dns_result
-mx(struct resolve *l, struct span name, struct dns_mx_host *out, size_t max,
-    size_t *n)
+resolve_mx(struct resolve *l, struct span name, struct dns_mx_host *out,
+    size_t max, size_t *n)
 {
 	*n = 0;
-	if (!begin(l))
+	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
-	return end(l,
+	return resolve_end(l,
 	    dns_lookup_mx(l->source, name, clock_in(l->step), out, max, n,
 		&l->secure));
 }
 
 static enum dns_result
-ptr(struct resolve *l, const struct ip *ip, struct dns_host *out, size_t max,
-    size_t *n)
+resolve_ptr(struct resolve *l, const struct ip *ip, struct dns_host *out,
+    size_t max, size_t *n)
 {
 	*n = 0;
-	if (!begin(l))
+	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
-	return end(l,
+	return resolve_end(l,
 	    dns_lookup_ptr(l->source, ip, clock_in(l->step), out, max, n,
 		&l->secure));
-}
-
-static void
-ahead_txt(struct resolve *l, struct span name)
-{
-	dns_ahead_txt(l->source, name);
-}
-
-static void
-ahead_ptr(struct resolve *l, const struct ip *ip)
-{
-	dns_ahead_ptr(l->source, ip);
 }
 
 void
 resolve_init(struct resolve *l, struct dns_resolver *r)
 {
-	*l = (struct resolve){ .txt = txt,
-		.family = family,
-		.mx = mx,
-		.ptr = ptr,
-		.ahead_txt = ahead_txt,
-		.ahead_ptr = ahead_ptr,
+	*l = (struct resolve){ .txt = resolve_txt,
+		.family = resolve_family,
+		.mx = resolve_mx,
+		.ptr = resolve_ptr,
+		.ahead = true,
 		.source = r };
 }
 
@@ -125,13 +113,28 @@ resolve_step(struct resolve *l, uint64_t ms)
 void
 resolve_ahead_txt(struct resolve *l, struct span name)
 {
-	if (l->ahead_txt != NULL)
-		l->ahead_txt(l, name);
+	if (l->ahead)
+		dns_ahead_txt(l->source, name);
 }
 
 void
 resolve_ahead_ptr(struct resolve *l, const struct ip *ip)
 {
-	if (l->ahead_ptr != NULL)
-		l->ahead_ptr(l, ip);
+	if (l->ahead)
+		dns_ahead_ptr(l->source, ip);
+}
+
+enum dns_result
+resolve_has_address(struct resolve *l, struct span name, const struct ip *ip,
+    bool *has)
+{
+	struct ip all[ADDRESSES_MAX];
+	size_t n;
+	enum dns_result r = l->family(l, name, ip->size, all, nitems(all), &n);
+
+	*has = false;
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(all[i].octets, ip->octets, ip->size) == 0)
+			*has = true;
+	return r;
 }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: ISC */
-/* Where the judge asks: the resolver, or a table in a test. */
+/* How the judge asks DNS: so long for a message, so often for each step. */
 #ifndef RESOLVE_H
 #define RESOLVE_H
 
 #include "dns/dns.h"
 
 /*
- * What each gives, and whose it is then, is as in dns.h. There is so much
- * time for all that is asked for a message, and of it so much for each step;
- * what comes too late or is one query too many is DNS_TEMPORARY.
+ * The functions give what those of dns.h give. There is so much time for all
+ * questions of a message, and so much of that for each step; an answer that
+ * comes too late, or to one question too many, is DNS_TEMPORARY.
  *
- * Only waiting for answers counts: who sends a message slowly must not have
- * it go unjudged. And no step can take the time of another: who makes us ask
- * his own dead servers must not keep us from those of whom he claims to be.
+ * Only waiting for answers counts: a client that sends its message slowly must
+ * not get it through unjudged. And no step can use up the time of another: a
+ * stranger who makes us ask his own dead servers must not keep us from asking
+ * those of the domain that he claims.
  */
 struct resolve {
 	enum dns_result (*txt)(struct resolve *, struct span name,
@@ -23,16 +24,14 @@ struct resolve {
 	    struct dns_mx_host *, size_t max, size_t *n);
 	enum dns_result (*ptr)(struct resolve *, const struct ip *,
 	    struct dns_host *, size_t max, size_t *n);
-	/* NULL, or what is asked so early that nobody need wait: no query. */
-	void (*ahead_txt)(struct resolve *, struct span name);
-	void (*ahead_ptr)(struct resolve *, const struct ip *);
+	bool ahead;       /* source can be asked ahead */
 	bool secure;      /* the last answer was validated */
 	unsigned queries; /* asked for this message */
 	unsigned quota;   /* how many more this step may ask */
 	uint64_t left;    /* ms for this message */
 	uint64_t step;    /* and for this step */
 	instant began;
-	void *source;
+	void *source; /* a dns_resolver, or a table in a test */
 };
 
 /* The resolver must stay open. */
@@ -41,11 +40,15 @@ void resolve_init(struct resolve *, struct dns_resolver *);
 /* A message begins: it has so much time. */
 void resolve_start(struct resolve *, uint64_t ms);
 
-/* A step of it begins, and may take so much of what is left. */
+/* A step of it begins, and may take so much of the time that is left. */
 void resolve_step(struct resolve *, uint64_t ms);
 
-/* It will probably be asked for: the question can be on its way already. */
+/* Asks for what will probably be needed, and does not wait; no query. */
 void resolve_ahead_txt(struct resolve *, struct span name);
 void resolve_ahead_ptr(struct resolve *, const struct ip *);
+
+/* Is the address one of the name's? */
+enum dns_result resolve_has_address(struct resolve *, struct span name,
+    const struct ip *, bool *has);
 
 #endif

@@ -11,7 +11,7 @@
 #include "log.h"
 #include "signatures.h"
 
-/* What the look-up of its key came to, when there is none. */
+/* Why there is no key for a signature. */
 struct key_trouble {
 	const DKIM_SIGINFO *signature;
 	const char *reason;
@@ -23,12 +23,12 @@ struct key_trouble {
 static struct {
 	struct resolve *resolve;
 	DKIM_LIB *library;
-	DKIM *message;     /* NULL: none, or nothing to be verified */
+	DKIM *message;     /* NULL: there is nothing to be verified */
 	unsigned nfields;  /* DKIM-Signature ones */
 	bool malformed;    /* the library does not take the header */
 	const char *twice; /* a field that is there more than once */
 	unsigned seen;     /* bits of single_fields */
-	bool unsigned_;    /* no signature: the body does not matter */
+	bool unsigned_;    /* without a signature the body does not matter */
 	char last[2];      /* octets of the body */
 	bool body;
 	struct key_trouble troubles[SIGNATURES_MAX];
@@ -54,7 +54,8 @@ signature_result_text(enum signature_result r)
 }
 
 static void
-note_trouble(const DKIM_SIGINFO *signature, const char *reason, bool temporary)
+note_key_trouble(const DKIM_SIGINFO *signature, const char *reason,
+    bool temporary)
 {
 	if (state.ntroubles < SIGNATURES_MAX)
 		state.troubles[state.ntroubles++] = (struct key_trouble){
@@ -63,17 +64,17 @@ note_trouble(const DKIM_SIGINFO *signature, const char *reason, bool temporary)
 }
 
 static DKIM_CBSTAT
-take_key(DKIM_SIGINFO *signature, const struct dns_texts *texts,
+copy_key(DKIM_SIGINFO *signature, const struct dns_texts *texts,
     unsigned char *buf, size_t size)
 {
 	struct span key = texts->text[0];
 
 	if (texts->n > 1) {
-		note_trouble(signature, "more than one key record", false);
+		note_key_trouble(signature, "more than one key record", false);
 		return DKIM_CBSTAT_NOTFOUND;
 	}
 	if (key.n >= size || memchr(key.p, '\0', key.n) != NULL) {
-		note_trouble(signature, "key record too long", false);
+		note_key_trouble(signature, "key record too long", false);
 		return DKIM_CBSTAT_NOTFOUND;
 	}
 	memcpy(buf, key.p, key.n);
@@ -81,7 +82,7 @@ take_key(DKIM_SIGINFO *signature, const struct dns_texts *texts,
 	return DKIM_CBSTAT_CONTINUE;
 }
 
-/* Where its key is; empty: nowhere. */
+/* The name of its key's record; empty: there is no such name. */
 static struct span
 key_name(DKIM_SIGINFO *signature, char *to, size_t size)
 {
@@ -109,19 +110,19 @@ look_up_key(DKIM *message, DKIM_SIGINFO *signature, unsigned char *buf,
 		return status;
 	switch (state.resolve->txt(state.resolve, name, &texts)) {
 	case DNS_FOUND:
-		status = take_key(signature, &texts, buf, size);
+		status = copy_key(signature, &texts, buf, size);
 		dkim_sig_setdnssec(signature,
 		    state.resolve->secure ? DKIM_DNSSEC_SECURE :
 					    DKIM_DNSSEC_INSECURE);
 		break;
 	case DNS_TEMPORARY:
-		note_trouble(signature, "no answer from DNS", true);
+		note_key_trouble(signature, "no answer from DNS", true);
 		status = DKIM_CBSTAT_TRYAGAIN;
 		break;
 	case DNS_NXDOMAIN:
 	case DNS_NODATA:
 	case DNS_BAD_NAME:
-		note_trouble(signature, "no key", false);
+		note_key_trouble(signature, "no key", false);
 		break;
 	}
 	dns_free_texts(&texts);
@@ -129,12 +130,12 @@ look_up_key(DKIM *message, DKIM_SIGINFO *signature, unsigned char *buf,
 }
 
 /*
- * By itself the library stops at the first signature that passes. Each gets
- * its own verdict; one that cannot be judged does not hold up the others, nor
+ * The library would stop at the first signature that passes. Each gets its own
+ * verdict, and one that cannot be judged does not hold up the others, nor
  * DMARC, for which half of the time is kept.
  */
 static DKIM_CBSTAT
-judge_all(DKIM *message, DKIM_SIGINFO **signatures, int n)
+process_all(DKIM *message, DKIM_SIGINFO **signatures, int n)
 {
 	struct resolve *r = state.resolve;
 	uint64_t kept = r->left / 2;
@@ -147,7 +148,7 @@ judge_all(DKIM *message, DKIM_SIGINFO **signatures, int n)
 	return DKIM_CBSTAT_CONTINUE;
 }
 
-/* In the place of its resolver: nobody. */
+/* Replaces its resolver: it never asks by itself. */
 static int
 refuse_query(void *service, int type, unsigned char *query, unsigned char *buf,
     size_t size, void **handle)
@@ -175,11 +176,10 @@ signatures_init(struct resolve *resolve)
 	    DKIM_LIBFLAGS_BADSIGHANDLES;
 
 	/*
-	 * No configuration of OpenSSL's is read, nor a module of its loaded;
-	 * not even looked for, later, when no file can be opened any more.
-	 * Nor are tables filled with names that nobody asks for: those are a
-	 * third of the time that a message takes. Nor is all given back, piece
-	 * by piece, when we end.
+	 * OpenSSL reads no configuration and loads no modules; it does not
+	 * look for them later either, when files cannot be opened any more.
+	 * It does not fill tables of names that we never use, which took a
+	 * third of the time for a message, and frees nothing at our exit.
 	 */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
 		    OPENSSL_INIT_NO_ADD_ALL_DIGESTS |
@@ -196,7 +196,7 @@ signatures_init(struct resolve *resolve)
 		return false;
 	dkim_dns_set_query_start(state.library, refuse_query);
 	dkim_dns_set_init(state.library, refuse_start);
-	(void)dkim_set_final(state.library, judge_all);
+	(void)dkim_set_final(state.library, process_all);
 	return dkim_set_key_lookup(state.library, look_up_key) == DKIM_STAT_OK;
 }
 
@@ -250,8 +250,8 @@ count_field(struct span name)
 }
 
 /*
- * Signatures beyond the limit, and giant ones, are as good as none: the work
- * for one is its length times the number of fields.
+ * Signatures beyond the limit, and giant ones, are ignored: the work for one
+ * is its length times the number of fields.
  */
 void
 signatures_field(struct span field, struct span name)
@@ -266,13 +266,13 @@ signatures_field(struct span field, struct span name)
 	if (dkim_header(state.message, (unsigned char *)field.p, field.n) ==
 	    DKIM_STAT_OK)
 		return;
-	/* One that is malformed fails by itself, later; the others are fine. */
+	/* A malformed signature fails by itself, later; other fields must be fine. */
 	if (!is_signature)
 		state.malformed = true;
 }
 
 static void
-ask_ahead(void)
+ask_for_keys(void)
 {
 	char name[2 * DNS_NAME_SIZE];
 	DKIM_SIGINFO **signatures;
@@ -297,7 +297,7 @@ signatures_end_of_header(bool too_large)
 	status = dkim_eoh(state.message);
 	state.malformed = status != DKIM_STAT_OK;
 	if (!state.malformed)
-		ask_ahead();
+		ask_for_keys();
 }
 
 void
@@ -313,7 +313,8 @@ signatures_body(struct span s)
 }
 
 static void
-copy_tag(DKIM_SIGINFO *signature, const char *tag, char *to, size_t size)
+copy_signature_tag(DKIM_SIGINFO *signature, const char *tag, char *to,
+    size_t size)
 {
 	const char *value = (char *)dkim_sig_gettagvalue(signature, false,
 	    (unsigned char *)tag);
@@ -325,9 +326,9 @@ copy_tag(DKIM_SIGINFO *signature, const char *tag, char *to, size_t size)
 	to[n] = '\0';
 }
 
-/* What the library says of it, before we look at how it passed. */
+/* The library's verdict, before we look at how it passed. */
 static void
-judge(DKIM_SIGINFO *signature, struct signature *s)
+signature_judge(DKIM_SIGINFO *signature, struct signature *s)
 {
 	DKIM_SIGERROR error = dkim_sig_geterror(signature);
 
@@ -359,7 +360,7 @@ judge(DKIM_SIGINFO *signature, struct signature *s)
 
 /* The library takes shorter ones. */
 static bool
-is_too_short(DKIM_SIGINFO *signature)
+has_short_key(DKIM_SIGINFO *signature)
 {
 	unsigned bits;
 
@@ -368,19 +369,19 @@ is_too_short(DKIM_SIGINFO *signature)
 }
 
 static void
-describe(DKIM_SIGINFO *signature, struct signature *s)
+signature_describe(DKIM_SIGINFO *signature, struct signature *s)
 {
 	dkim_alg_t algorithm = DKIM_SIGN_UNKNOWN;
 
-	copy_tag(signature, "d", s->domain, sizeof(s->domain));
-	copy_tag(signature, "s", s->selector, sizeof(s->selector));
-	copy_tag(signature, "a", s->algorithm, sizeof(s->algorithm));
-	copy_tag(signature, "b", s->b, sizeof(s->b));
-	judge(signature, s);
+	copy_signature_tag(signature, "d", s->domain, sizeof(s->domain));
+	copy_signature_tag(signature, "s", s->selector, sizeof(s->selector));
+	copy_signature_tag(signature, "a", s->algorithm, sizeof(s->algorithm));
+	copy_signature_tag(signature, "b", s->b, sizeof(s->b));
+	signature_judge(signature, s);
 	/*
-	 * RFC 8301 section 3.1: a failure for good, whatever it matches. Of a
-	 * signature that it did not process the library knows no algorithm,
-	 * and says that it is this one.
+	 * RFC 8301 section 3.1: a permanent failure, whatever it matches. The
+	 * library also names this algorithm for a signature that it did not
+	 * process.
 	 */
 	(void)dkim_sig_getsignalg(signature, &algorithm);
 	if (span_ieq(span_str(s->algorithm), SPAN("rsa-sha1")) ||
@@ -388,7 +389,7 @@ describe(DKIM_SIGINFO *signature, struct signature *s)
 		s->result = SIGNATURE_PERMERROR;
 		s->reason = "rsa-sha1 is no longer secure";
 	}
-	if (s->result == SIGNATURE_PASS && is_too_short(signature) &&
+	if (s->result == SIGNATURE_PASS && has_short_key(signature) &&
 	    algorithm != DKIM_SIGN_ED25519SHA256) {
 		s->result = SIGNATURE_PERMERROR;
 		s->reason = "key too short";
@@ -407,7 +408,7 @@ describe(DKIM_SIGINFO *signature, struct signature *s)
 }
 
 static size_t
-all_malformed(struct signature list[SIGNATURES_MAX])
+signatures_malformed(struct signature list[SIGNATURES_MAX])
 {
 	list[0] = (struct signature){ .result = SIGNATURE_PERMERROR,
 		.reason = "malformed header section" };
@@ -427,11 +428,11 @@ signatures_finish(struct signature list[SIGNATURES_MAX])
 	    (state.last[0] != '\r' || state.last[1] != '\n'))
 		(void)dkim_body(state.message, (unsigned char *)"\r\n", 2);
 	if (state.malformed)
-		return all_malformed(list);
+		return signatures_malformed(list);
 	(void)dkim_eom(state.message, NULL);
 	if (dkim_getsiglist(state.message, &signatures, &n) != DKIM_STAT_OK)
-		return all_malformed(list);
+		return signatures_malformed(list);
 	for (int i = 0; i < n && found < SIGNATURES_MAX; i++)
-		describe(signatures[i], &list[found++]);
+		signature_describe(signatures[i], &list[found++]);
 	return found;
 }

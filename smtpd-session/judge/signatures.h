@@ -20,8 +20,8 @@ const char *signature_result_text(enum signature_result);
 
 struct signature {
 	enum signature_result result;
-	const char *reason; /* "" for pass; text of ours or the library's */
-	/* As the signature says, cut to their size; "" when it does not. */
+	const char *reason; /* "" for pass; our text or the library's */
+	/* From the signature, cut to their size; "" when it does not say. */
 	char domain[DNS_NAME_SIZE];
 	char selector[DNS_NAME_SIZE];
 	char algorithm[32];
@@ -32,11 +32,11 @@ struct signature {
 bool signatures_init(struct resolve *) MUST_CHECK;
 
 /*
- * For each message: begin, each field with its line ends but without the
- * last, the end of the header section (too_large: fields were left out, and
- * nothing can be verified; else their keys are asked for ahead), octets of
- * the body (CRLF), and finish, after which list has the first n of the
- * signatures. It never holds the body.
+ * For each message: begin; each field with its line ends but without the
+ * last; the end of the header section (too_large: fields were left out, and
+ * nothing can be verified; else the keys are asked for ahead); octets of the
+ * body (CRLF); and finish, which fills list with the first signatures and
+ * gives their number. The body is never held in memory.
  */
 void signatures_begin(void);
 void signatures_field(struct span field, struct span name);

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-judge without any checks: what is forged goes, and no more. */
-#include <sys/syscall.h>
-
-#include "clean.h"
+/* smtpd-judge without checks: it takes out forged fields, and no more. */
+#include "advise.h"
+#include "forged-text.h"
 #include "program.h"
 #include "serve.h"
 
 #define SPARE 64 /* conversations beside those of sessions */
 
 static void
-take_text(void *conf, const struct advise_text *text)
+clean_text(void *conf, const struct advise_text *text)
 {
-	if (clean_text(text, ((const struct conf *)conf)->hostname))
+	if (forged_advise(text, ((const struct conf *)conf)->hostname))
 		advise_pass();
 }
 
@@ -19,7 +18,7 @@ int
 main(int argc, char *argv[])
 {
 	static const struct confine keep = { 0 };
-	static const struct adviser cleaner = { .text = take_text };
+	static const struct adviser cleaner = { .text = clean_text };
 	static struct conf conf;
 	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 

@@ -15,8 +15,8 @@
 #define RECORD_MAX 480    /* what the library takes in one piece */
 /*
  * To libspf2 every loopback client is "pass". With the highest bit of all
- * addresses flipped none that can write to us is one, and networks are still
- * networks.
+ * addresses flipped no client that can write to us is one, and networks are
+ * still networks.
  */
 #define FLIP 0x80
 
@@ -42,7 +42,8 @@ spf_result_text(enum spf_result r)
 	return "permerror";
 }
 
-void
+/* Ends the check: the first result that is given stays. */
+static void
 spf_end(struct spf *s, enum spf_result r)
 {
 	if (!s->ended)
@@ -50,9 +51,9 @@ spf_end(struct spf *s, enum spf_result r)
 	s->ended = true;
 }
 
-/* The place of "n12.spf"; false: none that we gave out. */
+/* The place of "n12.spf"; false: not a name that we gave out. */
 static bool
-index_of(const struct spf *s, const char *name, unsigned *index)
+name_index(const struct spf *s, const char *name, unsigned *index)
 {
 	struct span rest = span_str(name), number = span_cut(&rest, '.');
 	uint32_t n;
@@ -72,6 +73,190 @@ count_term(struct spf *s)
 		spf_end(s, SPF_FRONT_PERMERROR);
 }
 
+/* --- from a stranger's record to the one that the library gets ------------- */
+
+/*
+ * The names that the client's address has and that have this address: at
+ * most 10 are looked at, and trouble with DNS just means fewer (RFC 7208 5.5).
+ */
+static void
+learn_hosts(struct spf *s)
+{
+	struct dns_host all[SPF_HOSTS_MAX];
+	size_t n;
+
+	if (s->hosts_known)
+		return;
+	s->hosts_known = true;
+	if (s->lookup->ptr(s->lookup, &s->who.ip, all, nitems(all), &n) !=
+	    DNS_FOUND)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		bool has;
+
+		if (resolve_has_address(s->lookup, span_str(all[i].name),
+			&s->who.ip, &has) == DNS_FOUND &&
+		    has)
+			s->hosts[s->nhosts++] = all[i];
+	}
+}
+
+static bool
+is_host_below(struct span name, struct span domain)
+{
+	return name.n > domain.n && name.p[name.n - domain.n - 1] == '.' &&
+	    span_ieq(span_skip(name, name.n - domain.n), domain);
+}
+
+/* Is the client a host of that domain, says reverse mapping? */
+static bool
+is_host_of(struct spf *s, struct span domain)
+{
+	learn_hosts(s);
+	for (size_t i = 0; i < s->nhosts; i++)
+		if (span_ieq(span_str(s->hosts[i].name), domain) ||
+		    is_host_below(span_str(s->hosts[i].name), domain))
+			return true;
+	return false;
+}
+
+/* %{p}: the domain itself, a name below it, any other, or "unknown". */
+static struct span
+best_name(struct spf *s, struct span domain)
+{
+	learn_hosts(s);
+	for (size_t i = 0; i < s->nhosts; i++)
+		if (span_ieq(span_str(s->hosts[i].name), domain))
+			return span_str(s->hosts[i].name);
+	for (size_t i = 0; i < s->nhosts; i++)
+		if (is_host_below(span_str(s->hosts[i].name), domain))
+			return span_str(s->hosts[i].name);
+	return s->nhosts > 0 ? span_str(s->hosts[0].name) : SPAN("unknown");
+}
+
+/* Gives a term a name of our own; false when there are no more. */
+static bool
+name_term(struct spf *s, const struct spf_term *t, struct span domain,
+    unsigned *index)
+{
+	struct spf_name *name = &s->names[s->nnames];
+	struct sbuf b;
+
+	if (s->nnames == SPF_NAMES_MAX)
+		return false;
+	name->kind = t->kind;
+	name->any_address = (s->who.ip.size == 4 ? t->cidr4 : t->cidr6) == 0;
+	sbuf_init(&b, 8192);
+	s->who.domain = domain;
+	if (spf_macro_needs_name(t->domain))
+		s->who.name = best_name(s, domain);
+	if (t->domain.n == 0)
+		sbuf_addspan(&b, domain);
+	else
+		spf_macro_expand(&b, t->domain, &s->who);
+	/* If it is not a name it stays empty: nothing is found there. */
+	name->text[0] = '\0';
+	if (!b.bad && b.len < sizeof(name->text))
+		memcpy(name->text, b.s, b.len + 1);
+	sbuf_free(&b);
+	*index = s->nnames++;
+	return true;
+}
+
+static void
+write_term(struct spf *s, const struct spf_term *t, unsigned index,
+    struct sbuf *out)
+{
+	static const char *const words[] = { [SPF_INCLUDE] = "include",
+		[SPF_A] = "a",
+		[SPF_MX] = "mx",
+		[SPF_EXISTS] = "exists",
+		[SPF_PTR] = "exists",
+		[SPF_REDIRECT] = "redirect" };
+	bool redirect = t->kind == SPF_REDIRECT;
+
+	sbuf_putc(out, ' ');
+	if (!redirect)
+		sbuf_putc(out, t->qualifier);
+	sbuf_addf(out, "%s%cn%u.spf", words[t->kind], redirect ? '=' : ':',
+	    index);
+	if (t->kind != SPF_A && t->kind != SPF_MX)
+		return;
+	/* The library takes 0 for all bits: see any_address. */
+	if (s->who.ip.size == 4 && t->cidr4 > 0)
+		sbuf_addf(out, "/%u", t->cidr4);
+	else if (s->who.ip.size == 16 && t->cidr6 > 0)
+		sbuf_addf(out, "//%u", t->cidr6);
+}
+
+/* Every term is parsed before the first is believed (RFC 7208 4.6). */
+static bool
+is_sound_record(struct span record, struct spf_term *redirect)
+{
+	unsigned nredirect = 0, nexp = 0;
+	struct spf_term t;
+	enum spf_next next;
+
+	redirect->kind = SPF_OTHER;
+	while ((next = spf_term_next(&record, &t)) == SPF_NEXT_TERM) {
+		nexp += t.kind == SPF_EXP;
+		nredirect += t.kind == SPF_REDIRECT;
+		if (t.kind == SPF_REDIRECT)
+			*redirect = t;
+	}
+	return next == SPF_NEXT_END && nredirect <= 1 && nexp <= 1;
+}
+
+bool
+spf_translate(struct spf *s, struct span record, struct span domain,
+    struct sbuf *out)
+{
+	struct spf_term t, redirect;
+	unsigned index, asking = 0;
+
+	if (!is_sound_record(record, &redirect))
+		return false;
+	sbuf_adds(out, "v=spf1");
+	while (spf_term_next(&record, &t) == SPF_NEXT_TERM) {
+		switch (t.kind) {
+		case SPF_IP4:
+		case SPF_IP6:
+			if (!spf_term_covers(&t, &s->who.ip))
+				continue;
+			sbuf_addf(out, " %call", t.qualifier);
+			return true;
+		case SPF_ALL:
+			sbuf_addf(out, " %call", t.qualifier);
+			return true;
+		case SPF_REDIRECT:
+		case SPF_EXP:
+		case SPF_OTHER:
+			continue;
+		case SPF_INCLUDE:
+		case SPF_A:
+		case SPF_MX:
+		case SPF_PTR:
+		case SPF_EXISTS:
+			break;
+		}
+		if (!name_term(s, &t, domain, &index))
+			return false;
+		if (t.kind == SPF_PTR)
+			s->names[index].any_address = is_host_of(s,
+			    span_str(s->names[index].text));
+		write_term(s, &t, index, out);
+		/* The one beyond the limit ends the check: no more are needed. */
+		if (asking++ == SPF_TERMS_MAX)
+			return true;
+	}
+	if (redirect.kind == SPF_REDIRECT) {
+		if (!name_term(s, &redirect, domain, &index))
+			return false;
+		write_term(s, &redirect, index, out);
+	}
+	return !out->bad;
+}
+
 /* --- answers, in the library's form ---------------------------------------- */
 
 static SPF_dns_rr_t *
@@ -79,14 +264,14 @@ new_answer(SPF_dns_server_t *server, const char *name, ns_type type, int herr)
 {
 	SPF_dns_rr_t *rr = SPF_dns_rr_new_init(server, name, type, 0, herr);
 
-	/* It aborts when it gets none: we end in our own way. */
+	/* Without an answer it aborts: we end in our own way. */
 	if (rr == NULL)
 		die(EXIT_TEMP, "out of memory");
 	return rr;
 }
 
 static void *
-place(SPF_dns_rr_t *rr, size_t size)
+answer_place(SPF_dns_rr_t *rr, size_t size)
 {
 	int i = rr->num_rr;
 
@@ -97,9 +282,9 @@ place(SPF_dns_rr_t *rr, size_t size)
 }
 
 static void
-add_address(SPF_dns_rr_t *rr, const struct ip *ip)
+answer_add_address(SPF_dns_rr_t *rr, const struct ip *ip)
 {
-	SPF_dns_rr_data_t *to = place(rr, sizeof(*to));
+	SPF_dns_rr_data_t *to = answer_place(rr, sizeof(*to));
 	unsigned char octets[16];
 
 	memcpy(octets, ip->octets, sizeof(octets));
@@ -130,7 +315,7 @@ herror_of(struct spf *s, enum dns_result r, bool counts)
 
 /* A real name for a host of an mx, which the library will ask for next. */
 static void
-add_host(struct spf *s, SPF_dns_rr_t *rr, const char *host, bool any)
+answer_add_host(struct spf *s, SPF_dns_rr_t *rr, const char *host, bool any)
 {
 	struct spf_name *name = &s->names[s->nnames];
 	char text[sizeof("n4294967295.spf")];
@@ -145,7 +330,7 @@ add_host(struct spf *s, SPF_dns_rr_t *rr, const char *host, bool any)
 	name->any_address = any;
 	memcpy(name->text, host, strlen(host) + 1);
 	n = snprintf(text, sizeof(text), "n%u.spf", s->nnames++);
-	to = place(rr, (size_t)n + 1);
+	to = answer_place(rr, (size_t)n + 1);
 	memcpy(to, text, (size_t)n + 1);
 }
 
@@ -163,7 +348,7 @@ answer_mx(struct spf *s, SPF_dns_server_t *server, const char *asked,
 	if (n > SPF_HOSTS_MAX)
 		spf_end(s, SPF_FRONT_PERMERROR);
 	for (size_t i = 0; i < n && !s->ended; i++)
-		add_host(s, rr, hosts[i].name, name->any_address);
+		answer_add_host(s, rr, hosts[i].name, name->any_address);
 	return rr;
 }
 
@@ -180,7 +365,7 @@ answer_address(struct spf *s, SPF_dns_server_t *server, const char *asked,
 	rr = new_answer(server, asked, type,
 	    herror_of(s, r, name->kind != SPF_OTHER));
 	for (size_t i = 0; i < n; i++)
-		add_address(rr,
+		answer_add_address(rr,
 		    name->any_address && name->kind != SPF_EXISTS ? &s->who.ip :
 								    &ips[i]);
 	return rr;
@@ -197,21 +382,22 @@ answer_ptr(struct spf *s, SPF_dns_server_t *server, const char *asked,
 	    is ? NETDB_SUCCESS : herror_of(s, DNS_NXDOMAIN, false));
 
 	if (is)
-		add_address(rr, &yes);
+		answer_add_address(rr, &yes);
 	return rr;
 }
 
 /* --- the library's hooks ------------------------------------------------------ */
 
 static SPF_dns_rr_t *
-lookup(SPF_dns_server_t *server, const char *asked, ns_type type, int cache)
+look_up_name(SPF_dns_server_t *server, const char *asked, ns_type type,
+    int cache)
 {
 	struct spf *s = server->hook;
 	const struct spf_name *name;
 	unsigned i;
 
 	(void)cache;
-	if (s->ended || !index_of(s, asked, &i))
+	if (s->ended || !name_index(s, asked, &i))
 		return new_answer(server, asked, type, TRY_AGAIN);
 	name = &s->names[i];
 	if (name->kind != SPF_OTHER)
@@ -225,9 +411,9 @@ lookup(SPF_dns_server_t *server, const char *asked, ns_type type, int cache)
 	return answer_address(s, server, asked, type, name);
 }
 
-/* The one record of the domain. False: none. */
+/* The one record of the domain. False: there is not just one. */
 static bool
-choose(struct spf *s, const struct dns_texts *texts, struct span *record)
+choose_record(struct spf *s, const struct dns_texts *texts, struct span *record)
 {
 	unsigned found = 0;
 	struct span rest;
@@ -243,7 +429,7 @@ choose(struct spf *s, const struct dns_texts *texts, struct span *record)
 }
 
 static bool
-load(struct spf *s, struct span domain, struct sbuf *out)
+load_record(struct spf *s, struct span domain, struct sbuf *out)
 {
 	struct dns_texts texts;
 	struct span record;
@@ -252,7 +438,7 @@ load(struct spf *s, struct span domain, struct sbuf *out)
 
 	if (r == DNS_TEMPORARY)
 		spf_end(s, SPF_FRONT_TEMPERROR);
-	if (r == DNS_FOUND && choose(s, &texts, &record)) {
+	if (r == DNS_FOUND && choose_record(s, &texts, &record)) {
 		found = spf_translate(s, record, domain, out);
 		if (!found)
 			spf_end(s, SPF_FRONT_PERMERROR);
@@ -271,14 +457,14 @@ get_spf(SPF_server_t *server, SPF_request_t *request, SPF_response_t *response,
 	unsigned i;
 
 	*recordp = NULL;
-	if (s->ended || !index_of(s, request->cur_dom, &i))
+	if (s->ended || !name_index(s, request->cur_dom, &i))
 		return err;
 	if (s->names[i].kind != SPF_OTHER)
 		count_term(s);
 	if (s->ended)
 		return err;
 	sbuf_init(&text, RECORD_MAX);
-	if (load(s, span_str(s->names[i].text), &text))
+	if (load_record(s, span_str(s->names[i].text), &text))
 		err = SPF_record_compile(server, response, recordp, text.s);
 	else
 		spf_end(s,
@@ -301,7 +487,7 @@ get_exp(SPF_server_t *server, const char *domain, char **buf, size_t *len)
 /* --- one check ------------------------------------------------------------------ */
 
 static enum spf_result
-result_of(const SPF_response_t *response)
+spf_result_of(const SPF_response_t *response)
 {
 	switch (response->result) {
 	case SPF_RESULT_NEUTRAL:
@@ -355,7 +541,7 @@ ask_library(struct spf *s, SPF_server_t *server)
 	if (request->env_from_dp != NULL) {
 		(void)SPF_request_query_mailfrom(request, &response);
 		if (response != NULL)
-			result = result_of(response);
+			result = spf_result_of(response);
 	}
 	if (response != NULL)
 		SPF_response_free(response);
@@ -365,7 +551,7 @@ ask_library(struct spf *s, SPF_server_t *server)
 
 /* A name of two labels or more (RFC 7208 4.3). */
 static bool
-is_domain(struct span name)
+spf_is_domain(struct span name)
 {
 	if (name.n == 0 || name.n > DNS_NAME_MAX ||
 	    span_find(name, '.') >= name.n - 1)
@@ -382,12 +568,12 @@ is_domain(struct span name)
 void
 spf_ahead(struct resolve *l, struct span domain)
 {
-	if (is_domain(domain))
+	if (spf_is_domain(domain))
 		resolve_ahead_txt(l, domain);
 }
 
 static void
-set_up(struct spf *s, struct resolve *l, const struct spf_subject *who)
+spf_set_up(struct spf *s, struct resolve *l, const struct spf_subject *who)
 {
 	struct spf_name *first = &s->names[0];
 
@@ -411,13 +597,13 @@ spf_check(struct resolve *l, const struct spf_subject *who)
 	SPF_server_t *server;
 	enum spf_result result;
 
-	if (who->ip.size == 0 || !is_domain(who->sender_domain))
+	if (who->ip.size == 0 || !spf_is_domain(who->sender_domain))
 		return SPF_FRONT_NONE;
-	set_up(&spf, l, who);
+	spf_set_up(&spf, l, who);
 	dns = calloc(1, sizeof(*dns));
 	if (dns == NULL)
 		die(EXIT_TEMP, "out of memory");
-	*dns = (SPF_dns_server_t){ .lookup = lookup,
+	*dns = (SPF_dns_server_t){ .lookup = look_up_name,
 		.get_spf = get_spf,
 		.get_exp = get_exp,
 		.name = "smtpd",
@@ -425,7 +611,7 @@ spf_check(struct resolve *l, const struct spf_subject *who)
 	server = SPF_server_new_dns(dns, 0);
 	if (server == NULL)
 		die(EXIT_TEMP, "out of memory");
-	/* All counting is ours, and so is what is said about it. */
+	/* We do all the counting, and say what comes of it. */
 	server->max_dns_mech = server->max_dns_mx = server->max_dns_ptr = 1000;
 	(void)SPF_server_set_explanation(server, "refused", &errors);
 	if (errors != NULL)

@@ -2,7 +2,7 @@
 /* DMARC records: what is none makes no policy, and what is one begins so. */
 #include <stdlib.h>
 
-#include "../../smtpd-session/judge/dmarc-record.c"
+#include "dmarc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -16,8 +16,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		text = span_trim(text);
 		if (text.n < 8 || ascii_lower(text.p[0]) != 'v')
 			abort();
-		if (r.p > DMARC_POLICY_REJECT || r.sp > DMARC_POLICY_REJECT ||
-		    r.np > DMARC_POLICY_REJECT)
+		if (r.p > DMARC_WISH_REJECT || r.sp > DMARC_WISH_REJECT ||
+		    r.np > DMARC_WISH_REJECT)
 			abort();
 		if (r.psd != 'u' && r.psd != 'y' && r.psd != 'n')
 			abort();

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "../../smtpd-session/judge/fields.c"
+#include "judge-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

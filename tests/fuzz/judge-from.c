@@ -2,7 +2,7 @@
 /* From fields of strangers: what comes out can be asked for in the DNS. */
 #include <stdlib.h>
 
-#include "../../smtpd-session/judge/from.c"
+#include "judge-header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

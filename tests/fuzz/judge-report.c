@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "../../smtpd-session/judge/report.h"
+#include "judge-report.h"
 #include "forged-text.h"
 #include "frame.h"
 #include "header.h"
@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		text(&rest, s->b, sizeof(s->b));
 	}
 	sbuf_init(&out, FRAME_PAYLOAD_MAX);
-	report(&out, HOST, &f);
+	report_findings(&out, HOST, &f);
 	if (out.bad || !is_sound(sbuf_span(&out)))
 		abort();
 	sbuf_free(&out);

@@ -65,11 +65,11 @@ judge(struct span line)
 
 	dmarc_check(&fake.lookup, &from, ids, nids, &v);
 	if (!ok(span_eq(result, span_str(dmarc_result_text(v.result))) &&
-		    span_eq(policy, span_str(dmarc_policy_text(v.policy))) &&
+		    span_eq(policy, span_str(dmarc_wish_text(v.policy))) &&
 		    is(tag, v.tag) && is(domain, v.policy_domain),
 		"%.*s", (int)title.n, title.p))
 		note("got %s %s %s %s (%s)", dmarc_result_text(v.result),
-		    dmarc_policy_text(v.policy), v.tag, v.policy_domain,
+		    dmarc_wish_text(v.policy), v.tag, v.policy_domain,
 		    v.reason);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A DNS out of a table, for who asks through judge/resolve.h. */
+/* A DNS out of a table, asked through judge/resolve.h. */
 #ifndef FAKE_RESOLVE_H
 #define FAKE_RESOLVE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* A message cut into fields and body, however its octets come in. */
-#include "fields.h"
+#include "judge-header.h"
 #include "tap.h"
 
 static struct sbuf seen, strays;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Whose mail it claims to be: every From that could fool a reader or us. */
-#include "from.h"
+#include "judge-header.h"
 #include "tap.h"
 
 /* Fields end with '|'; ! before the domains: it is bad. None, or more than

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Whatever stands in it, smtpd-queue takes what smtpd-judge reports. */
-#include "../../smtpd-session/judge/report.h"
+#include "judge-report.h"
 #include "forged-text.h"
 #include "frame.h"
 #include "header.h"
@@ -65,14 +65,14 @@ test_octets(void)
 		for (size_t n = 1; n <= 512; n = n < 16 ? n + 1 : n * 2) {
 			fill(&f, (char)c, n);
 			sbuf_reset(&out);
-			report(&out, HOST, &f);
+			report_findings(&out, HOST, &f);
 			if (out.bad || !is_sound(sbuf_span(&out)))
 				bad++;
 		}
 	is_num(bad, 0, "every octet, in every length");
 	f = (struct findings){ .nsignatures = 0, .dmarc.reason = "" };
 	sbuf_reset(&out);
-	report(&out, HOST, &f);
+	report_findings(&out, HOST, &f);
 	ok(is_sound(sbuf_span(&out)), "nothing found at all");
 	sbuf_free(&out);
 }

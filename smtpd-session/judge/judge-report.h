@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What was found, as header fields: RFC 8601 and RFC 7208 section 9.1. */
-#ifndef REPORT_H
-#define REPORT_H
+#ifndef JUDGE_REPORT_H
+#define JUDGE_REPORT_H
 
 #include "dmarc.h"
 #include "signatures.h"
@@ -32,6 +32,7 @@ struct findings {
  * Appends Authentication-Results and, below it, Received-SPF: whole lines,
  * printable ASCII whatever a stranger has written, none longer than 998.
  */
-void report(struct sbuf *, const char *hostname, const struct findings *);
+void report_findings(struct sbuf *, const char *hostname,
+    const struct findings *);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What was found, as header fields: RFC 8601 and RFC 7208 section 9.1. */
-#include "report.h"
+#include "judge-report.h"
 
 #define VALUE_MAX 320 /* octets of one value that are shown */
 /* Of one that is quoted, where several stand in a line: RFC 5322 2.1.1. */
@@ -24,7 +24,7 @@ iprev_result_text(enum iprev_result r)
 
 /* Octets that may stand without quotes in either field. */
 static bool
-is_plain(struct span s, const char *also)
+report_is_plain(struct span s, const char *also)
 {
 	if (s.n == 0 || s.n > VALUE_MAX)
 		return false;
@@ -36,7 +36,7 @@ is_plain(struct span s, const char *also)
 }
 
 static void
-add_quoted(struct sbuf *b, struct span s)
+report_quoted(struct sbuf *b, struct span s)
 {
 	sbuf_putc(b, '"');
 	for (size_t i = 0; i < s.n && i < VALUE_MAX; i++) {
@@ -50,62 +50,62 @@ add_quoted(struct sbuf *b, struct span s)
 }
 
 static void
-add_value(struct sbuf *b, struct span s, const char *also)
+report_value(struct sbuf *b, struct span s, const char *also)
 {
-	if (is_plain(s, also))
+	if (report_is_plain(s, also))
 		sbuf_addspan(b, s);
 	else
-		add_quoted(b, s);
+		report_quoted(b, s);
 }
 
 static void
-add_property(struct sbuf *b, const char *name, struct span value)
+report_property(struct sbuf *b, const char *name, struct span value)
 {
 	if (value.n == 0)
 		return;
 	sbuf_addf(b, " %s=", name);
-	if (!is_plain(value, "-._") && value.n > QUOTED_MAX)
+	if (!report_is_plain(value, "-._") && value.n > QUOTED_MAX)
 		value.n = QUOTED_MAX;
-	add_value(b, value, "-._");
+	report_value(b, value, "-._");
 }
 
 static void
-add_method(struct sbuf *b, const char *name, const char *result)
+report_method(struct sbuf *b, const char *name, const char *result)
 {
 	sbuf_addf(b, ";\r\n\t%s=%s", name, result);
 }
 
 static void
-add_reason(struct sbuf *b, const char *reason)
+report_reason(struct sbuf *b, const char *reason)
 {
 	if (*reason == '\0')
 		return;
 	sbuf_adds(b, " reason=");
-	add_quoted(b, span_str(reason));
+	report_quoted(b, span_str(reason));
 }
 
 static void
-add_iprev(struct sbuf *b, const struct findings *f)
+report_iprev(struct sbuf *b, const struct findings *f)
 {
 	char ip[IP_TEXT];
 
 	if (f->ip.size == 0)
 		return;
 	ip_text(&f->ip, ip);
-	add_method(b, "iprev", iprev_result_text(f->iprev));
+	report_method(b, "iprev", iprev_result_text(f->iprev));
 	/* A name from DNS: the resolver took letters, digits, '-', '_'. */
 	if (f->iprev_name[0] != '\0')
 		sbuf_addf(b, " (%s)", f->iprev_name);
-	add_property(b, "policy.iprev", span_str(ip));
+	report_property(b, "policy.iprev", span_str(ip));
 }
 
 /* local-part and domain, when it is a dot-atom; else the domain alone. */
 static void
-add_mailfrom(struct sbuf *b, const struct findings *f)
+report_mailfrom(struct sbuf *b, const struct findings *f)
 {
-	if (!is_plain(f->local, "!#$%&'*+-/=?^_`{|}~.") ||
-	    !is_plain(f->domain, "-._")) {
-		add_property(b, "smtp.mailfrom", f->domain);
+	if (!report_is_plain(f->local, "!#$%&'*+-/=?^_`{|}~.") ||
+	    !report_is_plain(f->domain, "-._")) {
+		report_property(b, "smtp.mailfrom", f->domain);
 		return;
 	}
 	sbuf_adds(b, " smtp.mailfrom=");
@@ -115,58 +115,58 @@ add_mailfrom(struct sbuf *b, const struct findings *f)
 }
 
 static void
-add_spf(struct sbuf *b, const struct findings *f)
+report_spf(struct sbuf *b, const struct findings *f)
 {
 	if (f->domain.n > 0) {
-		add_method(b, "spf", spf_result_text(f->spf_mailfrom));
-		add_mailfrom(b, f);
+		report_method(b, "spf", spf_result_text(f->spf_mailfrom));
+		report_mailfrom(b, f);
 	}
 	if (f->helo.n > 0) {
-		add_method(b, "spf", spf_result_text(f->spf_helo));
-		add_property(b, "smtp.helo", f->helo);
+		report_method(b, "spf", spf_result_text(f->spf_helo));
+		report_property(b, "smtp.helo", f->helo);
 	}
 }
 
 static void
-add_dkim(struct sbuf *b, const struct findings *f)
+report_dkim(struct sbuf *b, const struct findings *f)
 {
 	if (f->nsignatures == 0)
-		add_method(b, "dkim", "none");
+		report_method(b, "dkim", "none");
 	for (size_t i = 0; i < f->nsignatures; i++) {
 		const struct signature *s = &f->signatures[i];
 
-		add_method(b, "dkim", signature_result_text(s->result));
-		add_reason(b, s->reason);
-		add_property(b, "header.d", span_str(s->domain));
-		add_property(b, "header.s", span_str(s->selector));
-		add_property(b, "header.a", span_str(s->algorithm));
+		report_method(b, "dkim", signature_result_text(s->result));
+		report_reason(b, s->reason);
+		report_property(b, "header.d", span_str(s->domain));
+		report_property(b, "header.s", span_str(s->selector));
+		report_property(b, "header.a", span_str(s->algorithm));
 		if (s->b[0] != '\0') {
 			sbuf_adds(b, " header.b=");
-			add_value(b, span_str(s->b), "+");
+			report_value(b, span_str(s->b), "+");
 		}
 	}
 }
 
 static void
-add_dmarc(struct sbuf *b, const struct dmarc_verdict *v)
+report_dmarc(struct sbuf *b, const struct dmarc_verdict *v)
 {
-	add_method(b, "dmarc", dmarc_result_text(v->result));
+	report_method(b, "dmarc", dmarc_result_text(v->result));
 	if (v->result == DMARC_FAIL)
-		sbuf_addf(b, " (%s=%s)", v->tag, dmarc_policy_text(v->policy));
+		sbuf_addf(b, " (%s=%s)", v->tag, dmarc_wish_text(v->policy));
 	if (v->result != DMARC_NONE)
-		add_reason(b, v->reason);
-	add_property(b, "header.from", span_str(v->domain));
+		report_reason(b, v->reason);
+	report_property(b, "header.from", span_str(v->domain));
 }
 
 static void
-add_key(struct sbuf *b, const char *name, struct span value)
+report_key(struct sbuf *b, const char *name, struct span value)
 {
 	sbuf_addf(b, ";\r\n\t%s=", name);
-	add_value(b, value, "-._");
+	report_value(b, value, "-._");
 }
 
 static const char *
-in_words(enum spf_result r)
+spf_in_words(enum spf_result r)
 {
 	switch (r) {
 	case SPF_FRONT_PASS:
@@ -188,7 +188,8 @@ in_words(enum spf_result r)
 }
 
 static void
-add_received_spf(struct sbuf *b, const char *hostname, const struct findings *f)
+report_received_spf(struct sbuf *b, const char *hostname,
+    const struct findings *f)
 {
 	bool null = f->domain.n == 0;
 	enum spf_result r = null ? f->spf_helo : f->spf_mailfrom;
@@ -203,25 +204,25 @@ add_received_spf(struct sbuf *b, const char *hostname, const struct findings *f)
 		sbuf_addspan(&from, f->domain);
 	}
 	sbuf_addf(b, "Received-SPF: %s (%s: %s)", spf_result_text(r), hostname,
-	    in_words(r));
+	    spf_in_words(r));
 	sbuf_addf(b, "\r\n\treceiver=%s", hostname);
-	add_key(b, "client-ip", span_str(ip));
-	add_key(b, "identity", span_str(null ? "helo" : "mailfrom"));
-	add_key(b, "envelope-from", sbuf_span(&from));
-	add_key(b, "helo", f->helo);
+	report_key(b, "client-ip", span_str(ip));
+	report_key(b, "identity", span_str(null ? "helo" : "mailfrom"));
+	report_key(b, "envelope-from", sbuf_span(&from));
+	report_key(b, "helo", f->helo);
 	sbuf_adds(b, "\r\n");
 	sbuf_free(&from);
 }
 
 void
-report(struct sbuf *b, const char *hostname, const struct findings *f)
+report_findings(struct sbuf *b, const char *hostname, const struct findings *f)
 {
 	sbuf_addf(b, "Authentication-Results: %s", hostname);
-	add_iprev(b, f);
-	add_spf(b, f);
-	add_dkim(b, f);
-	add_dmarc(b, &f->dmarc);
+	report_iprev(b, f);
+	report_spf(b, f);
+	report_dkim(b, f);
+	report_dmarc(b, &f->dmarc);
 	sbuf_adds(b, "\r\n");
 	if (f->ip.size > 0)
-		add_received_spf(b, hostname, f);
+		report_received_spf(b, hostname, f);
 }
