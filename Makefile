@@ -21,11 +21,13 @@ endif
 NEEDS = gcc:gcc ar:binutils stdio.h:libc6-dev linux/landlock.h:linux-libc-dev \
         udns.h:libudns-dev bearssl.h:libbearssl-dev \
         spf2/spf_lib_version.h:libspf2-dev opendkim/dkim.h:libopendkim-dev \
+        opendmarc/dmarc.h:libopendmarc-dev \
         openssl/evp.h:libssl-dev bsd/bsd.h:libbsd-dev \
         md5.h:libmd-dev db.h:libdb5.3-dev \
         security/pam_appl.h:libpam0g-dev crypt.h:libcrypt-dev
 BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev \
-             libbearssl-dev libspf2-dev libopendkim-dev libssl-dev \
+             libbearssl-dev libspf2-dev libopendkim-dev \
+             libopendmarc-dev libssl-dev \
              libbsd-dev libmd-dev libdb5.3-dev libpam0g-dev libcrypt-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl openssl libnet-ssleay-perl
 CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
@@ -104,7 +106,7 @@ $(call program_is,DYNAMIC, smtpd-passwd,    smtpd-session/auth/smtpd-passwd.c, s
 $(B)/smtpd-passwd: LDLIBS += -lcrypt
 # libcrypto could resolve names, which a static program warns of; nobody asks.
 $(call program_is,LIBRARY, smtpd-judge,     smtpd-session/judge/smtpd-judge.c, smtpd-session/judge common/dns common)
-JUDGE_LIBS = -lspf2 -lopendkim -ludns -lcrypto -ldb -lbsd -lmd -lresolv
+JUDGE_LIBS = -lspf2 -lopendkim -lopendmarc -ludns -lcrypto -ldb -lbsd -lmd -lresolv
 $(B)/smtpd-judge: LDLIBS += -Wl,--no-warnings $(JUDGE_LIBS)
 $(call program_is,STATIC,  smtpd-clean,     smtpd-session/judge/smtpd-clean.c, common)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* DMARC (RFC 9989): whether From is authenticated, and what its domain asks. */
-#ifndef JUDGE_DMARC_H
+#ifndef JUDGE_DMARC_H /* libopendmarc's header has DMARC_H */
 #define JUDGE_DMARC_H
 
 #include "judge-header.h"
@@ -66,11 +66,15 @@ struct dmarc_record {
 	char psd;     /* 'y', 'n' or 'u' */
 };
 
+/* Once a process, before it gives anything up. False: no memory. */
+bool dmarc_record_init(void) MUST_CHECK;
+
 /*
- * False: it is none, and counts as absent: v=DMARC1 does not stand first, or
- * the text is no list of tags, or has one twice. Without a p that is valid,
- * or with an sp or np that is not, all of it is p=none; what else is wrong,
- * or unknown, is ignored.
+ * False: it does not begin with v=DMARC1, and counts as absent. Syntax errors
+ * behind that are left out (RFC 9989 section 4.7): what is no tag, has a name
+ * or value that cannot be, is unknown, or of a tag that is there twice, both.
+ * Without a p that is valid, or with an sp or np that is not, all of the
+ * record is p=none.
  */
 bool dmarc_record_parse(struct span text, struct dmarc_record *) MUST_CHECK;
 

@@ -566,7 +566,8 @@ prepare_checks(struct judge *j)
 	if (!dns_init_resolver(&j->dns, j->conf->resolver))
 		die_sys(EXIT_TEMP, "cannot use the resolver");
 	resolve_init(&j->resolve, &j->dns);
-	if (!dns_keep(&j->dns) || !signatures_init(&j->resolve))
+	if (!dns_keep(&j->dns) || !signatures_init(&j->resolve) ||
+	    !dmarc_record_init())
 		die(EXIT_TEMP, "out of memory");
 	fields_init(&j->fields);
 	sbuf_init(&j->id, 64);

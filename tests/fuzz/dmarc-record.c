@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: ISC */
-/* DMARC records: what is none makes no policy, and what is one begins so. */
-#include <stdlib.h>
-
-#include "dmarc.h"
+/*
+ * DMARC records, through the front, and to libopendmarc as they are: a text
+ * that is not a record makes no policy, and the two see no different ones.
+ */
+#include "libopendmarc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	static bool ready;
 	struct span text = span_of((const char *)data, n);
 	struct dmarc_record r;
 
+	ready = ready || dmarc_record_init();
+	if (!ready)
+		abort();
 	if (dmarc_record_parse(text, &r)) {
 		text = span_trim(text);
 		if (text.n < 8 || ascii_lower(text.p[0]) != 'v')
@@ -22,5 +27,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (r.psd != 'u' && r.psd != 'y' && r.psd != 'n')
 			abort();
 	}
+	if (!libopendmarc_agrees(span_of((const char *)data, n)))
+		abort();
 	return 0;
 }

@@ -99,7 +99,7 @@ main(void)
 	FILE *in = fopen(CASES, "re");
 	size_t n = 0;
 
-	if (in == NULL)
+	if (in == NULL || !dmarc_record_init())
 		return 1;
 	fake_init(&fake);
 	while (n < LINES_MAX && fgets(lines[n], sizeof(lines[n]), in) != NULL) {
