@@ -220,7 +220,7 @@ $(call tests,spf-suite spf-front dmarc dmarc-suite dmarc-record judge-from \
 	judge-fields judge-report,smtpd-session/judge common/dns,$(JUDGE_LIBS))
 $(call tests,certificate tls-certificate tls-pem,smtpd-session/tls,-lbearssl)
 $(call tests,pwfile,smtpd-session/auth,-lcrypt)
-$(call tests,addrlist author text submission advice,smtpd-queue)
+$(call tests,addrlist author sendmail-letter submission advice,smtpd-queue)
 $(call tests,records-compare,common/records smtpd-queue/sign,-lcrypto)
 $(call tests,sign,smtpd-queue/sign smtpd-queue,$(SIGNER_LIBS))
 $(call tests,send-heap send-pace send-schedule send-talk,smtpd-send)

@@ -6,7 +6,7 @@
 
 #include "envelope.h"
 #include "frame.h"
-#include "recipients.h"
+#include "sendmail-letter.h"
 
 static struct chan chan;
 
@@ -54,7 +54,7 @@ say_envelope(struct line *l, const struct post *p)
 	if (p->body != NULL)
 		sbuf_addf(&l->payload, " %s", p->body);
 	say_payload(l, 'S');
-	while ((to = recipients_next(&rest)).n > 0) {
+	while ((to = letter_recipients_next(&rest)).n > 0) {
 		size_t at = span_rfind(to, '@');
 
 		sbuf_adds(&l->payload,

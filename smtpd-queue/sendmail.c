@@ -6,23 +6,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "address.h"
 #include "helper.h"
-#include "letter.h"
 #include "mailq.h"
-#include "options.h"
 #include "post.h"
 #include "program.h"
+#include "sendmail-letter.h"
 
-_Noreturn static void fail(int code, const char *fmt, ...)
+_Noreturn static void sendmail_fail(int code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* To whoever ran us: not a log, so it may hold what he himself wrote. */
 _Noreturn static void
-fail(int code, const char *fmt, ...)
+sendmail_fail(int code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -34,30 +34,242 @@ fail(int code, const char *fmt, ...)
 	_exit(code);
 }
 
+/* --- the command line, as programs know it ------------------------------------ */
+
+enum options_mode {
+	OPTIONS_SEND,
+	OPTIONS_LIST,    /* -bp, mailq */
+	OPTIONS_SMTP,    /* -bs */
+	OPTIONS_NOTHING, /* -q, -bi, newaliases: there is nothing to do */
+};
+
+struct options {
+	enum options_mode mode;
+	bool dots;          /* -i: a lone dot is text */
+	bool from_header;   /* -t */
+	bool verbose;       /* -v */
+	const char *sender; /* -f, -r; or NULL */
+	const char *name;   /* -F; or NULL */
+	const char *body;   /* BODY= of -B; or NULL */
+	char **recipients;  /* what follows the options, NULL-ended */
+	/* argv[0] and our own -c and -o, for program_start; NULL-ended */
+	int argc;
+	char **argv;
+};
+
+/* Accepted for the sake of old callers, and without effect here. */
+#define IGNORED "GUmnx"
+#define IGNORED_WITH_WORD "ADLNORVXehp"
+#define IGNORED_WITH_TAIL "d" /* its value only ever in the same word */
+
+static bool
+options_among(const char *letters, char c)
+{
+	return c != '\0' && strchr(letters, c) != NULL;
+}
+
+static void
+options_hand_on(struct options *o, char *option, char *value)
+{
+	o->argv[o->argc++] = option;
+	o->argv[o->argc++] = value;
+}
+
+static const char *
+options_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? path : slash + 1;
+}
+
+static const char *
+options_mode_of(struct options *o, const char *value)
+{
+	switch (value[0]) {
+	case 'm':
+		o->mode = OPTIONS_SEND;
+		return NULL;
+	case 'p':
+		o->mode = OPTIONS_LIST;
+		return NULL;
+	case 's':
+		o->mode = OPTIONS_SMTP;
+		return NULL;
+	case 'i':
+		o->mode = OPTIONS_NOTHING;
+		return NULL;
+	case 'd':
+	case 'D':
+		return "smtpd is no daemon of sendmail's: see smtpd-session(8)";
+	default:
+		return "this mode is not supported";
+	}
+}
+
+static const char *
+options_body(struct options *o, const char *value)
+{
+	if (strcasecmp(value, "8BITMIME") == 0)
+		o->body = "BODY=8BITMIME";
+	else if (strcasecmp(value, "7BIT") == 0)
+		o->body = "BODY=7BIT";
+	else
+		return "give 7BIT or 8BITMIME";
+	return NULL;
+}
+
+/* -oi and its kin; with a "=" it is a setting of ours. */
+static const char *
+options_o(struct options *o, char *value)
+{
+	static char option[] = "-o";
+
+	if (strchr(value, '=') != NULL)
+		options_hand_on(o, option, value);
+	else if (value[0] == 'i')
+		o->dots = true;
+	return NULL;
+}
+
+static const char *
+options_with_value(struct options *o, char c, char *value)
+{
+	static char option[] = "-c";
+
+	switch (c) {
+	case 'b':
+		return options_mode_of(o, value);
+	case 'B':
+		return options_body(o, value);
+	case 'f':
+	case 'r':
+		o->sender = value;
+		return NULL;
+	case 'F':
+		o->name = value;
+		return NULL;
+	case 'o':
+		return options_o(o, value);
+	case 'c':
+	case 'C':
+		options_hand_on(o, option, value);
+		return NULL;
+	default:
+		return NULL; /* IGNORED_WITH_WORD */
+	}
+}
+
+static const char *
+options_flag(struct options *o, char c)
+{
+	switch (c) {
+	case 't':
+		o->from_header = true;
+		return NULL;
+	case 'i':
+		o->dots = true;
+		return NULL;
+	case 'v':
+		o->verbose = true;
+		return NULL;
+	case 'I':
+		o->mode = OPTIONS_NOTHING;
+		return NULL;
+	default:
+		return options_among(IGNORED, c) ? NULL : "unknown option";
+	}
+}
+
+/* The letters of one word; a value is its rest, or the next word. */
+static const char *
+options_word(struct options *o, char **words[])
+{
+	const char *why;
+
+	for (char *p = **words + 1; *p != '\0'; p++) {
+		if (*p == 'q') {
+			o->mode = OPTIONS_NOTHING;
+			return NULL;
+		}
+		if (options_among(IGNORED_WITH_TAIL, *p))
+			return NULL;
+		if (options_among("bBcCfFor" IGNORED_WITH_WORD, *p)) {
+			char *value = p[1] != '\0' ? p + 1 : *++*words;
+
+			return value == NULL ? "it lacks its value" :
+					       options_with_value(o, *p, value);
+		}
+		why = options_flag(o, *p);
+		if (why != NULL)
+			return why;
+	}
+	return NULL;
+}
+
+/*
+ * False: the command line is wrong; *why says why, and *what is the word.
+ * Memory lives as long as the program.
+ */
+static bool
+options_parse(struct options *o, int argc, char *argv[], const char **why,
+    const char **what)
+{
+	char **words = argv + 1;
+
+	*o = (struct options){ .mode = OPTIONS_SEND };
+	o->argv = calloc(2 * (size_t)argc + 2, sizeof(*o->argv));
+	if (o->argv == NULL) {
+		*why = "out of memory";
+		*what = argv[0];
+		return false;
+	}
+	o->argv[o->argc++] = argv[0];
+	if (strcmp(options_base_name(argv[0]), "mailq") == 0)
+		o->mode = OPTIONS_LIST;
+	if (strcmp(options_base_name(argv[0]), "newaliases") == 0)
+		o->mode = OPTIONS_NOTHING;
+	for (; *words != NULL && **words == '-' && (*words)[1] != '\0';
+	     words++) {
+		*what = *words;
+		if (strcmp(*words, "--") == 0) {
+			words++;
+			break;
+		}
+		*why = options_word(o, &words);
+		if (*why != NULL)
+			return false;
+	}
+	o->recipients = words;
+	return true;
+}
+
+/* --- the message ---------------------------------------------------------------- */
+
 /* program_start cannot go on: nothing is wrong with the mail. */
 static void
-farewell(void)
+sendmail_farewell(void)
 {
 	_exit(EX_TEMPFAIL);
 }
 
 /* Who runs us, as far as the system knows; NULL: nobody it knows. */
 static const struct passwd *
-account(void)
+sendmail_account(void)
 {
 	const struct passwd *pw;
 
 	errno = 0;
 	pw = getpwuid(getuid());
 	if (pw == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
-		fail(EX_TEMPFAIL, "cannot look up uid %lu: %s",
+		sendmail_fail(EX_TEMPFAIL, "cannot look up uid %lu: %s",
 		    (unsigned long)getuid(), strerror(errno));
 	return pw;
 }
 
-/* The full name: -F, or the first part of the account's comment; or "". */
+/* The full name: -F, or or the first part of the account's comment; or "". */
 static char *
-full_name(const struct options *o, const struct passwd *pw)
+sendmail_full_name(const struct options *o, const struct passwd *pw)
 {
 	const char *gecos = pw == NULL || pw->pw_gecos == NULL ? "" :
 								 pw->pw_gecos;
@@ -74,61 +286,67 @@ full_name(const struct options *o, const struct passwd *pw)
 }
 
 static void
-check(enum recipients_result r, const struct recipients *to, const char *where)
+sendmail_check(enum recipients_result r, const struct recipients *to,
+    const char *where)
 {
 	switch (r) {
 	case RECIPIENTS_OK:
 		return;
 	case RECIPIENTS_BAD:
-		fail(EX_DATAERR, "no address %s: '%s'", where, to->bad.s);
+		sendmail_fail(EX_DATAERR, "no address %s: '%s'", where,
+		    to->bad.s);
 	case RECIPIENTS_TOO_MANY:
-		fail(EX_UNAVAILABLE, "more recipients than a message can have");
+		sendmail_fail(EX_UNAVAILABLE,
+		    "more recipients than a message can have");
 	case RECIPIENTS_NO_MEMORY:
-		fail(EX_TEMPFAIL, "out of memory");
+		sendmail_fail(EX_TEMPFAIL, "out of memory");
 	}
 }
 
 /* The reverse-path without its brackets; empty for <>. */
 static struct span
-sender(const struct options *o, const struct conf *conf,
+sendmail_sender(const struct options *o, const struct conf *conf,
     const struct passwd *pw)
 {
 	static struct recipients from;
 	const char *who = o->sender;
 
 	if (who == NULL && pw == NULL)
-		fail(EX_NOUSER, "uid %lu has no account: name a sender with -f",
+		sendmail_fail(EX_NOUSER,
+		    "uid %lu has no account: name a sender with -f",
 		    (unsigned long)getuid());
 	if (who == NULL)
 		who = pw->pw_name;
 	if (strcmp(who, "") == 0 || strcmp(who, "<>") == 0)
 		return SPAN("");
-	recipients_init(&from, conf->local_domains);
-	check(recipients_add(&from, span_str(who)), &from, "as sender");
+	letter_recipients_init(&from, conf->local_domains);
+	sendmail_check(letter_recipients_add(&from, span_str(who)), &from,
+	    "as sender");
 	if (from.n != 1)
-		fail(EX_DATAERR, "one sender is needed: '%s'", who);
+		sendmail_fail(EX_DATAERR, "one sender is needed: '%s'", who);
 	return span_of(from.all.s, from.all.len - 1);
 }
 
 static void
-read_letter(struct sbuf *text, const struct options *o)
+sendmail_read(struct sbuf *text, const struct options *o)
 {
 	switch (letter_read(text, 0, !o->dots)) {
 	case LETTER_OK:
+	case LETTER_END:
 		return;
 	case LETTER_BARE_CR:
-		fail(EX_DATAERR, "a CR without LF cannot be mailed");
+		sendmail_fail(EX_DATAERR, "a CR without LF cannot be mailed");
 	case LETTER_NUL:
-		fail(EX_DATAERR, "a NUL cannot be mailed");
+		sendmail_fail(EX_DATAERR, "a NUL cannot be mailed");
 	case LETTER_TOO_BIG:
-		fail(EX_DATAERR,
+		sendmail_fail(EX_DATAERR,
 		    "the message is larger than max_size, "
 		    "%zu octets",
 		    text->max);
 	case LETTER_NO_MEMORY:
-		fail(EX_TEMPFAIL, "out of memory");
+		sendmail_fail(EX_TEMPFAIL, "out of memory");
 	case LETTER_IOERR:
-		fail(EX_TEMPFAIL, "cannot read the message: %s",
+		sendmail_fail(EX_TEMPFAIL, "cannot read the message: %s",
 		    strerror(errno));
 	}
 }
@@ -146,14 +364,14 @@ exit_code_of(struct span reply)
 }
 
 static void
-deliver(const struct post *p, const struct conf *conf, bool verbose)
+sendmail_submit(const struct post *p, const struct conf *conf, bool verbose)
 {
 	struct sbuf answer;
 	int fd = helper_open(conf->submitter, conf);
 
 	if (fd == -1)
-		fail(EX_TEMPFAIL, "cannot reach '%s': %s", conf->submitter,
-		    strerror(errno));
+		sendmail_fail(EX_TEMPFAIL, "cannot reach '%s': %s",
+		    conf->submitter, strerror(errno));
 	sbuf_init(&answer, 65536);
 	switch (post_send(p, fd, conf, &answer)) {
 	case POST_QUEUED:
@@ -161,13 +379,14 @@ deliver(const struct post *p, const struct conf *conf, bool verbose)
 			(void)printf("queued as %s\n", answer.s);
 		break;
 	case POST_LATER:
-		fail(EX_TEMPFAIL, "not queued: %s", answer.s);
+		sendmail_fail(EX_TEMPFAIL, "not queued: %s", answer.s);
 	case POST_REFUSED:
-		fail(exit_code_of(sbuf_span(&answer)), "refused: %s", answer.s);
+		sendmail_fail(exit_code_of(sbuf_span(&answer)), "refused: %s",
+		    answer.s);
 	case POST_LOST:
-		fail(EX_TEMPFAIL, "not queued: '%s' gave no answer%s%s",
-		    conf->submitter, errno == 0 ? "" : ": ",
-		    errno == 0 ? "" : strerror(errno));
+		sendmail_fail(EX_TEMPFAIL,
+		    "not queued: '%s' gave no answer%s%s", conf->submitter,
+		    errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
 	}
 	sbuf_free(&answer);
 }
@@ -175,29 +394,30 @@ deliver(const struct post *p, const struct conf *conf, bool verbose)
 static void
 send_mail(const struct options *o, const struct conf *conf)
 {
-	const struct passwd *pw = account();
+	const struct passwd *pw = sendmail_account();
 	static struct recipients to;
 	static struct sbuf text;
 	static struct post p;
 
-	recipients_init(&to, conf->local_domains);
+	letter_recipients_init(&to, conf->local_domains);
 	for (char **word = o->recipients; *word != NULL; word++)
-		check(recipients_add(&to, span_str(*word)), &to,
+		sendmail_check(letter_recipients_add(&to, span_str(*word)), &to,
 		    "on the command line");
 	if (to.n == 0 && !o->from_header)
-		fail(EX_USAGE, "no recipients: give some, or -t");
+		sendmail_fail(EX_USAGE, "no recipients: give some, or -t");
 	p.body = o->body;
-	p.sender = sender(o, conf, pw);
-	p.name = full_name(o, pw);
+	p.sender = sendmail_sender(o, conf, pw);
+	p.name = sendmail_full_name(o, pw);
 	sbuf_init(&text, (size_t)conf->max_size);
-	read_letter(&text, o);
+	sendmail_read(&text, o);
 	if (o->from_header)
-		check(letter_recipients(&text, &to), &to, "in the header");
+		sendmail_check(letter_take_recipients(&text, &to), &to,
+		    "in the header");
 	if (to.n == 0)
-		fail(EX_USAGE, "no recipients in To, Cc and Bcc");
+		sendmail_fail(EX_USAGE, "no recipients in To, Cc and Bcc");
 	p.recipients = sbuf_span(&to.all);
 	p.text = sbuf_span(&text);
-	deliver(&p, conf, o->verbose);
+	sendmail_submit(&p, conf, o->verbose);
 }
 
 /* Beside ourselves, as in a build directory, or where it is installed. */
@@ -230,7 +450,8 @@ serve_smtp(const struct conf *conf)
 		argv[n] = word;
 		(void)execv(path, argv);
 	}
-	fail(EX_TEMPFAIL, "cannot run '%s': %s", path, strerror(errno));
+	sendmail_fail(EX_TEMPFAIL, "cannot run '%s': %s", path,
+	    strerror(errno));
 }
 
 static void
@@ -240,12 +461,12 @@ list_queue(const struct conf *conf)
 	case MAILQ_OK:
 		break;
 	case MAILQ_FORBIDDEN:
-		fail(EX_NOPERM,
+		sendmail_fail(EX_NOPERM,
 		    "only the owner of '%s' and root may see the "
 		    "queue",
 		    conf->queue);
 	case MAILQ_FAILED:
-		fail(EX_TEMPFAIL, "cannot list '%s': %s", conf->queue,
+		sendmail_fail(EX_TEMPFAIL, "cannot list '%s': %s", conf->queue,
 		    strerror(errno));
 	}
 }
@@ -259,10 +480,10 @@ main(int argc, char *argv[])
 
 	progname = "sendmail";
 	if (!options_parse(&o, argc, argv, &why, &what))
-		fail(EX_USAGE, "%s: %s", what, why);
+		sendmail_fail(EX_USAGE, "%s: %s", what, why);
 	if (o.mode == OPTIONS_NOTHING)
 		return EX_OK;
-	die_farewell = farewell;
+	die_farewell = sendmail_farewell;
 	(void)program_start(o.argc, o.argv, &conf, PROGRAM_MAY_BE_ROOT, "");
 	die_farewell = NULL;
 	switch (o.mode) {

@@ -2,7 +2,7 @@
 /* What smtpd-submit makes of each message that it is asked about. */
 #include "submission.h"
 
-#include "compose.h"
+#include "clock.h"
 #include "envelope.h"
 #include "forged-text.h"
 #include "log.h"
@@ -40,7 +40,7 @@ submission_begin(void *context)
 
 /* The first reason counts. */
 static void
-refuse(struct submission *s, struct span reply)
+submission_reply(struct submission *s, struct span reply)
 {
 	if (s->reply.n == 0)
 		s->reply = reply;
@@ -50,7 +50,7 @@ refuse(struct submission *s, struct span reply)
 
 /* As a rule the messages of a conversation are all of one user. */
 static void
-meet_author(struct submission *s, struct span name)
+submission_meet_author(struct submission *s, struct span name)
 {
 	if (s->author.conf == NULL ||
 	    !span_eq(name, span_str(s->author.name))) {
@@ -70,7 +70,7 @@ meet_author(struct submission *s, struct span name)
 }
 
 static void
-take_fact(void *context, struct span name, struct span value)
+submission_fact(void *context, struct span name, struct span value)
 {
 	struct submission *s = context;
 
@@ -83,7 +83,7 @@ take_fact(void *context, struct span name, struct span value)
 	} else if (span_eq(name, SPAN("uid"))) {
 		s->has_uid = span_u32(value, UINT32_MAX, &s->uid);
 	} else if (span_eq(name, SPAN("user"))) {
-		meet_author(s, value);
+		submission_meet_author(s, value);
 	} else if (span_eq(name, SPAN("name"))) {
 		sbuf_reset(&s->name);
 		sbuf_addspan(&s->name, value);
@@ -91,7 +91,7 @@ take_fact(void *context, struct span name, struct span value)
 }
 
 static enum submission_origin
-origin(const struct submission *s)
+submission_origin(const struct submission *s)
 {
 	if (s->id[0] == '\0' || s->sender.bad || s->name.bad)
 		return SUBMISSION_UNKNOWN;
@@ -105,18 +105,18 @@ origin(const struct submission *s)
 }
 
 static void
-take_sender(void *context, struct span payload)
+submission_sender(void *context, struct span payload)
 {
 	struct submission *s = context;
 
 	sbuf_reset(&s->sender);
 	sbuf_addspan(&s->sender, payload);
-	s->origin = origin(s);
+	s->origin = submission_origin(s);
 }
 
 /* The null reverse-path is everybody's: for receipts and the like. */
 static bool
-is_authors(const struct submission *s)
+submission_sender_is_own(const struct submission *s)
 {
 	struct envelope_path from;
 
@@ -129,7 +129,7 @@ is_authors(const struct submission *s)
 
 /* The field in h, and whether it holds a NUL. */
 static void
-note_field(struct submission *s, struct header *h, bool nul)
+submission_note_field(struct submission *s, struct header *h, bool nul)
 {
 	struct span name = header_name(h);
 
@@ -149,7 +149,7 @@ note_field(struct submission *s, struct header *h, bool nul)
 
 /* What stands on top already is not added. */
 static void
-take_fields(void *context, struct span lines)
+submission_fields(void *context, struct span lines)
 {
 	struct submission *s = context;
 	enum header_event e;
@@ -158,23 +158,24 @@ take_fields(void *context, struct span lines)
 
 	header_init(&h);
 	while ((e = header_push(&h, lines, &used)) == HEADER_FIELD) {
-		note_field(s, &h, false);
+		submission_note_field(s, &h, false);
 		lines = span_skip(lines, used);
 	}
 	if (e == HEADER_MORE && header_finish(&h) == HEADER_FIELD)
-		note_field(s, &h, false);
+		submission_note_field(s, &h, false);
 	if (h.field.bad)
-		refuse(s, ADVISE_LOCAL_ERROR);
+		submission_reply(s, ADVISE_LOCAL_ERROR);
 	header_free(&h);
 }
 
 static bool
-note_forged(void *context, uint64_t offset, uint64_t length)
+submission_note_forged(void *context, uint64_t offset, uint64_t length)
 {
 	struct submission *s = context;
 
 	if (s->ngone == SUBMISSION_FORGED_MAX) {
-		refuse(s, SPAN("554 5.6.0 Too many forged header fields"));
+		submission_reply(s,
+		    SPAN("554 5.6.0 Too many forged header fields"));
 		return false;
 	}
 	s->gone[s->ngone++] = (struct forged_range){ offset, length };
@@ -182,7 +183,7 @@ note_forged(void *context, uint64_t offset, uint64_t length)
 }
 
 static enum header_event
-push_header(struct submission *s, struct span *in, uint64_t *taken)
+submission_push(struct submission *s, struct span *in, uint64_t *taken)
 {
 	size_t used;
 	enum header_event e = header_push(&s->header, *in, &used);
@@ -207,8 +208,8 @@ place_of(const struct submission *s, uint64_t kept)
  * advise_read; 0 at the end of the text.
  */
 static ssize_t
-read_on(const struct submission *s, const struct advise_text *t, uint64_t *at,
-    size_t *r, char piece[PIECE])
+submission_read_on(const struct submission *s, const struct advise_text *t,
+    uint64_t *at, size_t *r, char piece[PIECE])
 {
 	uint64_t end = t->length;
 	ssize_t n;
@@ -226,7 +227,7 @@ read_on(const struct submission *s, const struct advise_text *t, uint64_t *at,
 
 /* The section without what goes. False: it cannot be read. */
 static bool
-read_header(struct submission *s, const struct advise_text *t)
+submission_read_header(struct submission *s, const struct advise_text *t)
 {
 	static char piece[PIECE];
 	uint64_t at = 0, taken = 0;
@@ -236,39 +237,157 @@ read_header(struct submission *s, const struct advise_text *t)
 	header_free(&s->header);
 	header_init(&s->header);
 	while (!s->header.done && taken <= SUBMISSION_HEADER_MAX &&
-	    (n = read_on(s, t, &at, &r, piece)) > 0) {
+	    (n = submission_read_on(s, t, &at, &r, piece)) > 0) {
 		struct span in = span_of(piece, (size_t)n);
 
-		while (push_header(s, &in, &taken) == HEADER_FIELD) {
-			note_field(s, &s->header, s->nul_here);
+		while (submission_push(s, &in, &taken) == HEADER_FIELD) {
+			submission_note_field(s, &s->header, s->nul_here);
 			s->nul_here = false;
 		}
 	}
 	if (n == -1)
 		return false;
 	while (n == 0 && header_finish(&s->header) == HEADER_FIELD)
-		note_field(s, &s->header, s->nul_here);
+		submission_note_field(s, &s->header, s->nul_here);
 	/* What the machine holds now is of the first line of the text. */
 	s->header_end = place_of(s, taken - s->header.field.len);
 	s->unended = !s->header.ended && s->header_end < t->length;
 	if (taken > SUBMISSION_HEADER_MAX)
-		refuse(s, SPAN("552 5.3.4 Header section too big"));
+		submission_reply(s, SPAN("552 5.3.4 Header section too big"));
 	return true;
 }
 
 /* What keeps a message from being sent as it is, or from being signed. */
 static void
-judge_header(struct submission *s)
+submission_check_header(struct submission *s)
 {
 	if (s->header.field.bad)
-		refuse(s, ADVISE_LOCAL_ERROR);
+		submission_reply(s, ADVISE_LOCAL_ERROR);
 	if (s->foreign)
-		refuse(s,
+		submission_reply(s,
 		    SPAN("550 5.7.1 From or Sender is no address of yours"));
 	if (s->nul)
-		refuse(s, SPAN("554 5.6.0 NUL in a header field"));
+		submission_reply(s, SPAN("554 5.6.0 NUL in a header field"));
 	if (s->covered > SIGNED_FIELDS_MAX)
-		refuse(s, SPAN("554 5.6.0 Too many header fields"));
+		submission_reply(s, SPAN("554 5.6.0 Too many header fields"));
+}
+
+/* --- the fields that are added ------------------------------------------------ */
+
+#define COMPOSE_NAME_MAX 200 /* octets of a full name that are used */
+#define ENCODED_TEXT 45      /* octets: a 75 octet word holds 15 in hex */
+
+static void
+compose_date(struct sbuf *b, time_t t)
+{
+	sbuf_adds(b, "Date: ");
+	clock_date(b, t);
+	sbuf_adds(b, "\r\n");
+}
+
+static void
+compose_message_id(struct sbuf *b, const char *id, const char *host)
+{
+	sbuf_addf(b, "Message-ID: <%s@%s>\r\n", id, host);
+}
+
+/* May it stand in a phrase as it is (RFC 5322 atext and blanks)? */
+static bool
+is_plain(char c)
+{
+	return ascii_isalnum(c) ||
+	    memchr(" !#$%&'*+-/=?^_`{|}~", c, 20) != NULL;
+}
+
+static bool
+is_ascii(char c)
+{
+	return c >= ' ' && c <= '~';
+}
+
+static void
+compose_quoted(struct sbuf *b, struct span name)
+{
+	sbuf_putc(b, '"');
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] == '"' || name.p[i] == '\\')
+			sbuf_putc(b, '\\');
+		sbuf_putc(b, name.p[i]);
+	}
+	sbuf_putc(b, '"');
+}
+
+/* RFC 2047 "Q", in words that end between two characters of UTF-8. */
+static void
+compose_encoded(struct sbuf *b, struct span name)
+{
+	size_t in_word = 0;
+
+	sbuf_adds(b, "=?UTF-8?Q?");
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned char c = (unsigned char)name.p[i];
+
+		if (in_word >= ENCODED_TEXT && (c & 0xc0) != 0x80) {
+			sbuf_adds(b, "?=\r\n =?UTF-8?Q?");
+			in_word = 0;
+		}
+		if (ascii_isalnum((char)c))
+			sbuf_putc(b, (char)c);
+		else
+			sbuf_addf(b, "=%02X", c);
+		in_word += ascii_isalnum((char)c) ? 1 : 3;
+	}
+	sbuf_adds(b, "?=");
+}
+
+static void
+compose_name(struct sbuf *b, struct span name)
+{
+	bool plain = true, ascii = true;
+
+	for (size_t i = 0; i < name.n; i++) {
+		plain = plain && is_plain(name.p[i]);
+		ascii = ascii && is_ascii(name.p[i]);
+	}
+	/* What looks like an encoded word is quoted, so that it is none. */
+	plain = plain && span_find(name, '?') == name.n;
+	if (plain)
+		sbuf_addspan(b, name);
+	else if (ascii)
+		compose_quoted(b, name);
+	else
+		compose_encoded(b, name);
+}
+
+/* name may be empty or not ASCII. For <> it is MAILER-DAEMON at host. */
+static void
+compose_from(struct sbuf *b, struct span name, const struct address *from,
+    const char *host)
+{
+	name = span_trim(name);
+	if (name.n > COMPOSE_NAME_MAX)
+		name.n = COMPOSE_NAME_MAX;
+	sbuf_adds(b, "From: ");
+	if (name.n > 0) {
+		compose_name(b, name);
+		sbuf_putc(b, ' ');
+	}
+	sbuf_putc(b, '<');
+	if (from->whole.n > 0)
+		sbuf_addspan(b, from->whole);
+	else
+		sbuf_addf(b, "MAILER-DAEMON@%s", host);
+	sbuf_adds(b, ">\r\n");
+}
+
+static void
+compose_received(struct sbuf *b, uid_t uid, const char *id, const char *host,
+    time_t t)
+{
+	sbuf_addf(b, "Received: by %s (smtpd, from uid %lu) id %s;\r\n\t", host,
+	    (unsigned long)uid, id);
+	clock_date(b, t);
+	sbuf_adds(b, "\r\n");
 }
 
 /* --- the advice ---------------------------------------------------------- */
@@ -282,7 +401,7 @@ compose_from_author(struct sbuf *b, const struct author *author)
 }
 
 static void
-add_from(const struct submission *s, struct sbuf *b)
+submission_add_from(const struct submission *s, struct sbuf *b)
 {
 	struct envelope_path from;
 
@@ -301,7 +420,7 @@ add_missing_fields(const struct submission *s, struct sbuf *b)
 	if (!s->has_date)
 		compose_date(b, (time_t)(clock_wall_us() / 1000000));
 	if (!s->has_from)
-		add_from(s, b);
+		submission_add_from(s, b);
 	if (!s->has_message_id)
 		compose_message_id(b, s->id, s->conf->hostname);
 }
@@ -329,7 +448,7 @@ advise_changes(const struct submission *s, struct span missing)
 
 /* Of others the session has made it. */
 static void
-add_received(const struct submission *s, struct sbuf *b)
+submission_add_received(const struct submission *s, struct sbuf *b)
 {
 	if (s->origin == SUBMISSION_LOCAL)
 		compose_received(b, s->uid, s->id, s->conf->hostname,
@@ -344,7 +463,7 @@ advise_on(struct submission *s)
 	sbuf_init(&missing, FRAME_PAYLOAD_MAX);
 	sbuf_init(&received, FRAME_PAYLOAD_MAX);
 	add_missing_fields(s, &missing);
-	add_received(s, &received);
+	submission_add_received(s, &received);
 	if (missing.bad || received.bad) {
 		advise_later(ADVISE_LOCAL_ERROR);
 	} else {
@@ -363,24 +482,26 @@ look_at_message(struct submission *s, const struct advise_text *t)
 	s->ngone = 0;
 	if (s->origin == SUBMISSION_UNKNOWN) {
 		warn("it was not said whose mail this is");
-		refuse(s, ADVISE_LOCAL_ERROR);
+		submission_reply(s, ADVISE_LOCAL_ERROR);
 		return;
 	}
-	if (s->origin == SUBMISSION_AUTH && !is_authors(s))
-		refuse(s, SPAN("550 5.7.1 Sender is no address of yours"));
+	if (s->origin == SUBMISSION_AUTH && !submission_sender_is_own(s))
+		submission_reply(s,
+		    SPAN("550 5.7.1 Sender is no address of yours"));
 	if (s->reply.n > 0)
 		return;
-	if (forged_find(t->fd, t->length, s->conf->hostname, note_forged, s) &&
-	    read_header(s, t)) {
-		judge_header(s);
+	if (forged_find(t->fd, t->length, s->conf->hostname,
+		submission_note_forged, s) &&
+	    submission_read_header(s, t)) {
+		submission_check_header(s);
 	} else if (s->reply.n == 0) {
 		warn_sys("cannot read the message");
-		refuse(s, ADVISE_LOCAL_ERROR);
+		submission_reply(s, ADVISE_LOCAL_ERROR);
 	}
 }
 
 static void
-take_text(void *context, const struct advise_text *t)
+submission_text(void *context, const struct advise_text *t)
 {
 	struct submission *s = context;
 
@@ -395,8 +516,8 @@ take_text(void *context, const struct advise_text *t)
 
 const struct adviser submission_adviser = {
 	.begin = submission_begin,
-	.fact = take_fact,
-	.sender = take_sender,
-	.field = take_fields,
-	.text = take_text,
+	.fact = submission_fact,
+	.sender = submission_sender,
+	.field = submission_fields,
+	.text = submission_text,
 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "../../smtpd-queue/addrlist.h"
-#include "../../smtpd-queue/text.h"
+#include "../../smtpd-queue/sendmail-letter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -32,23 +32,23 @@ lists(struct span in)
 static void
 texts(struct span in, size_t cut)
 {
-	struct text a = { .dot_ends = true }, b = { .dot_ends = true };
-	enum text_event ea, eb;
+	struct letter_lines a = { .dot_ends = true }, b = { .dot_ends = true };
+	enum letter_result ea, eb;
 	struct sbuf whole, parts;
 
 	sbuf_init(&whole, 2 * in.n + 2);
 	sbuf_init(&parts, 2 * in.n + 2);
-	ea = text_push(&a, in, &whole);
-	if (ea == TEXT_MORE)
-		ea = text_finish(&a, &whole);
-	eb = text_push(&b, span_of(in.p, cut), &parts);
-	if (eb == TEXT_MORE)
-		eb = text_push(&b, span_skip(in, cut), &parts);
-	if (eb == TEXT_MORE)
-		eb = text_finish(&b, &parts);
+	ea = letter_push(&a, in, &whole);
+	if (ea == LETTER_OK)
+		ea = letter_finish(&a, &whole);
+	eb = letter_push(&b, span_of(in.p, cut), &parts);
+	if (eb == LETTER_OK)
+		eb = letter_push(&b, span_skip(in, cut), &parts);
+	if (eb == LETTER_OK)
+		eb = letter_finish(&b, &parts);
 	if (ea != eb || !span_eq(sbuf_span(&whole), sbuf_span(&parts)))
 		abort();
-	if ((ea == TEXT_MORE || ea == TEXT_END) && whole.len > 0 &&
+	if ((ea == LETTER_OK || ea == LETTER_END) && whole.len > 0 &&
 	    (whole.len < 2 || memcmp(whole.s + whole.len - 2, "\r\n", 2) != 0))
 		abort();
 	sbuf_free(&whole);

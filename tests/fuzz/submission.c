@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../smtpd-queue/compose.h"
 #include "../../smtpd-queue/submission.h"
 
 #define FORGED "Authentication-Results: mail.example.com; dkim=pass\r\n"
