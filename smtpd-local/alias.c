@@ -137,20 +137,19 @@ alias_make_slots(struct alias_table *t)
 	return true;
 }
 
-static struct alias_entry *
+/* Adds an entry after the others; false when there is no memory. */
+static bool
 alias_add(struct alias_table *t, struct span name, unsigned line)
 {
-	struct alias_entry *e;
 	void *entries = t->entries;
 
 	if (!alias_make_room(&entries, &t->entries_cap, t->nentries,
-		sizeof(*e)))
-		return NULL;
+		sizeof(*t->entries)))
+		return false;
 	t->entries = entries;
 	if (!alias_make_slots(t))
-		return NULL;
-	e = &t->entries[t->nentries];
-	*e = (struct alias_entry){
+		return false;
+	t->entries[t->nentries] = (struct alias_entry){
 		.name = (uint32_t)t->words.len,
 		.name_len = (uint32_t)name.n,
 		.first = (uint32_t)t->ntargets,
@@ -158,11 +157,12 @@ alias_add(struct alias_table *t, struct span name, unsigned line)
 	};
 	sbuf_addspan(&t->words, name);
 	if (t->words.bad)
-		return NULL;
+		return false;
 	*alias_slot(t, name) = (uint32_t)++t->nentries;
-	return e;
+	return true;
 }
 
+/* Adds a target to the newest entry. */
 static bool
 alias_add_target(struct alias_table *t, struct span mailbox)
 {
@@ -422,7 +422,7 @@ alias_add_entry(struct alias_table *t, struct span name,
 		    "'%.*s' is already defined on line %u", WORD(name),
 		    (unsigned)first->line);
 	errno = ENOMEM;
-	return alias_add(t, name, where->line) == NULL ? ALIAS_IOERR : ALIAS_OK;
+	return alias_add(t, name, where->line) ? ALIAS_OK : ALIAS_IOERR;
 }
 
 static enum alias_result

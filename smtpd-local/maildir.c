@@ -20,14 +20,14 @@
 #define PATH_ROOM (CONF_FOLDER_MAX + sizeof("/tmp/") + MAILDIR_NAME_MAX)
 
 static void
-path_of(char path[PATH_ROOM], const struct maildir *m, const char *dir,
+maildir_path(char path[PATH_ROOM], const struct maildir *m, const char *dir,
     const char *name)
 {
 	snprintf(path, PATH_ROOM, "%s%s/%s", m->at, dir, name);
 }
 
 static bool
-sync_directory(const char *path)
+maildir_sync(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved;
 	bool ok;
@@ -43,7 +43,7 @@ sync_directory(const char *path)
 
 /* Makes the directory if it is missing; then *made is set. */
 static bool
-make_directory(const char *path, bool *made, dev_t *dev)
+maildir_make(const char *path, bool *made, dev_t *dev)
 {
 	struct stat st;
 	int r = stat(path, &st);
@@ -63,12 +63,12 @@ make_directory(const char *path, bool *made, dev_t *dev)
 }
 
 static bool
-sync_part(const struct maildir *m, const char *dir)
+maildir_sync_part(const struct maildir *m, const char *dir)
 {
 	char path[PATH_ROOM];
 
-	path_of(path, m, dir, ".");
-	return sync_directory(path);
+	maildir_path(path, m, dir, ".");
+	return maildir_sync(path);
 }
 
 /* "vda1" for a device number; sysfs writes '!' for '/' in both places. */
@@ -138,12 +138,12 @@ maildir_enter(struct maildir *m, const char *home, const char *name)
 	dev_t other;
 
 	m->at[0] = '\0';
-	if (chdir(home) < 0 || !make_directory(name, &made, &other) ||
-	    chdir(name) < 0 || !make_directory("new", &made, &other) ||
-	    !make_directory("cur", &made, &other) ||
-	    !make_directory("tmp", &made, &m->dev))
+	if (chdir(home) < 0 || !maildir_make(name, &made, &other) ||
+	    chdir(name) < 0 || !maildir_make("new", &made, &other) ||
+	    !maildir_make("cur", &made, &other) ||
+	    !maildir_make("tmp", &made, &m->dev))
 		return false;
-	if (made && (!sync_directory(".") || !sync_directory(home)))
+	if (made && (!maildir_sync(".") || !maildir_sync(home)))
 		return false;
 	m->ordered = journal_keeps_order("tmp", m->dev);
 	return true;
@@ -151,17 +151,18 @@ maildir_enter(struct maildir *m, const char *home, const char *name)
 
 /* tmp, new or cur of a folder. */
 static bool
-make_part(const struct maildir *m, const char *part, bool *made, dev_t *dev)
+maildir_make_part(const struct maildir *m, const char *part, bool *made,
+    dev_t *dev)
 {
 	char path[PATH_ROOM];
 
 	snprintf(path, sizeof(path), "%s%s", m->at, part);
-	return make_directory(path, made, dev);
+	return maildir_make(path, made, dev);
 }
 
 /* The file that marks a folder of a Maildir++. */
 static bool
-make_label(const struct maildir *m, bool *made)
+maildir_make_label(const struct maildir *m, bool *made)
 {
 	char path[PATH_ROOM];
 	struct stat st;
@@ -185,14 +186,15 @@ maildir_enter_folder(struct maildir *m, const char *name, bool make)
 	m->at[0] = '\0';
 	if (!make && stat(name, &st) < 0)
 		return false;
-	if (!make_directory(name, &made, &other))
+	if (!maildir_make(name, &made, &other))
 		return false;
 	snprintf(m->at, sizeof(m->at), "%s/", name);
-	if (!make_part(m, "new", &made, &other) ||
-	    !make_part(m, "cur", &made, &other) ||
-	    !make_part(m, "tmp", &made, &m->dev) || !make_label(m, &made))
+	if (!maildir_make_part(m, "new", &made, &other) ||
+	    !maildir_make_part(m, "cur", &made, &other) ||
+	    !maildir_make_part(m, "tmp", &made, &m->dev) ||
+	    !maildir_make_label(m, &made))
 		return false;
-	if (made && (!sync_directory(name) || !sync_directory(".")))
+	if (made && (!maildir_sync(name) || !maildir_sync(".")))
 		return false;
 	m->ordered = false; /* rarely used: not worth the look-up */
 	return true;
@@ -212,7 +214,7 @@ maildir_name(char name[MAILDIR_NAME_MAX + 1], const char *id, unsigned index,
  * also appends ',' and sizes.
  */
 static bool
-is_named(const char *entry, struct span name)
+maildir_is_named(const char *entry, struct span name)
 {
 	struct span e = span_str(entry);
 
@@ -221,14 +223,14 @@ is_named(const char *entry, struct span name)
 }
 
 static enum maildir_copy
-find_in_cur(const struct maildir *m, struct span name)
+maildir_find_in_cur(const struct maildir *m, struct span name)
 {
 	enum maildir_copy found = MAILDIR_NO_COPY;
 	char path[PATH_ROOM];
 	struct dirent *d;
 	DIR *dir;
 
-	path_of(path, m, "cur", ".");
+	maildir_path(path, m, "cur", ".");
 	dir = opendir(path);
 	if (dir == NULL)
 		return MAILDIR_UNSURE;
@@ -239,7 +241,7 @@ find_in_cur(const struct maildir *m, struct span name)
 			found = MAILDIR_UNSURE;
 		if (d == NULL)
 			break;
-		if (is_named(d->d_name, name))
+		if (maildir_is_named(d->d_name, name))
 			found = MAILDIR_COPY;
 	}
 	closedir(dir);
@@ -259,13 +261,14 @@ maildir_find(const struct maildir *m, const char *name)
 	char path[PATH_ROOM];
 	struct stat st;
 
-	path_of(path, m, "new", name);
+	maildir_path(path, m, "new", name);
 	if (lstat(path, &st) == 0)
-		return sync_part(m, "new") ? MAILDIR_COPY : MAILDIR_UNSURE;
+		return maildir_sync_part(m, "new") ? MAILDIR_COPY :
+						     MAILDIR_UNSURE;
 	if (errno != ENOENT)
 		return MAILDIR_UNSURE;
-	found = find_in_cur(m, span_str(name));
-	if (found == MAILDIR_COPY && !sync_part(m, "cur"))
+	found = maildir_find_in_cur(m, span_str(name));
+	if (found == MAILDIR_COPY && !maildir_sync_part(m, "cur"))
 		return MAILDIR_UNSURE;
 	return found;
 }
@@ -277,7 +280,7 @@ maildir_create(const struct maildir *m, const char *name)
 	char path[PATH_ROOM];
 	int fd;
 
-	path_of(path, m, "tmp", name);
+	maildir_path(path, m, "tmp", name);
 	fd = open(path, flags, 0600);
 	/*
 	 * The file is of an attempt that was killed: we hold the message's
@@ -312,8 +315,8 @@ maildir_publish(const struct maildir *m, const char *name, int fd, dev_t queue)
 {
 	char tmp[PATH_ROOM], new[PATH_ROOM];
 
-	path_of(tmp, m, "tmp", name);
-	path_of(new, m, "new", name);
+	maildir_path(tmp, m, "tmp", name);
+	maildir_path(new, m, "new", name);
 	/* Killed here: tmp/name means nothing; the next attempt replaces it. */
 	if (fsync(fd) < 0)
 		return false;
@@ -324,7 +327,7 @@ maildir_publish(const struct maildir *m, const char *name, int fd, dev_t queue)
 	 * Killed here: a whole message in new/ without a verdict; the next
 	 * attempt finds it and gives one.
 	 */
-	return (m->ordered && queue == m->dev) || sync_part(m, "new");
+	return (m->ordered && queue == m->dev) || maildir_sync_part(m, "new");
 }
 
 void
@@ -333,7 +336,7 @@ maildir_discard(const struct maildir *m, const char *name)
 	char path[PATH_ROOM];
 	int saved = errno;
 
-	path_of(path, m, "tmp", name);
+	maildir_path(path, m, "tmp", name);
 	(void)unlink(path);
 	errno = saved;
 }

@@ -285,7 +285,7 @@ transaction_deliver(struct client *c, struct mail *m)
 
 /* Back to the state after EHLO; if that fails, closes the connection. */
 static void
-transaction_reset(struct client *c)
+transaction_rset(struct client *c)
 {
 	enum io r = client_say(c, "RSET", SPAN(""));
 
@@ -338,6 +338,6 @@ client_transaction(struct client *c, struct mail *m)
 	else if (c->answer.code == 421)
 		client_close(c);
 	else if (c->answer.code / 100 != 2)
-		transaction_reset(c);
+		transaction_rset(c);
 	return true;
 }

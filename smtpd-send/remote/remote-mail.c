@@ -56,55 +56,48 @@ mail_size(const struct mail *m)
 	return size;
 }
 
-static enum io
-mail_malformed(void)
-{
-	errno = EPROTO;
-	return IO_ERROR;
-}
-
 /* D: "ID ATTEMPT" and the descriptor. This detects a damaged file. */
-static enum io
+static bool
 mail_take_message(struct mail *m, struct chan *c, struct span payload)
 {
 	struct span id = span_word(&payload);
 	char text[QUEUE_ID_SIZE];
 	int fd = chan_take_fd(c);
 
-	if (fd == -1 || !queue_id_valid(id)) {
-		if (fd != -1)
-			(void)close(fd);
-		return mail_malformed();
+	if (fd != -1 && !queue_id_valid(id)) {
+		(void)close(fd);
+		fd = -1;
 	}
+	if (fd == -1)
+		return false;
 	memcpy(text, id.p, id.n);
 	text[id.n] = '\0';
 	if (m->file.fd != -1)
 		(void)close(m->file.fd);
 	if (queuefile_open(&m->file, fd, text) == QUEUEFILE_OK)
-		return IO_OK;
+		return true;
 	(void)close(fd);
 	m->file.fd = -1;
 	m->damaged = true;
-	return IO_OK;
+	return true;
 }
 
-static enum io
+static bool
 mail_take_sender(struct mail *m, struct span payload)
 {
 	struct envelope_path from;
-	struct span params, word;
+	struct span word;
 
 	if (!envelope_sender(payload, &from))
-		return mail_malformed();
+		return false;
 	m->sender = from.path;
-	params = from.params;
-	while ((word = span_word(&params)).n > 0)
+	while ((word = span_word(&from.params)).n > 0)
 		if (span_ieq(word, SPAN("BODY=8BITMIME")))
 			m->eightbit = true;
-	return IO_OK;
+	return true;
 }
 
-static enum io
+static bool
 mail_take_recipient(struct mail *m, struct span payload)
 {
 	struct mail_rcpt *r = &m->rcpts[m->nrcpts];
@@ -113,13 +106,13 @@ mail_take_recipient(struct mail *m, struct span payload)
 
 	payload = span_trim(payload);
 	if (m->nrcpts == MAIL_RCPTS || !span_u32(index, UINT32_MAX, &r->index))
-		return mail_malformed();
+		return false;
 	r->path = payload;
 	if (address_path(&payload, ADDRESS_FORWARD, &address) != ADDRESS_OK)
-		return mail_malformed();
+		return false;
 	r->path.n -= payload.n; /* without its parameters */
 	m->nrcpts++;
-	return IO_OK;
+	return true;
 }
 
 /* Frames are views: what must outlive them is copied to one block. */
@@ -135,6 +128,24 @@ mail_keep(struct mail *m, struct span payload)
 	return span_of(at, payload.n);
 }
 
+static bool
+mail_take(struct mail *m, struct chan *c, const struct frame *f)
+{
+	switch (f->tag) {
+	case 'D':
+		return mail_take_message(m, c, f->payload);
+	case 'S':
+		return mail_take_sender(m, mail_keep(m, f->payload));
+	case 'R':
+		return mail_take_recipient(m, mail_keep(m, f->payload));
+	case 'E':
+		return (m->file.fd != -1 || m->damaged) && m->sender.n > 0 &&
+		    m->nrcpts > 0;
+	default:
+		return f->tag >= 'a';
+	}
+}
+
 enum io
 mail_receive(struct mail *m, struct chan *c)
 {
@@ -147,23 +158,14 @@ mail_receive(struct mail *m, struct chan *c)
 	if (m->memory == NULL)
 		return IO_ERROR;
 	while ((r = chan_recv(c, &f, NEVER)) == IO_OK) {
-		if (f.tag == 'E')
-			return (m->file.fd != -1 || m->damaged) &&
-				m->sender.n > 0 && m->nrcpts > 0 ?
-			    IO_OK :
-			    mail_malformed();
 		if (f.tag == 'Q')
 			return IO_EOF;
-		if (f.tag == 'D')
-			r = mail_take_message(m, c, f.payload);
-		else if (f.tag == 'S')
-			r = mail_take_sender(m, mail_keep(m, f.payload));
-		else if (f.tag == 'R')
-			r = mail_take_recipient(m, mail_keep(m, f.payload));
-		else if (f.tag >= 'A' && f.tag <= 'Z')
-			r = mail_malformed();
-		if (r != IO_OK)
-			return r;
+		if (!mail_take(m, c, &f)) {
+			errno = EPROTO;
+			return IO_ERROR;
+		}
+		if (f.tag == 'E')
+			return IO_OK;
 	}
 	return r;
 }
