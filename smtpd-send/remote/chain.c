@@ -1,95 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The certificates of a server: collected first, then judged as a whole. */
+#include "certificate.h"
 #include "chain.h"
-
-/* --- the two names in a certificate, by a walk over its DER (X.690) ------ */
-
-#define SEQUENCE 0x30
-#define INTEGER 0x02
-#define VERSION 0xa0 /* [0], constructed */
-
-#define LENGTH_OCTETS 3 /* of the long form: up to 16 MiB */
-
-struct element {
-	unsigned char tag;
-	struct span whole, content;
-};
-
-static bool
-der_take_length(struct span *in, size_t *length)
-{
-	size_t n;
-
-	if (in->n == 0)
-		return false;
-	n = (unsigned char)in->p[0];
-	*in = span_skip(*in, 1);
-	if (n < 0x80) {
-		*length = n;
-		return true;
-	}
-	n &= 0x7f;
-	if (n == 0 || n > LENGTH_OCTETS || n > in->n)
-		return false;
-	*length = 0;
-	for (size_t i = 0; i < n; i++)
-		*length = *length << 8 | (unsigned char)in->p[i];
-	*in = span_skip(*in, n);
-	return true;
-}
-
-/* Takes one element, of a tag of one octet and a definite length, off *in. */
-static bool
-der_take(struct span *in, struct element *e)
-{
-	struct span rest = *in;
-	size_t length;
-
-	if (rest.n == 0)
-		return false;
-	e->tag = (unsigned char)rest.p[0];
-	rest = span_skip(rest, 1);
-	if ((e->tag & 0x1f) == 0x1f || !der_take_length(&rest, &length) ||
-	    length > rest.n)
-		return false;
-	e->content = span_of(rest.p, length);
-	e->whole = span_of(in->p, (size_t)(rest.p - in->p) + length);
-	*in = span_skip(*in, e->whole.n);
-	return true;
-}
-
-static bool
-der_take_tag(struct span *in, unsigned char tag, struct element *e)
-{
-	return der_take(in, e) && e->tag == tag;
-}
-
-bool
-der_names(struct span certificate, struct der_names *names)
-{
-	struct element e;
-	struct span in = certificate, version;
-
-	if (!der_take_tag(&in, SEQUENCE, &e))
-		return false;
-	in = e.content;
-	if (!der_take_tag(&in, SEQUENCE, &e)) /* tbsCertificate */
-		return false;
-	in = e.content;
-	version = in;
-	if (der_take_tag(&version, VERSION, &e))
-		in = version;
-	if (!der_take_tag(&in, INTEGER, &e) ||  /* serialNumber */
-	    !der_take_tag(&in, SEQUENCE, &e) || /* signature */
-	    !der_take_tag(&in, SEQUENCE, &e))
-		return false;
-	names->issuer = e.whole;
-	if (!der_take_tag(&in, SEQUENCE, &e) || /* validity */
-	    !der_take_tag(&in, SEQUENCE, &e))
-		return false;
-	names->subject = e.whole;
-	return true;
-}
 
 /* --- of a bundle of authorities, those that a chain names ---------------- */
 
@@ -225,12 +137,12 @@ anchors_find(struct anchors *a, struct span pem, const struct span *names,
     size_t nnames)
 {
 	char out[ANCHORS_CERT_MAX];
-	struct der_names found;
+	struct certificate_names found;
 	struct span der;
 
 	a->n = 0;
 	while (a->n < ANCHORS_MAX && anchors_next(&pem, out, &der))
-		if (der_names(der, &found) &&
+		if (certificate_names(der, &found) &&
 		    anchors_wants(found.subject, names, nnames))
 			anchors_keep(a, der);
 }
@@ -306,12 +218,12 @@ x509_end_cert(const br_x509_class **ctx)
 size_t
 chain_sort(const struct span *certs, size_t n, struct span *sorted)
 {
-	struct der_names names[CHAIN_CERTS];
+	struct certificate_names names[CHAIN_CERTS];
 	bool used[CHAIN_CERTS] = { false };
 	size_t count = 0, at = 0, i;
 
 	for (i = 0; i < n; i++)
-		if (!der_names(certs[i], &names[i]))
+		if (!certificate_names(certs[i], &names[i]))
 			used[i] = true;
 	if (n == 0 || used[0])
 		return 0;
@@ -381,13 +293,13 @@ chain_verify(const struct chain *c)
 	static struct anchors anchors;
 	struct span sorted[CHAIN_CERTS], issuers[CHAIN_CERTS];
 	size_t n = chain_sort(c->certs, c->n, sorted);
-	struct der_names names;
+	struct certificate_names names;
 	unsigned verdict;
 
 	if (n == 0)
 		return BR_ERR_X509_UNEXPECTED;
 	for (size_t i = 0; i < n; i++)
-		if (der_names(sorted[i], &names))
+		if (certificate_names(sorted[i], &names))
 			issuers[i] = names.issuer;
 	anchors_find(&anchors, c->demand->bundle, issuers, n);
 	verdict = chain_check_names(c, sorted, n, &anchors);

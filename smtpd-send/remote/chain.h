@@ -34,16 +34,6 @@ size_t chain_sort(const struct span *certs, size_t n, struct span *sorted);
 
 /* --- its parts, for the fuzz target -------------------------------------- */
 
-struct der_names {
-	struct span issuer, subject; /* whole elements, with headers; views */
-};
-
-/*
- * False: not the form of a certificate (RFC 5280 4.1), as far as the names.
- * Nothing else is checked.
- */
-bool der_names(struct span certificate, struct der_names *) MUST_CHECK;
-
 struct anchors {
 	br_x509_trust_anchor list[ANCHORS_MAX];
 	size_t n;

@@ -6,27 +6,10 @@
 #include <stdio.h>
 
 #include "chain.h"
+#include "tls-suites.h"
 #include "tls.h"
 
 #define ALERT_PROTOCOL_VERSION 70
-
-static const struct suite {
-	uint16_t number;
-	const char *name;
-} suites[] = {
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-	    "ECDHE-ECDSA-AES128-GCM-SHA256" },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	    "ECDHE-RSA-AES128-GCM-SHA256" },
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-	    "ECDHE-ECDSA-AES256-GCM-SHA384" },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	    "ECDHE-RSA-AES256-GCM-SHA384" },
-	{ BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-	    "ECDHE-ECDSA-CHACHA20-POLY1305" },
-	{ BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	    "ECDHE-RSA-CHACHA20-POLY1305" },
-};
 
 struct session {
 	struct io_layer layer; /* the first: what callers have of it */
@@ -46,10 +29,10 @@ static void
 tls_set_up(br_ssl_client_context *client)
 {
 	br_ssl_engine_context *e = &client->eng;
-	uint16_t numbers[nitems(suites)];
+	uint16_t numbers[nitems(tls_suites)];
 
-	for (size_t i = 0; i < nitems(suites); i++)
-		numbers[i] = suites[i].number;
+	for (size_t i = 0; i < nitems(tls_suites); i++)
+		numbers[i] = tls_suites[i].number;
 	br_ssl_client_zero(client);
 	br_ssl_engine_set_versions(e, BR_TLS12, BR_TLS12);
 	br_ssl_engine_set_suites(e, numbers, nitems(numbers));
@@ -221,14 +204,9 @@ tls_name_failure(const struct session *s, enum io r)
 static void
 tls_tell_facts(const struct session *s, struct tls_facts *facts)
 {
-	uint16_t number = s->client.eng.session.cipher_suite;
-
 	facts->protocol = "TLSv1.2";
-	facts->cipher = "unknown";
+	facts->cipher = tls_suite_name(s->client.eng.session.cipher_suite);
 	facts->verified = s->chain.verdict == 0;
-	for (size_t i = 0; i < nitems(suites); i++)
-		if (suites[i].number == number)
-			facts->cipher = suites[i].name;
 }
 
 bool

@@ -1,12 +1,369 @@
 /* SPDX-License-Identifier: ISC */
-/* A TLS server by BearSSL: TLS 1.2 with ECDHE and AEAD, and nothing else. */
+/*
+ * A TLS server by BearSSL: TLS 1.2 with ECDHE and AEAD, and nothing else.
+ * First its files of certificates and keys, then the choice among them, then
+ * the engine itself.
+ */
 #include <sys/random.h>
+#include <sys/stat.h>
 
+#include <bearssl.h>
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "certificate.h"
 #include "engine.h"
-#include "identity.h"
+#include "pem.h"
+#include "tls-suites.h"
+
+/* --- files, and who may read them ------------------------------------------- */
+
+#define PATH_ROOM 4096
+#define FILE_MAX (256 * 1024) /* octets of one */
+
+struct file {
+	char *text;
+	size_t n, used; /* used: what there is to wipe */
+};
+
+static bool
+file_copy_path(struct span path, char mem[PATH_ROOM])
+{
+	if (path.n >= PATH_ROOM)
+		return false;
+	memcpy(mem, path.p, path.n);
+	mem[path.n] = '\0';
+	return true;
+}
+
+static bool
+file_is_good(const struct stat *st, bool secret, struct sbuf *why)
+{
+	if (!S_ISREG(st->st_mode))
+		sbuf_adds(why, "no regular file");
+	else if (st->st_size > FILE_MAX)
+		sbuf_addf(why, "more than %d octets", FILE_MAX);
+	else if (secret && st->st_uid != geteuid())
+		sbuf_addf(why, "belongs to uid %u: a key must be uid %u's",
+		    (unsigned)st->st_uid, (unsigned)geteuid());
+	else if (secret && (st->st_mode & 077) != 0)
+		sbuf_addf(why, "mode %04o lets others in: chmod 0400",
+		    (unsigned)st->st_mode & 07777);
+	else
+		return true;
+	return false;
+}
+
+/* Files that were made on other systems; BearSSL takes LF alone. */
+static void
+file_drop_cr(struct file *f)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (f->text[i] != '\r')
+			f->text[to++] = f->text[i];
+	f->n = to;
+}
+
+static void file_wipe(struct file *);
+
+static bool
+file_slurp(int fd, struct file *f, struct sbuf *why)
+{
+	ssize_t r;
+
+	f->n = 0;
+	f->text = malloc(FILE_MAX + 2);
+	if (f->text == NULL) {
+		sbuf_adds(why, "no memory");
+		return false;
+	}
+	while ((r = read(fd, f->text + f->n, FILE_MAX + 1 - f->n)) != 0) {
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r > 0)
+			f->used = f->n += (size_t)r;
+		if (r == -1 || f->n > FILE_MAX) {
+			sbuf_adds(why, r == -1 ? strerror(errno) : "too large");
+			file_wipe(f);
+			return false;
+		}
+	}
+	file_drop_cr(f);
+	if (f->n > 0 && f->text[f->n - 1] != '\n')
+		f->text[f->n++] = '\n';
+	return true;
+}
+
+/*
+ * Reads a whole file. False: *why says what is wrong. A secret one must
+ * belong to us and be of mode 0600 or stricter. The text is the caller's to
+ * wipe and free; its lines end in LF, the last one too.
+ */
+static bool
+file_read(struct span path, bool secret, struct file *f, struct sbuf *why)
+{
+	char mem[PATH_ROOM];
+	struct stat st;
+	int fd = -1;
+	bool good;
+
+	*f = (struct file){ .text = NULL };
+	errno = ENAMETOOLONG;
+	/* A fifo must not keep us waiting for its writer. */
+	if (file_copy_path(path, mem))
+		fd = open(mem, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		sbuf_adds(why, strerror(errno));
+		good = false;
+	} else {
+		good = file_is_good(&st, secret, why) && file_slurp(fd, f, why);
+	}
+	if (fd != -1)
+		(void)close(fd);
+	return good;
+}
+
+static void
+file_wipe(struct file *f)
+{
+	if (f->text != NULL)
+		explicit_bzero(f->text, f->used);
+	free(f->text);
+	*f = (struct file){ .text = NULL };
+}
+
+/* --- a certificate chain and its key, as BearSSL wants them ------------------- */
+
+#define IDENTITY_CHAIN_MAX 16
+#define IDENTITY_RSA_MAX 4096 /* bits: BearSSL's own limit */
+
+struct identity {
+	struct span path; /* of the certificate; the caller's */
+	br_x509_certificate chain[IDENTITY_CHAIN_MAX];
+	size_t nchain;
+	struct certificate leaf; /* views into chain[0] */
+	br_skey_decoder_context key;
+};
+
+static bool
+identity_is_ec(const struct identity *id)
+{
+	return br_skey_decoder_key_type(&id->key) == BR_KEYTYPE_EC;
+}
+
+static bool
+identity_add_certificate(struct identity *id, struct span der, struct sbuf *why)
+{
+	br_x509_certificate *c = &id->chain[id->nchain];
+
+	if (id->nchain == nitems(id->chain)) {
+		sbuf_addf(why, "more than %d certificates", IDENTITY_CHAIN_MAX);
+		return false;
+	}
+	c->data = malloc(der.n > 0 ? der.n : 1);
+	if (c->data == NULL) {
+		sbuf_adds(why, "no memory");
+		return false;
+	}
+	memcpy(c->data, der.p, der.n);
+	c->data_len = der.n;
+	id->nchain++;
+	return true;
+}
+
+static bool
+identity_read_chain(struct identity *id, struct file *f, struct sbuf *why)
+{
+	struct span name, der;
+	enum pem_event e;
+	struct pem p;
+	bool good = true;
+
+	pem_begin(&p, f->text, f->n);
+	while (good && (e = pem_next(&p, &name, &der)) != PEM_END)
+		if (e == PEM_BROKEN) {
+			sbuf_adds(why, "broken PEM");
+			good = false;
+		} else if (span_eq(name, SPAN("CERTIFICATE")) ||
+		    span_eq(name, SPAN("X509 CERTIFICATE"))) {
+			good = identity_add_certificate(id, der, why);
+		}
+	if (good && id->nchain == 0) {
+		sbuf_adds(why, "no certificate in it");
+		good = false;
+	}
+	if (good &&
+	    !certificate_parse(span_of(id->chain[0].data,
+				   id->chain[0].data_len),
+		&id->leaf)) {
+		sbuf_adds(why, "its first certificate is broken");
+		good = false;
+	}
+	return good;
+}
+
+static bool
+identity_is_usable(const struct identity *id, struct sbuf *why)
+{
+	const br_rsa_private_key *rsa = br_skey_decoder_get_rsa(&id->key);
+
+	if (br_skey_decoder_last_error(&id->key) != 0)
+		sbuf_adds(why, "neither RSA nor a NIST curve's key, or broken");
+	else if (rsa != NULL && rsa->n_bitlen > IDENTITY_RSA_MAX)
+		sbuf_addf(why, "an RSA key of more than %d bits",
+		    IDENTITY_RSA_MAX);
+	else
+		return true;
+	return false;
+}
+
+static bool
+identity_read_key(struct identity *id, struct file *f, struct sbuf *why)
+{
+	bool found = false, encrypted;
+	struct span name, der;
+	enum pem_event e;
+	struct pem p;
+
+	/* The older way is a header inside, which is no base64. */
+	encrypted = memmem(f->text, f->n, "4,ENCRYPTED", 11) != NULL;
+	pem_begin(&p, f->text, f->n);
+	while (!found && (e = pem_next(&p, &name, &der)) == PEM_OBJECT) {
+		encrypted = span_eq(name, SPAN("ENCRYPTED PRIVATE KEY"));
+		found = span_eq(name, SPAN("PRIVATE KEY")) ||
+		    span_eq(name, SPAN("RSA PRIVATE KEY")) ||
+		    span_eq(name, SPAN("EC PRIVATE KEY"));
+		if (found) {
+			br_skey_decoder_init(&id->key);
+			br_skey_decoder_push(&id->key, der.p, der.n);
+		}
+		if (encrypted)
+			break;
+	}
+	if (encrypted)
+		sbuf_adds(why,
+		    "is encrypted: there is nobody here to ask "
+		    "for its passphrase");
+	else if (!found)
+		sbuf_adds(why,
+		    e == PEM_BROKEN ? "broken PEM" : "no private key in it");
+	else
+		return identity_is_usable(id, why);
+	return false;
+}
+
+static bool
+identity_same_ec(const br_ec_private_key *sk, const br_x509_pkey *pk)
+{
+	unsigned char q[BR_EC_KBUF_PUB_MAX_SIZE];
+	br_ec_public_key pub;
+
+	return pk->key_type == BR_KEYTYPE_EC &&
+	    br_ec_compute_pub(br_ec_get_default(), &pub, q, sk) != 0 &&
+	    pub.curve == pk->key.ec.curve &&
+	    span_eq(span_of(pub.q, pub.qlen),
+		span_of(pk->key.ec.q, pk->key.ec.qlen));
+}
+
+static struct span
+identity_without_zeros(const void *p, size_t n)
+{
+	struct span s = span_of(p, n);
+
+	while (s.n > 0 && s.p[0] == '\0')
+		s = span_skip(s, 1);
+	return s;
+}
+
+static bool
+identity_same_rsa(const br_rsa_private_key *sk, const br_x509_pkey *pk)
+{
+	unsigned char n[IDENTITY_RSA_MAX / 8];
+	size_t size = br_rsa_compute_modulus_get_default()(NULL, sk);
+
+	return pk->key_type == BR_KEYTYPE_RSA && size > 0 &&
+	    size <= sizeof(n) &&
+	    br_rsa_compute_modulus_get_default()(n, sk) == size &&
+	    span_eq(identity_without_zeros(n, size),
+		identity_without_zeros(pk->key.rsa.n, pk->key.rsa.nlen));
+}
+
+/* Does the key belong to the certificate? */
+static bool
+identity_is_pair(const struct identity *id, struct sbuf *why)
+{
+	br_x509_decoder_context x;
+	const br_x509_pkey *pk;
+	bool same;
+
+	br_x509_decoder_init(&x, NULL, NULL);
+	br_x509_decoder_push(&x, id->chain[0].data, id->chain[0].data_len);
+	pk = br_x509_decoder_get_pkey(&x);
+	if (pk == NULL)
+		same = false;
+	else if (identity_is_ec(id))
+		same = identity_same_ec(br_skey_decoder_get_ec(&id->key), pk);
+	else
+		same = identity_same_rsa(br_skey_decoder_get_rsa(&id->key), pk);
+	if (!same)
+		sbuf_addf(why, "is not the key of '%.*s'", (int)id->path.n,
+		    id->path.p);
+	return same;
+}
+
+static void
+identity_name_file(struct sbuf *why, const char *what, struct span path)
+{
+	sbuf_addf(why, "%s '%.*s': ", what, (int)path.n, path.p);
+}
+
+/*
+ * Reads one certificate file and its key file. False: *why says of which
+ * file what is wrong. thorough: as in engine_load. Freed by identity_free
+ * even when it failed.
+ */
+static bool
+identity_load(struct identity *id, struct span cert_path, struct span key_path,
+    bool thorough, struct sbuf *why)
+{
+	struct file f;
+	bool good;
+
+	*id = (struct identity){ .path = cert_path };
+	identity_name_file(why, "certificate", cert_path);
+	if (!file_read(cert_path, false, &f, why))
+		return false;
+	good = identity_read_chain(id, &f, why);
+	file_wipe(&f);
+	if (!good)
+		return false;
+	sbuf_reset(why);
+	identity_name_file(why, "key", key_path);
+	if (!file_read(key_path, true, &f, why))
+		return false;
+	good = identity_read_key(id, &f, why);
+	file_wipe(&f);
+	if (!good || (thorough && !identity_is_pair(id, why)))
+		return false;
+	sbuf_reset(why);
+	return true;
+}
+
+static void
+identity_free(struct identity *id)
+{
+	for (size_t i = 0; i < id->nchain; i++)
+		free(id->chain[i].data);
+	explicit_bzero(id, sizeof(*id));
+}
+
+/* --- all of them -------------------------------------------------------------- */
 
 struct engine {
 	/* First, so that the policy's pointer is ours. */
@@ -18,33 +375,8 @@ struct engine {
 	unsigned char records[BR_SSL_BUFSIZE_BIDI];
 };
 
-/*
- * Ours by preference: BearSSL's AES-GCM is ten times as fast as its ChaCha20.
- * Its own lists would bring TLS 1.0, CBC and key exchange without forward
- * secrecy along.
- */
-static const struct suite {
-	uint16_t number;
-	const char *name;
-} suites[] = {
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-	    "ECDHE-ECDSA-AES128-GCM-SHA256" },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	    "ECDHE-RSA-AES128-GCM-SHA256" },
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-	    "ECDHE-ECDSA-AES256-GCM-SHA384" },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	    "ECDHE-RSA-AES256-GCM-SHA384" },
-	{ BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-	    "ECDHE-ECDSA-CHACHA20-POLY1305" },
-	{ BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	    "ECDHE-RSA-CHACHA20-POLY1305" },
-};
-
-/* --- certificates ------------------------------------------------------ */
-
 static void
-note_days(const struct identity *id, struct sbuf *notes)
+engine_note_days(const struct identity *id, struct sbuf *notes)
 {
 	int64_t now = (int64_t)time(NULL);
 	const char *what = NULL;
@@ -59,7 +391,7 @@ note_days(const struct identity *id, struct sbuf *notes)
 }
 
 static size_t
-words(struct span list)
+engine_count_words(struct span list)
 {
 	size_t n = 0;
 
@@ -74,7 +406,7 @@ engine_load(const struct conf *conf, bool thorough, struct sbuf *why,
 {
 	struct span certs = span_str(conf->tls_cert);
 	struct span keys = span_str(conf->tls_key);
-	size_t want = words(certs);
+	size_t want = engine_count_words(certs);
 	struct engine *e = calloc(1, sizeof(*e));
 
 	if (e != NULL)
@@ -94,7 +426,7 @@ engine_load(const struct conf *conf, bool thorough, struct sbuf *why,
 			want = 0;
 			break;
 		}
-		note_days(id, notes);
+		engine_note_days(id, notes);
 	}
 	if (want > 0)
 		return e;
@@ -142,7 +474,7 @@ engine_free(struct engine *e)
 enum fit { FIT_NAME, FIT_FIRST, FIT_ANY };
 
 static bool
-fits(const struct engine *e, size_t i, enum fit fit)
+engine_fits(const struct engine *e, size_t i, enum fit fit)
 {
 	const struct certificate *leaf = &e->identities[i].leaf;
 	const char *asked = br_ssl_engine_get_server_name(&e->server.eng);
@@ -166,7 +498,7 @@ fits(const struct engine *e, size_t i, enum fit fit)
 
 /* BearSSL's own policy for one certificate: it does the rest if it can. */
 static bool
-offer(struct engine *e, const struct identity *id,
+engine_offer(struct engine *e, const struct identity *id,
     br_ssl_server_choices *choices)
 {
 	br_ssl_server_context *s = &e->server;
@@ -185,8 +517,8 @@ offer(struct engine *e, const struct identity *id,
 }
 
 static int
-choose(const br_ssl_server_policy_class **pctx, const br_ssl_server_context *s,
-    br_ssl_server_choices *choices)
+engine_choose(const br_ssl_server_policy_class **pctx,
+    const br_ssl_server_context *s, br_ssl_server_choices *choices)
 {
 	struct engine *e = (void *)(uintptr_t)pctx;
 
@@ -195,22 +527,23 @@ choose(const br_ssl_server_policy_class **pctx, const br_ssl_server_context *s,
 		for (int ec = 1; ec >= 0; ec--)
 			for (size_t i = 0; i < e->n; i++)
 				if (identity_is_ec(&e->identities[i]) == ec &&
-				    fits(e, i, (enum fit)fit) &&
-				    offer(e, &e->identities[i], choices))
+				    engine_fits(e, i, (enum fit)fit) &&
+				    engine_offer(e, &e->identities[i], choices))
 					return 1;
 	return 0;
 }
 
 /* Never asked: from choose on the policy is the one that was chosen. */
 static uint32_t
-keyx(const br_ssl_server_policy_class **pctx, unsigned char *data, size_t *len)
+engine_never_keyx(const br_ssl_server_policy_class **pctx, unsigned char *data,
+    size_t *len)
 {
 	(void)pctx, (void)data, (void)len;
 	return 0;
 }
 
 static size_t
-sign(const br_ssl_server_policy_class **pctx, unsigned algorithm,
+engine_never_sign(const br_ssl_server_policy_class **pctx, unsigned algorithm,
     unsigned char *data, size_t hash, size_t len)
 {
 	(void)pctx, (void)algorithm, (void)data, (void)hash, (void)len;
@@ -219,9 +552,9 @@ sign(const br_ssl_server_policy_class **pctx, unsigned algorithm,
 
 static const br_ssl_server_policy_class policy = {
 	.context_size = sizeof(struct engine),
-	.choose = choose,
-	.do_keyx = keyx,
-	.do_sign = sign,
+	.choose = engine_choose,
+	.do_keyx = engine_never_keyx,
+	.do_sign = engine_never_sign,
 };
 
 /* --- the engine -------------------------------------------------------- */
@@ -230,11 +563,11 @@ bool
 engine_start(struct engine *e)
 {
 	br_ssl_engine_context *c = &e->server.eng;
-	uint16_t numbers[nitems(suites)];
+	uint16_t numbers[nitems(tls_suites)];
 	unsigned char seed[32];
 
-	for (size_t i = 0; i < nitems(suites); i++)
-		numbers[i] = suites[i].number;
+	for (size_t i = 0; i < nitems(tls_suites); i++)
+		numbers[i] = tls_suites[i].number;
 	br_ssl_server_zero(&e->server);
 	br_ssl_engine_set_versions(c, BR_TLS12, BR_TLS12);
 	br_ssl_engine_set_suites(c, numbers, nitems(numbers));
@@ -377,15 +710,12 @@ engine_facts(const struct engine *e)
 		.protocol = br_ssl_engine_get_version(c) == BR_TLS12 ?
 		    "TLSv1.2" :
 		    "unknown",
-		.cipher = "unknown",
 		.name = br_ssl_engine_get_server_name(c),
 	};
 	br_ssl_session_parameters p;
 
 	br_ssl_engine_get_session_parameters(c, &p);
-	for (size_t i = 0; i < nitems(suites); i++)
-		if (suites[i].number == p.cipher_suite)
-			f.cipher = suites[i].name;
+	f.cipher = tls_suite_name(p.cipher_suite);
 	explicit_bzero(&p, sizeof(p));
 	return f;
 }

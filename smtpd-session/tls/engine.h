@@ -6,9 +6,9 @@
 #include "conf.h"
 
 /*
- * engine.c and identity.c are this for BearSSL. A program with another
- * library is smtpd-tls.c, proxy.c and its own engine.c; that one then may
- * speak TLS 1.3, and nothing else has to know.
+ * engine.c is this for BearSSL. A program with another library is smtpd-tls.c
+ * and its own engine.c; that one then may speak TLS 1.3, and nothing else has
+ * to know.
  *
  * No descriptor is touched here, and after engine_start no file and no
  * system call is needed.

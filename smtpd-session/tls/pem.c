@@ -12,7 +12,7 @@ pem_begin(struct pem *p, char *text, size_t n)
 }
 
 static bool
-next_line(struct pem *p, struct span *line)
+pem_line(struct pem *p, struct span *line)
 {
 	struct span rest = span_of(p->at, (size_t)(p->end - p->at));
 
@@ -27,7 +27,7 @@ next_line(struct pem *p, struct span *line)
 
 /* "-----BEGIN NAME-----": its name, or with END; false: another line. */
 static bool
-is_boundary(struct span line, const char *word, struct span *name)
+pem_is_boundary(struct span line, const char *word, struct span *name)
 {
 	size_t n = strlen(word);
 
@@ -40,7 +40,7 @@ is_boundary(struct span line, const char *word, struct span *name)
 
 /* Moves a line's text to where the object's ends. */
 static char *
-append(char *to, struct span line)
+pem_append(char *to, struct span line)
 {
 	for (size_t i = 0; i < line.n; i++)
 		if (line.p[i] != ' ' && line.p[i] != '\t')
@@ -49,7 +49,7 @@ append(char *to, struct span line)
 }
 
 static enum pem_event
-decode(char *text, size_t n, struct span *der)
+pem_decode(char *text, size_t n, struct span *der)
 {
 	struct sbuf b = { .s = text, .cap = n + 1, .max = n };
 
@@ -66,14 +66,14 @@ pem_next(struct pem *p, struct span *name, struct span *der)
 	char *body, *to;
 
 	do {
-		if (!next_line(p, &line))
+		if (!pem_line(p, &line))
 			return PEM_END;
-	} while (!is_boundary(line, "-----BEGIN ", name));
+	} while (!pem_is_boundary(line, "-----BEGIN ", name));
 	body = to = p->at;
-	while (next_line(p, &line)) {
-		if (is_boundary(line, "-----END ", &ignored))
-			return decode(body, (size_t)(to - body), der);
-		to = append(to, line);
+	while (pem_line(p, &line)) {
+		if (pem_is_boundary(line, "-----END ", &ignored))
+			return pem_decode(body, (size_t)(to - body), der);
+		to = pem_append(to, line);
 	}
 	return PEM_END;
 }

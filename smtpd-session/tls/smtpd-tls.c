@@ -4,13 +4,15 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "files.h"
+#include "clock.h"
+#include "engine.h"
 #include "frame.h"
 #include "program.h"
-#include "proxy.h"
 #include "serve.h"
 
 /*
@@ -26,7 +28,7 @@
 /* With the key in memory: what it takes to carry octets, and no more. */
 
 static void
-warn_lines(struct span lines)
+tls_warn_lines(struct span lines)
 {
 	while (lines.n > 0) {
 		struct span line = span_cut(&lines, '\n');
@@ -35,9 +37,23 @@ warn_lines(struct span lines)
 	}
 }
 
+/* serve_reads for each of the blank-separated paths. */
+static void
+tls_watch_files(const char *list)
+{
+	struct span rest = span_str(list), path;
+
+	while ((path = span_word(&rest)).n > 0) {
+		char *copy = strndup(path.p, path.n);
+
+		if (copy != NULL)
+			serve_reads(copy);
+	}
+}
+
 /* The certificates, or NULL and a reply that says why there are none. */
 static struct engine *
-load(const struct conf *conf, bool thorough, struct sbuf *no)
+tls_load(const struct conf *conf, bool thorough, struct sbuf *no)
 {
 	struct sbuf why, notes;
 	struct engine *e;
@@ -48,7 +64,7 @@ load(const struct conf *conf, bool thorough, struct sbuf *no)
 	if (e == NULL)
 		sbuf_addf(no, "454 4.7.0 %s", why.s);
 	else
-		warn_lines(sbuf_span(&notes));
+		tls_warn_lines(sbuf_span(&notes));
 	sbuf_free(&why);
 	sbuf_free(&notes);
 	return e;
@@ -63,12 +79,12 @@ struct certificates {
 };
 
 static void
-read_certificates(struct certificates *c, const struct conf *conf)
+tls_read_certificates(struct certificates *c, const struct conf *conf)
 {
-	files_are_read(conf->tls_cert);
-	files_are_read(conf->tls_key);
+	tls_watch_files(conf->tls_cert);
+	tls_watch_files(conf->tls_key);
 	sbuf_init(&c->no, REPLY_ROOM);
-	c->engine = load(conf, true, &c->no);
+	c->engine = tls_load(conf, true, &c->no);
 	if (c->engine == NULL)
 		warn("no TLS is offered: %s", c->no.s + sizeof("454 4.7.0"));
 	/* From here on the keys are in memory. */
@@ -77,7 +93,7 @@ read_certificates(struct certificates *c, const struct conf *conf)
 
 /* Whether TLS can be had, as each new connection is told at once. */
 static bool
-ready(void *context, struct sbuf *hello)
+tls_hello(void *context, struct sbuf *hello)
 {
 	struct certificates *c = context;
 
@@ -86,13 +102,13 @@ ready(void *context, struct sbuf *hello)
 }
 
 static int
-check(const struct conf *conf)
+tls_check(const struct conf *conf)
 {
 	struct sbuf text;
 	struct engine *e;
 
 	sbuf_init(&text, CHECK_ROOM);
-	e = load(conf, true, &text);
+	e = tls_load(conf, true, &text);
 	if (e != NULL) {
 		engine_describe(e, &text);
 		engine_free(e);
@@ -104,12 +120,246 @@ check(const struct conf *conf)
 	return EXIT_OK;
 }
 
+/* --- octets, both ways ------------------------------------------------------- */
+
+/* How long, and for how much, a client is read that was told goodbye. */
+#define LINGER_MS 2000
+#define LINGER_OCTETS (256 * 1024)
+
+/* How long the last records may take, and the goodbye behind them. */
+#define FAREWELL_MS 10000
+
+struct proxy {
+	struct engine *engine; /* started */
+	int client;
+	int session;       /* clear text; -1: not yet, or not any more */
+	uint64_t patience; /* ms that a client may take to read */
+	bool client_eof, session_eof;
+};
+
+enum moved { MOVED_SOME, MOVED_NOTHING, MOVED_END };
+
+static enum moved
+proxy_moved(struct proxy *p, enum engine_way way, ssize_t n)
+{
+	if (n > 0) {
+		engine_done(p->engine, way, (size_t)n);
+		return MOVED_SOME;
+	}
+	if (n == -1 &&
+	    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return MOVED_NOTHING;
+	return MOVED_END;
+}
+
+static enum moved
+proxy_put(struct proxy *p, enum engine_way way, int fd)
+{
+	size_t n;
+	char *buf = engine_buf(p->engine, way, &n);
+
+	if (n == 0 || fd == -1)
+		return MOVED_NOTHING;
+	return proxy_moved(p, way,
+	    send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static enum moved
+proxy_get(struct proxy *p, enum engine_way way, int fd)
+{
+	size_t n;
+	char *buf = engine_buf(p->engine, way, &n);
+
+	if (n == 0 || fd == -1)
+		return MOVED_NOTHING;
+	return proxy_moved(p, way, recv(fd, buf, n, MSG_DONTWAIT));
+}
+
+/* All that can be moved now. END: one of the two does not take any more. */
+static enum moved
+proxy_move(struct proxy *p)
+{
+	enum moved out, in, r = MOVED_NOTHING;
+
+	if ((out = proxy_put(p, ENGINE_TO_CLIENT, p->client)) == MOVED_END ||
+	    (in = proxy_put(p, ENGINE_TO_SESSION, p->session)) == MOVED_END)
+		return MOVED_END;
+	if (out == MOVED_SOME || in == MOVED_SOME)
+		r = MOVED_SOME;
+	if (!p->client_eof) {
+		in = proxy_get(p, ENGINE_FROM_CLIENT, p->client);
+		p->client_eof = in == MOVED_END;
+		if (in != MOVED_NOTHING)
+			r = MOVED_SOME;
+	}
+	if (!p->session_eof) {
+		out = proxy_get(p, ENGINE_FROM_SESSION, p->session);
+		p->session_eof = out == MOVED_END;
+		if (out != MOVED_NOTHING)
+			r = MOVED_SOME;
+	}
+	/* Only when there is no more: else each piece were a record. */
+	if (r == MOVED_NOTHING)
+		engine_flush(p->engine);
+	return r;
+}
+
+static bool
+proxy_has(struct proxy *p, enum engine_way way)
+{
+	size_t n;
+
+	(void)engine_buf(p->engine, way, &n);
+	return n > 0;
+}
+
+/* A descriptor of which we want nothing would wake us with its hang-up. */
+static struct pollfd
+proxy_watch(int fd, bool in, bool out)
+{
+	short events = (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0));
+
+	return (struct pollfd){ .fd = events == 0 ? -1 : fd, .events = events };
+}
+
+/* Waits until something can be moved. False: not until the deadline. */
+static bool
+proxy_wait(struct proxy *p, instant deadline)
+{
+	struct pollfd fds[] = {
+		proxy_watch(p->client,
+		    !p->client_eof && proxy_has(p, ENGINE_FROM_CLIENT),
+		    proxy_has(p, ENGINE_TO_CLIENT)),
+		proxy_watch(p->session,
+		    !p->session_eof && proxy_has(p, ENGINE_FROM_SESSION),
+		    proxy_has(p, ENGINE_TO_SESSION)),
+	};
+
+	/* Nobody can move anything, ever. */
+	if (fds[0].fd == -1 && fds[1].fd == -1)
+		return false;
+	while (poll(fds, nitems(fds), clock_left(deadline)) <= 0)
+		if (clock_left(deadline) == 0)
+			return false;
+	return true;
+}
+
+/* NULL when the handshake is good, or why it is not. */
+static const char *
+proxy_handshake(struct proxy *p, instant deadline)
+{
+	while (!engine_is_up(p->engine)) {
+		const char *error;
+
+		switch (proxy_move(p)) {
+		case MOVED_SOME:
+			continue;
+		case MOVED_END:
+			return "the client has gone";
+		case MOVED_NOTHING:
+			break;
+		}
+		/* After an error an alert may wait, and was sent above. */
+		error = engine_error(p->engine);
+		if (error != NULL)
+			return error;
+		if (p->client_eof || engine_is_closed(p->engine))
+			return "the client has closed";
+		if (!proxy_wait(p, deadline))
+			return "the client has taken too long";
+	}
+	return NULL;
+}
+
+/* What is under way goes out, and the goodbye. */
+static void
+proxy_goodbye(struct proxy *p)
+{
+	instant deadline = clock_in(FAREWELL_MS);
+
+	(void)close(p->session);
+	p->session = -1;
+	engine_close(p->engine);
+	for (;;) {
+		enum moved m = proxy_move(p);
+
+		if (m == MOVED_END || !proxy_has(p, ENGINE_TO_CLIENT))
+			return;
+		if (m == MOVED_NOTHING && !proxy_wait(p, deadline))
+			return;
+	}
+}
+
+/* Closing with octets unread would reset the connection. */
+static void
+proxy_linger(struct proxy *p)
+{
+	instant deadline = clock_in(LINGER_MS);
+	size_t octets = 0;
+	ssize_t n;
+
+	if (shutdown(p->client, SHUT_WR) == -1)
+		return;
+	do {
+		struct pollfd fd = { .fd = p->client, .events = POLLIN };
+		char buf[4096];
+
+		if (poll(&fd, 1, clock_left(deadline)) <= 0)
+			return;
+		n = recv(p->client, buf, sizeof(buf), MSG_DONTWAIT);
+		octets += n > 0 ? (size_t)n : 0;
+	} while (n > 0 && octets < LINGER_OCTETS);
+}
+
+/*
+ * A client that does not read stops the session, which has its own patience
+ * and ends; but that we only see where we still read from it.
+ */
+static instant
+proxy_patience(struct proxy *p)
+{
+	return proxy_has(p, ENGINE_TO_CLIENT) ? clock_in(p->patience) : NEVER;
+}
+
+/*
+ * Carries octets both ways until both have no more to say, or one is gone.
+ * The client's end is told with a goodbye, and read for a while after it, so
+ * that unread octets of his do not take our last ones from him.
+ */
+static void
+proxy_run(struct proxy *p)
+{
+	bool told = false;
+
+	for (;;) {
+		enum moved m = proxy_move(p);
+
+		if (m == MOVED_END || engine_error(p->engine) != NULL)
+			return;
+		if (m == MOVED_SOME)
+			continue;
+		if (p->session_eof && !proxy_has(p, ENGINE_TO_CLIENT))
+			break;
+		/* What he said before it has been handed on by now. */
+		if (!told && !proxy_has(p, ENGINE_TO_SESSION) &&
+		    (p->client_eof || engine_is_closed(p->engine))) {
+			(void)shutdown(p->session, SHUT_WR);
+			told = true;
+		}
+		if (engine_is_closed(p->engine) ||
+		    !proxy_wait(p, proxy_patience(p)))
+			return;
+	}
+	proxy_goodbye(p);
+	proxy_linger(p);
+}
+
 /* --- one connection ---------------------------------------------------- */
 
 static struct chan chan;
 
 _Noreturn static void
-answer(char tag, struct span text, instant deadline)
+tls_answer(char tag, struct span text, instant deadline)
 {
 	bool sent = chan_send(&chan, tag, text, deadline) == IO_OK &&
 	    chan_flush(&chan, deadline) == IO_OK;
@@ -119,7 +369,7 @@ answer(char tag, struct span text, instant deadline)
 
 /* The client's socket, or -1: the end. */
 static int
-await_client(instant deadline)
+tls_await_client(instant deadline)
 {
 	struct frame f;
 	enum io r = chan_recv(&chan, &f, deadline);
@@ -129,13 +379,13 @@ await_client(instant deadline)
 		return -1;
 	client = r == IO_OK ? chan_take_fd(&chan) : -1;
 	if (r != IO_OK || f.tag != 'T' || client == -1)
-		answer('X', SPAN("554 5.5.1 That is no request for TLS"),
+		tls_answer('X', SPAN("554 5.5.1 That is no request for TLS"),
 		    deadline);
 	return client;
 }
 
 static void
-tell(const struct engine *e, int stream, instant deadline)
+tls_send_facts(const struct engine *e, int stream, instant deadline)
 {
 	const struct engine_facts f = engine_facts(e);
 	const char *const facts[][2] = {
@@ -160,7 +410,7 @@ tell(const struct engine *e, int stream, instant deadline)
 }
 
 static void
-converse(struct engine *e, const int stream[2], const struct conf *conf)
+tls_converse(struct engine *e, const int stream[2], const struct conf *conf)
 {
 	uint64_t patience = conf->helper_timeout * 1000;
 	struct proxy p = {
@@ -172,15 +422,15 @@ converse(struct engine *e, const int stream[2], const struct conf *conf)
 	struct sbuf no = { .s = mem, .cap = sizeof(mem), .max = 255 };
 	const char *error;
 
-	p.client = await_client(NEVER);
+	p.client = tls_await_client(NEVER);
 	if (p.client == -1)
 		return;
 	error = proxy_handshake(&p, clock_in(conf->tls_timeout * 1000));
 	if (error != NULL) {
 		sbuf_addf(&no, "454 4.7.0 TLS handshake failed: %s", error);
-		answer('Z', sbuf_span(&no), clock_in(patience));
+		tls_answer('Z', sbuf_span(&no), clock_in(patience));
 	}
-	tell(e, stream[1], clock_in(patience));
+	tls_send_facts(e, stream[1], clock_in(patience));
 	(void)close(stream[1]);
 	chan_close(&chan);
 	p.session = stream[0];
@@ -194,19 +444,19 @@ main(int argc, char *argv[])
 	static struct conf conf;
 	static struct certificates certificates;
 	struct serve_how how = { .start = SERVE_AT_FIRST_BYTE,
-		.hello = ready,
+		.hello = tls_hello,
 		.context = &certificates };
 	int stream[2],
 	    first = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 		"[check]");
 
 	if (first + 1 == argc && strcmp(argv[first], "check") == 0)
-		return check(&conf);
+		return tls_check(&conf);
 	if (first != argc)
 		die(EXIT_PERM, "the only operand is check");
 	how.limit = (unsigned)conf.max_sessions * LISTENERS;
 	serve_warm(argv, &how);
-	read_certificates(&certificates, &conf);
+	tls_read_certificates(&certificates, &conf);
 	serve_connections(&keep, &conf);
 	if (!engine_start(certificates.engine))
 		die_sys(EXIT_TEMP, "no random numbers");
@@ -214,6 +464,6 @@ main(int argc, char *argv[])
 		die_sys(EXIT_TEMP, "cannot make a stream");
 	chan_init(&chan, 0, 1);
 	serve_confine(&keep, &conf);
-	converse(certificates.engine, stream, &conf);
+	tls_converse(certificates.engine, stream, &conf);
 	return EXIT_OK;
 }

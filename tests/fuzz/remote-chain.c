@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "../../common/certificate.h"
 #include "../../smtpd-send/remote/chain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -41,9 +42,9 @@ is_within(struct span part, struct span whole)
 static void
 check_names(struct span cert)
 {
-	struct der_names names;
+	struct certificate_names names;
 
-	if (der_names(cert, &names))
+	if (certificate_names(cert, &names))
 		must(is_within(names.issuer, cert) &&
 		    is_within(names.subject, cert) &&
 		    names.subject.p >= names.issuer.p + names.issuer.n);

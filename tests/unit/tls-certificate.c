@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Certificates: their days, their names, and what is none. */
-#include "../../smtpd-session/tls/certificate.h"
+#include "../../common/certificate.h"
 #include "tap.h"
 
 /* DER by hand: every length is one octet. */

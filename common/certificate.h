@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the library does not tell of a certificate: its names and its days. */
+/* What BearSSL does not tell of a certificate: its names and its days. */
 #ifndef CERTIFICATE_H
 #define CERTIFICATE_H
 
@@ -16,6 +16,17 @@ struct certificate {
  * nothing beyond them is read. False when it is none.
  */
 bool certificate_parse(struct span der, struct certificate *) MUST_CHECK;
+
+/* The two names at its front, whole with their headers; views. */
+struct certificate_names {
+	struct span issuer, subject;
+};
+
+/*
+ * The same walk as far as those alone: false when it does not have the form
+ * of a certificate (RFC 5280 4.1) so far. Nothing else of it is checked.
+ */
+bool certificate_names(struct span der, struct certificate_names *) MUST_CHECK;
 
 /* Takes the next dNSName off *names (a copy); false at the end. */
 bool certificate_next_name(struct span *names, struct span *name);

@@ -15,28 +15,30 @@ enum tag {
 };
 
 static unsigned char
-octet(struct span s, size_t i)
+der_octet(struct span s, size_t i)
 {
 	return (unsigned char)s.p[i];
 }
 
 /* Takes one element, whatever it is, off *s. */
 static bool
-take(struct span *s, unsigned *tag, struct span *content)
+der_take(struct span *s, unsigned *tag, struct span *content)
 {
 	size_t length, at = 2;
 
 	if (s->n < 2)
 		return false;
-	*tag = octet(*s, 0);
-	length = octet(*s, 1);
+	*tag = der_octet(*s, 0);
+	if ((*tag & 0x1f) == 0x1f)
+		return false; /* a tag of several octets */
+	length = der_octet(*s, 1);
 	if (length >= 0x80) {
 		size_t more = length - 0x80;
 
 		if (more == 0 || more > 3 || more > s->n - 2)
 			return false;
 		for (length = 0; more > 0; more--)
-			length = length << 8 | octet(*s, at++);
+			length = length << 8 | der_octet(*s, at++);
 	}
 	if (length > s->n - at)
 		return false;
@@ -47,15 +49,15 @@ take(struct span *s, unsigned *tag, struct span *content)
 
 /* The same for one that must be of this tag. */
 static bool
-expect(struct span *s, unsigned tag, struct span *content)
+der_expect(struct span *s, unsigned tag, struct span *content)
 {
 	unsigned is;
 
-	return take(s, &is, content) && is == tag;
+	return der_take(s, &is, content) && is == tag;
 }
 
 static bool
-number(struct span s, size_t at, size_t digits, int64_t *n)
+der_number(struct span s, size_t at, size_t digits, int64_t *n)
 {
 	uint64_t value;
 
@@ -68,7 +70,7 @@ number(struct span s, size_t at, size_t digits, int64_t *n)
 
 /* Days from 1970 to a day of the Gregorian calendar, in eras of 400 years. */
 static int64_t
-days(int64_t year, int64_t month, int64_t day)
+der_days(int64_t year, int64_t month, int64_t day)
 {
 	int64_t y = month <= 2 ? year - 1 : year, era = y / 400;
 	int64_t of_era = y - era * 400;
@@ -81,79 +83,112 @@ days(int64_t year, int64_t month, int64_t day)
 
 /* RFC 5280 4.1.2.5: YYMMDDHHMMSSZ until 2049, then YYYYMMDDHHMMSSZ. */
 static bool
-take_time(struct span *s, int64_t *out)
+der_time(struct span *s, int64_t *out)
 {
 	int64_t year, month, day, hour, minute, second;
 	struct span t;
 	unsigned tag;
 	size_t at;
 
-	if (!take(s, &tag, &t) ||
+	if (!der_take(s, &tag, &t) ||
 	    (tag != TAG_UTC_TIME && tag != TAG_GENERALIZED_TIME))
 		return false;
 	at = tag == TAG_UTC_TIME ? 2 : 4;
-	if (t.n != at + 11 || t.p[t.n - 1] != 'Z' || !number(t, 0, at, &year) ||
-	    !number(t, at, 2, &month) || !number(t, at + 2, 2, &day) ||
-	    !number(t, at + 4, 2, &hour) || !number(t, at + 6, 2, &minute) ||
-	    !number(t, at + 8, 2, &second))
+	if (t.n != at + 11 || t.p[t.n - 1] != 'Z' ||
+	    !der_number(t, 0, at, &year) || !der_number(t, at, 2, &month) ||
+	    !der_number(t, at + 2, 2, &day) ||
+	    !der_number(t, at + 4, 2, &hour) ||
+	    !der_number(t, at + 6, 2, &minute) ||
+	    !der_number(t, at + 8, 2, &second))
 		return false;
 	if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
 	    minute > 59 || second > 60)
 		return false;
 	if (tag == TAG_UTC_TIME)
 		year += year >= 50 ? 1900 : 2000;
-	*out = days(year, month, day) * 86400 + hour * 3600 + minute * 60 +
+	*out = der_days(year, month, day) * 86400 + hour * 3600 + minute * 60 +
 	    second;
 	return true;
 }
 
 /* Extension ::= SEQUENCE { OID, critical BOOLEAN OPTIONAL, OCTET STRING } */
 static bool
-take_extension(struct span *list, struct certificate *c)
+der_extension(struct span *list, struct certificate *c)
 {
 	static const char alt_name[] = { 0x55, 0x1d, 0x11 };
 	struct span e, oid, value;
 	unsigned tag;
 
-	if (!expect(list, TAG_SEQUENCE, &e) || !expect(&e, TAG_OID, &oid))
+	if (!der_expect(list, TAG_SEQUENCE, &e) ||
+	    !der_expect(&e, TAG_OID, &oid))
 		return false;
 	do
-		if (!take(&e, &tag, &value))
+		if (!der_take(&e, &tag, &value))
 			return false;
 	while (tag != TAG_OCTETS);
 	if (span_eq(oid, span_of(alt_name, sizeof(alt_name))))
-		return expect(&value, TAG_SEQUENCE, &c->names);
+		return der_expect(&value, TAG_SEQUENCE, &c->names);
 	return true;
+}
+
+/* Goes to the issuer: past version, serial number and signature. */
+static bool
+certificate_begin(struct span der, struct span *tbs)
+{
+	struct span whole, ignored;
+	unsigned tag;
+
+	return der_expect(&der, TAG_SEQUENCE, &whole) &&
+	    der_expect(&whole, TAG_SEQUENCE, tbs) &&
+	    der_take(tbs, &tag, &ignored) &&
+	    (tag != TAG_VERSION || der_take(tbs, &tag, &ignored)) &&
+	    tag == TAG_INTEGER && der_expect(tbs, TAG_SEQUENCE, &ignored);
+}
+
+static bool
+certificate_name(struct span *tbs, struct span *name)
+{
+	struct span rest = *tbs, ignored;
+
+	if (!der_expect(tbs, TAG_SEQUENCE, &ignored))
+		return false;
+	*name = span_of(rest.p, (size_t)(tbs->p - rest.p));
+	return true;
+}
+
+bool
+certificate_names(struct span der, struct certificate_names *names)
+{
+	struct span tbs, validity;
+
+	return certificate_begin(der, &tbs) &&
+	    certificate_name(&tbs, &names->issuer) &&
+	    der_expect(&tbs, TAG_SEQUENCE, &validity) &&
+	    certificate_name(&tbs, &names->subject);
 }
 
 bool
 certificate_parse(struct span der, struct certificate *c)
 {
-	struct span whole, tbs, ignored, validity, list;
+	struct span tbs, ignored, validity, list;
 	unsigned tag;
 
 	*c = (struct certificate){ .names = SPAN("") };
-	if (!expect(&der, TAG_SEQUENCE, &whole) ||
-	    !expect(&whole, TAG_SEQUENCE, &tbs) || !take(&tbs, &tag, &ignored))
-		return false;
-	if (tag == TAG_VERSION && !take(&tbs, &tag, &ignored))
-		return false;
-	/* The serial number is taken; then signature, issuer, validity. */
-	if (tag != TAG_INTEGER || !expect(&tbs, TAG_SEQUENCE, &ignored) ||
-	    !expect(&tbs, TAG_SEQUENCE, &ignored) ||
-	    !expect(&tbs, TAG_SEQUENCE, &validity) ||
-	    !take_time(&validity, &c->not_before) ||
-	    !take_time(&validity, &c->not_after))
+	if (!certificate_begin(der, &tbs) ||
+	    !der_expect(&tbs, TAG_SEQUENCE, &ignored) ||
+	    !der_expect(&tbs, TAG_SEQUENCE, &validity) ||
+	    !der_time(&validity, &c->not_before) ||
+	    !der_time(&validity, &c->not_after))
 		return false;
 	while (tbs.n > 0) {
-		if (!take(&tbs, &tag, &ignored))
+		if (!der_take(&tbs, &tag, &ignored))
 			return false;
 		if (tag != TAG_EXTENSIONS)
 			continue;
-		if (!expect(&ignored, TAG_SEQUENCE, &list))
+		if (!der_expect(&ignored, TAG_SEQUENCE, &list))
 			return false;
 		while (list.n > 0)
-			if (!take_extension(&list, c))
+			if (!der_extension(&list, c))
 				return false;
 	}
 	return true;
@@ -164,7 +199,7 @@ certificate_next_name(struct span *names, struct span *name)
 {
 	unsigned tag;
 
-	while (take(names, &tag, name))
+	while (der_take(names, &tag, name))
 		if (tag == TAG_DNS_NAME)
 			return true;
 	return false;
