@@ -61,7 +61,7 @@ struct search {
 };
 
 static void
-take_line(struct search *s, struct span line)
+pwfile_take_line(struct search *s, struct span line)
 {
 	struct span user, hash;
 	bool his;
@@ -82,7 +82,7 @@ take_line(struct search *s, struct span line)
 
 /* Takes what is whole; at the end of the file that is all. */
 static bool
-take_lines(struct search *s, struct inbuf *in, bool end)
+pwfile_take_lines(struct search *s, struct inbuf *in, bool end)
 {
 	for (;;) {
 		struct span view = inbuf_view(in);
@@ -90,14 +90,14 @@ take_lines(struct search *s, struct inbuf *in, bool end)
 
 		if (n == view.n && !(end && n > 0))
 			return n < in->cap;
-		take_line(s, span_of(view.p, n));
+		pwfile_take_line(s, span_of(view.p, n));
 		inbuf_take(in, n < view.n ? n + 1 : n);
 	}
 }
 
 /* With an offset of its own: processes that share the descriptor read too. */
 static enum io
-fill(struct inbuf *in, off_t *at)
+pwfile_fill(struct inbuf *in, off_t *at)
 {
 	ssize_t n;
 
@@ -125,14 +125,14 @@ pwfile_find(int fd, struct span user, struct sbuf *hash, unsigned *bad)
 	enum io r;
 
 	inbuf_init(&in, fd, mem, sizeof(mem));
-	while ((r = fill(&in, &at)) == IO_OK)
-		if (!take_lines(&s, &in, false)) {
+	while ((r = pwfile_fill(&in, &at)) == IO_OK)
+		if (!pwfile_take_lines(&s, &in, false)) {
 			errno = EMSGSIZE;
 			r = IO_ERROR;
 			break;
 		}
 	if (r == IO_EOF)
-		(void)take_lines(&s, &in, true);
+		(void)pwfile_take_lines(&s, &in, true);
 	explicit_bzero(mem, sizeof(mem));
 	if (r != IO_EOF || hash->bad)
 		return PWFILE_IOERR;

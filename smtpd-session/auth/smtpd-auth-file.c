@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "answer.h"
+#include "auth.h"
 #include "confine.h"
 #include "log.h"
 #include "pwfile.h"
@@ -20,7 +20,7 @@ static const char nobody[] =
 static int file = -1;
 
 static void
-open_file(const struct conf *conf)
+file_open(const struct conf *conf)
 {
 	serve_reads(conf->passwords);
 	file = pwfile_open(conf->passwords);
@@ -35,7 +35,7 @@ open_file(const struct conf *conf)
 
 /* In a time that does not depend on where they differ. */
 static bool
-is_same(const char *a, const char *b)
+file_same_hash(const char *a, const char *b)
 {
 	size_t n = strlen(a);
 	unsigned char differ = 0;
@@ -49,18 +49,18 @@ is_same(const char *a, const char *b)
 
 /* Works, and says whether that is the password. */
 static bool
-matches(const char *password, const char *hash)
+file_matches(const char *password, const char *hash)
 {
 	static struct crypt_data data;
 	const char *got = crypt_r(password, hash, &data);
-	bool good = got != NULL && got[0] != '*' && is_same(got, hash);
+	bool good = got != NULL && got[0] != '*' && file_same_hash(got, hash);
 
 	explicit_bzero(&data, sizeof(data));
 	return good;
 }
 
-static enum answer_verdict
-check(struct question *q, void *arg)
+static enum auth_verdict
+file_check(struct auth_question *q, void *arg)
 {
 	char mem[PWFILE_LINE_MAX];
 	struct sbuf hash = {
@@ -72,27 +72,27 @@ check(struct question *q, void *arg)
 
 	switch (pwfile_find(file, span_str(q->user), &hash, &bad)) {
 	case PWFILE_FOUND:
-		good = matches(q->password, hash.s);
+		good = file_matches(q->password, hash.s);
 		if (crypt_checksalt(hash.s) == CRYPT_SALT_INVALID)
-			(void)matches(q->password, nobody); /* "!", "*" */
+			(void)file_matches(q->password, nobody); /* "!", "*" */
 		explicit_bzero(mem, sizeof(mem));
 		q->why = good ? "" : "wrong password";
-		return good ? ANSWER_YES : ANSWER_NO;
+		return good ? AUTH_YES : AUTH_NO;
 	case PWFILE_UNKNOWN:
-		(void)matches(q->password, hash.len > 0 ? hash.s : nobody);
+		(void)file_matches(q->password, hash.len > 0 ? hash.s : nobody);
 		explicit_bzero(mem, sizeof(mem));
 		q->why = "unknown user";
-		return ANSWER_NO;
+		return AUTH_NO;
 	case PWFILE_BAD:
 		warn("%s:%u: malformed: not user:hash", conf->passwords, bad);
 		q->why = "malformed file";
-		return ANSWER_LATER;
+		return AUTH_LATER;
 	case PWFILE_IOERR:
 		break;
 	}
 	warn_sys("cannot read '%s'", conf->passwords);
 	q->why = "unreadable file";
-	return ANSWER_LATER;
+	return AUTH_LATER;
 }
 
 int
@@ -104,8 +104,8 @@ main(int argc, char *argv[])
 		.dials = true,
 	};
 	static struct conf conf;
-	struct answer a = { .check = check, .arg = &conf };
+	struct auth a = { .check = file_check, .arg = &conf };
 
-	answer_start(&a, argc, argv, &conf, open_file, &keep);
-	return answer_all(&a);
+	auth_start(&a, argc, argv, &conf, file_open, &keep);
+	return auth_serve(&a);
 }

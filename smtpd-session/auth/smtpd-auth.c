@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "answer.h"
+#include "auth.h"
 #include "confine.h"
 #include "log.h"
 
@@ -18,10 +18,10 @@
 
 /* Only what nobody sees typed is a password. */
 static int
-converse(int n, const struct pam_message **m, struct pam_response **out,
+pam_answer(int n, const struct pam_message **m, struct pam_response **out,
     void *arg)
 {
-	const struct question *q = arg;
+	const struct auth_question *q = arg;
 	struct pam_response *r = calloc((size_t)n, sizeof(*r));
 
 	if (r == NULL)
@@ -48,7 +48,7 @@ converse(int n, const struct pam_message **m, struct pam_response **out,
 
 /* Modules would sleep by reason of the failure; we sleep whatever it was. */
 static void
-no_delay(int status, unsigned usec, void *arg)
+pam_no_delay(int status, unsigned usec, void *arg)
 {
 	(void)status;
 	(void)usec;
@@ -56,12 +56,12 @@ no_delay(int status, unsigned usec, void *arg)
 }
 
 static int
-set_items(pam_handle_t *pam, const struct question *q)
+pam_set_items(pam_handle_t *pam, const struct auth_question *q)
 {
 	union {
 		void (*function)(int, unsigned, void *);
 		const void *item;
-	} delay = { .function = no_delay };
+	} delay = { .function = pam_no_delay };
 	int rc = pam_set_item(pam, PAM_FAIL_DELAY, delay.item);
 
 	if (rc == PAM_SUCCESS && q->ip[0] != '\0')
@@ -71,49 +71,49 @@ set_items(pam_handle_t *pam, const struct question *q)
 
 /* The name that the account goes by, which a module may have found. */
 static int
-take_user_back(pam_handle_t *pam, struct question *q)
+pam_take_user(pam_handle_t *pam, struct auth_question *q)
 {
 	const void *user = NULL;
 	int rc = pam_get_item(pam, PAM_USER, &user);
 
 	if (rc != PAM_SUCCESS)
 		return rc;
-	if (user == NULL || strlen(user) == 0 || strlen(user) > ANSWER_USER_MAX)
+	if (user == NULL || strlen(user) == 0 || strlen(user) > AUTH_USER_MAX)
 		return PAM_SYSTEM_ERR;
 	memcpy(q->user, user, strlen(user) + 1);
 	return PAM_SUCCESS;
 }
 
 static int
-ask(struct question *q)
+pam_ask(struct auth_question *q)
 {
 	static const int flags = PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK;
-	struct pam_conv conv = { .conv = converse, .appdata_ptr = q };
+	struct pam_conv conv = { .conv = pam_answer, .appdata_ptr = q };
 	pam_handle_t *pam = NULL;
 	int rc = pam_start(SERVICE, q->user, &conv, &pam);
 
 	if (rc != PAM_SUCCESS)
 		return rc;
-	rc = set_items(pam, q);
+	rc = pam_set_items(pam, q);
 	if (rc == PAM_SUCCESS)
 		rc = pam_authenticate(pam, flags);
 	/* Whose account or password has expired is told from others here. */
 	if (rc == PAM_SUCCESS)
 		rc = pam_acct_mgmt(pam, flags);
 	if (rc == PAM_SUCCESS)
-		rc = take_user_back(pam, q);
+		rc = pam_take_user(pam, q);
 	if (rc != PAM_SUCCESS)
 		q->why = pam_strerror(pam, rc);
 	(void)pam_end(pam, rc);
 	return rc;
 }
 
-static enum answer_verdict
-verdict(int rc)
+static enum auth_verdict
+pam_verdict(int rc)
 {
 	switch (rc) {
 	case PAM_SUCCESS:
-		return ANSWER_YES;
+		return AUTH_YES;
 	case PAM_AUTH_ERR:
 	case PAM_USER_UNKNOWN:
 	case PAM_PERM_DENIED:
@@ -122,34 +122,34 @@ verdict(int rc)
 	case PAM_NEW_AUTHTOK_REQD:
 	case PAM_ACCT_EXPIRED:
 	case PAM_AUTHTOK_EXPIRED:
-		return ANSWER_NO;
+		return AUTH_NO;
 	default:
-		return ANSWER_LATER;
+		return AUTH_LATER;
 	}
 }
 
-static enum answer_verdict
-check(struct question *q, void *arg)
+static enum auth_verdict
+pam_check(struct auth_question *q, void *arg)
 {
 	const struct conf *conf = arg;
-	enum answer_verdict v = verdict(ask(q));
+	enum auth_verdict v = pam_verdict(pam_ask(q));
 	const struct passwd *pw;
 
 	switch (v) {
-	case ANSWER_YES:
+	case AUTH_YES:
 		/* Not root's, whatever the service file says. */
 		pw = getpwnam(q->user);
 		if (pw == NULL || pw->pw_uid >= conf->min_uid)
 			break;
 		q->why = "uid below min_uid";
-		return ANSWER_NO;
-	case ANSWER_NO:
+		return AUTH_NO;
+	case AUTH_NO:
 		/* Who cannot read the accounts calls everybody unknown. */
 		if (getpwnam(conf->nss_sentinel) != NULL)
 			break;
 		q->why = "nss_sentinel is not found";
-		return ANSWER_LATER;
-	case ANSWER_LATER:
+		return AUTH_LATER;
+	case AUTH_LATER:
 		break;
 	}
 	return v;
@@ -162,7 +162,7 @@ check(struct question *q, void *arg)
  * pam_unix would fall back to, has none under no_new_privs.
  */
 static void
-give_up_rights(const struct conf *conf)
+pam_confine(const struct conf *conf)
 {
 	static const struct confine keep = { .kind = CONFINE_MODULES,
 		.paths = { { "/", CONFINE_READ } } };
@@ -174,9 +174,9 @@ int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
-	struct answer a = { .check = check, .arg = &conf };
+	struct auth a = { .check = pam_check, .arg = &conf };
 
-	answer_start(&a, argc, argv, &conf, NULL, NULL);
-	give_up_rights(&conf);
-	return answer_all(&a);
+	auth_start(&a, argc, argv, &conf, NULL, NULL);
+	pam_confine(&conf);
+	return auth_serve(&a);
 }

@@ -14,7 +14,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "answer.h"
+#include "auth.h"
 #include "bufio.h"
 #include "program.h"
 #include "pwfile.h"
@@ -22,12 +22,12 @@
 #define OWNER "smtpd-auth" /* of a file that root makes */
 #define FILE_MAX_ (64 * 1024 * 1024)
 
-static char password[ANSWER_PASSWORD_MAX + 2];
+static char password[AUTH_PASSWORD_MAX + 2];
 static struct termios quiet_before;
 static bool quiet;
 
 static void
-loud(void)
+echo_on(void)
 {
 	if (quiet)
 		(void)tcsetattr(0, TCSAFLUSH, &quiet_before);
@@ -36,15 +36,15 @@ loud(void)
 
 /* A terminal without echo is nothing to leave behind. */
 static void
-interrupted(int sig)
+echo_interrupted(int sig)
 {
-	loud();
+	echo_on();
 	(void)signal(sig, SIG_DFL);
 	(void)raise(sig);
 }
 
 static void
-be_quiet(void)
+echo_off(void)
 {
 	struct termios t;
 
@@ -52,21 +52,21 @@ be_quiet(void)
 		return;
 	t = quiet_before;
 	t.c_lflag &= ~(tcflag_t)ECHO;
-	(void)signal(SIGINT, interrupted);
-	(void)signal(SIGTERM, interrupted);
+	(void)signal(SIGINT, echo_interrupted);
+	(void)signal(SIGTERM, echo_interrupted);
 	quiet = tcsetattr(0, TCSAFLUSH, &t) == 0;
 }
 
 /* One line of the standard input, octet by octet: the rest is not ours. */
 static void
-read_line(const char *prompt)
+passwd_read_line(const char *prompt)
 {
 	size_t n = 0;
 	ssize_t r;
 	char c;
 
 	if (isatty(0)) {
-		be_quiet();
+		echo_off();
 		(void)fprintf(stderr, "%s: ", prompt);
 	}
 	while ((r = read(0, &c, 1)) == 1 && c != '\n')
@@ -75,24 +75,24 @@ read_line(const char *prompt)
 	password[n] = '\0';
 	if (quiet)
 		(void)fputc('\n', stderr);
-	loud();
+	echo_on();
 	if (r == -1)
 		die_sys(EXIT_TEMP, "cannot read the password");
-	if (n == 0 || n > ANSWER_PASSWORD_MAX || strlen(password) != n)
+	if (n == 0 || n > AUTH_PASSWORD_MAX || strlen(password) != n)
 		die(EXIT_PERM, "a password is 1 to %d octets without NUL",
-		    ANSWER_PASSWORD_MAX);
+		    AUTH_PASSWORD_MAX);
 }
 
 static void
-ask_password(void)
+passwd_ask(void)
 {
 	char first[sizeof(password)];
 	bool same = true;
 
-	read_line("Password");
+	passwd_read_line("Password");
 	if (isatty(0)) {
 		memcpy(first, password, sizeof(first));
-		read_line("Again");
+		passwd_read_line("Again");
 		same = strcmp(first, password) == 0;
 		explicit_bzero(first, sizeof(first));
 	}
@@ -101,7 +101,7 @@ ask_password(void)
 }
 
 static void
-hash_password(struct sbuf *out)
+passwd_hash(struct sbuf *out)
 {
 	static struct crypt_data data;
 	char *setting = crypt_gensalt_ra("$y$", 0, NULL, 0);
@@ -120,7 +120,7 @@ hash_password(struct sbuf *out)
 
 /* All of the file that there is, or nothing when there is none. */
 static void
-read_file(const char *path, struct sbuf *text, struct stat *st)
+passwd_read_file(const char *path, struct sbuf *text, struct stat *st)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char buf[4096];
@@ -141,7 +141,8 @@ read_file(const char *path, struct sbuf *text, struct stat *st)
 
 /* Gives the file's text with the user's entry (hash), or without any. */
 static bool
-edit(struct span text, struct span user, struct span hash, struct sbuf *out)
+passwd_edit(struct span text, struct span user, struct span hash,
+    struct sbuf *out)
 {
 	bool had = false;
 
@@ -167,7 +168,7 @@ edit(struct span text, struct span user, struct span hash, struct sbuf *out)
 
 /* The new file belongs to whom the old one did, or to who will read it. */
 static void
-give_to_owner(int fd, const struct stat *before)
+passwd_give_to_owner(int fd, const struct stat *before)
 {
 	const struct passwd *pw;
 
@@ -188,7 +189,7 @@ give_to_owner(int fd, const struct stat *before)
 
 /* Whole or not at all: in the new file's place is never half of it. */
 static void
-write_file(const char *path, struct span text, const struct stat *before)
+passwd_write_file(const char *path, struct span text, const struct stat *before)
 {
 	char new[PATH_MAX];
 	int fd, n = snprintf(new, sizeof(new), "%s.XXXXXX", path);
@@ -198,7 +199,7 @@ write_file(const char *path, struct span text, const struct stat *before)
 	fd = mkostemp(new, O_CLOEXEC);
 	if (fd == -1)
 		die_sys(EXIT_TEMP, "cannot make '%s'", new);
-	give_to_owner(fd, before);
+	passwd_give_to_owner(fd, before);
 	if (io_write(fd, text.p, text.n, NEVER) != IO_OK || fsync(fd) == -1 ||
 	    rename(new, path) == -1) {
 		int saved = errno;
@@ -212,7 +213,7 @@ write_file(const char *path, struct span text, const struct stat *before)
 
 /* Two at once would lose the entry of one of them. */
 static void
-lock(const char *path)
+passwd_lock(const char *path)
 {
 	char dir[PATH_MAX];
 	char *slash;
@@ -247,16 +248,16 @@ main(int argc, char *argv[])
 	sbuf_init(&old, FILE_MAX_);
 	sbuf_init(&new, FILE_MAX_);
 	if (!removes) {
-		ask_password();
-		hash_password(&hash);
+		passwd_ask();
+		passwd_hash(&hash);
 	}
-	lock(conf.passwords);
-	read_file(conf.passwords, &old, &before);
-	had = edit(sbuf_span(&old), user, sbuf_span(&hash), &new);
+	passwd_lock(conf.passwords);
+	passwd_read_file(conf.passwords, &old, &before);
+	had = passwd_edit(sbuf_span(&old), user, sbuf_span(&hash), &new);
 	if (removes && !had)
 		die(EXIT_PERM, "'%s' has no entry", argv[argc - 1]);
 	if (new.bad)
 		die(EXIT_TEMP, "no memory for '%s'", conf.passwords);
-	write_file(conf.passwords, sbuf_span(&new), &before);
+	passwd_write_file(conf.passwords, sbuf_span(&new), &before);
 	return EXIT_OK;
 }

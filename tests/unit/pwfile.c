@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* The file of passwords: lines, look-ups, and who may read it. */
-#include "../../smtpd-session/auth/pwfile.c"
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "../../smtpd-session/auth/pwfile.h"
 
 #include "tap.h"
 

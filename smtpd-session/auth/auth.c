@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /* What smtpd-auth and smtpd-auth-file share: the talk with one session. */
-#include "answer.h"
+#include "auth.h"
 
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "envelope.h"
@@ -15,7 +18,6 @@
 #include "helper.h"
 #include "program.h"
 #include "serve.h"
-#include "slots.h"
 
 #define SPARE 64 /* conversations beside those of sessions */
 #define PAUSE_MS 2000
@@ -26,11 +28,95 @@ static const char later[] =
     "454 4.7.0 Nobody can be authenticated now, try again later";
 
 static struct chan chan;
-static struct question question;
+static struct auth_question question;
+
+/* --- so many at once, over processes: what costs the processor is rationed --- */
+
+/*
+ * Locks on the octets of a file in memory, which all processes of a listener
+ * inherit as one descriptor. The kernel frees the slot of who dies.
+ */
+#define SLOTS_FD 5
+
+/* How the descriptor is told from another that happens to be open. */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static bool has_slots;
+
+/* In the listener, before it starts others. */
+static void
+slot_make_all(void)
+{
+	int fd = memfd_create("slots", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+
+	/* The number that is inherited is not close-on-exec, by intent. */
+	if (fd == -1 || fcntl(fd, F_ADD_SEALS, SEALS) == -1)
+		die_sys(EXIT_TEMP, "cannot make slots");
+	if (fd == SLOTS_FD ? fcntl(fd, F_SETFD, 0) == -1 :
+			     dup2(fd, SLOTS_FD) == -1)
+		die_sys(EXIT_TEMP, "cannot make slots");
+	if (fd != SLOTS_FD)
+		(void)close(fd);
+}
+
+/* In those. Nothing is rationed where no listener has made any. */
+static void
+slot_open_all(void)
+{
+	has_slots = fcntl(SLOTS_FD, F_GET_SEALS) == SEALS &&
+	    fcntl(SLOTS_FD, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+static bool
+slot_lock(unsigned octet, short type, int how)
+{
+	struct flock l = { .l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = octet,
+		.l_len = type == F_UNLCK ? 0 : 1 };
+
+	return fcntl(SLOTS_FD, how, &l) == 0;
+}
+
+static void
+slot_wake(int sig)
+{
+	(void)sig;
+}
+
+/* Waits for one of n; false: it took longer than so many seconds. */
+static bool
+slot_take(unsigned n, unsigned seconds)
+{
+	struct sigaction sa = { .sa_handler = slot_wake }, before;
+	unsigned first = (unsigned)getpid() % n;
+	bool taken = !has_slots;
+
+	for (unsigned i = 0; i < n && !taken; i++)
+		taken = slot_lock((first + i) % n, F_WRLCK, F_SETLK);
+	if (taken)
+		return true;
+	/* All are in use: stand in one of the lines. */
+	(void)sigaction(SIGALRM, &sa, &before);
+	(void)alarm(seconds);
+	taken = slot_lock(first, F_WRLCK, F_SETLKW);
+	(void)alarm(0);
+	(void)sigaction(SIGALRM, &before, NULL);
+	return taken;
+}
+
+static void
+slot_release(void)
+{
+	if (has_slots)
+		(void)slot_lock(0, F_UNLCK, F_SETLK);
+}
+
+/* --- the start ----------------------------------------------------------------- */
 
 /* The uid of sessions; -1: there is no such user. Asked before we confine. */
 static uid_t
-session_uid(const struct conf *conf)
+auth_session_uid(const struct conf *conf)
 {
 	const struct passwd *pw = getpwnam(conf->session_user);
 
@@ -40,7 +126,7 @@ session_uid(const struct conf *conf)
 
 /* A pipe comes from the process that started us. */
 static void
-check_peer(const struct conf *conf, uid_t ours, uid_t session)
+auth_check_peer(const struct conf *conf, uid_t ours, uid_t session)
 {
 	struct ucred who = { .uid = (uid_t)-1 };
 	socklen_t n = sizeof(who);
@@ -57,7 +143,7 @@ check_peer(const struct conf *conf, uid_t ours, uid_t session)
 
 /* Each connection gets a process, which can take one of the slots. */
 static void
-serve_sessions(char *argv[], int at, const struct conf *conf,
+auth_serve_sessions(char *argv[], int at, const struct conf *conf,
     const struct confine *keep)
 {
 	static struct serve_how how = { .start = SERVE_AT_FIRST_BYTE };
@@ -67,13 +153,13 @@ serve_sessions(char *argv[], int at, const struct conf *conf,
 	if (keep != NULL)
 		serve_warm(argv, &how);
 	if (serve_listener() != -1)
-		slots_make();
+		slot_make_all();
 	if (keep == NULL)
 		serve(argv, how.start, how.limit);
 }
 
 void
-answer_start(struct answer *a, int argc, char *argv[], struct conf *conf,
+auth_start(struct auth *a, int argc, char *argv[], struct conf *conf,
     void (*prepare)(const struct conf *), const struct confine *keep)
 {
 	int at = program_start(argc, argv, conf, PROGRAM_UNPRIVILEGED,
@@ -85,12 +171,12 @@ answer_start(struct answer *a, int argc, char *argv[], struct conf *conf,
 		    "give the socket or program where users' mail comes in");
 	if (prepare != NULL)
 		prepare(conf);
-	serve_sessions(argv, at, conf, keep);
-	session = session_uid(conf);
+	auth_serve_sessions(argv, at, conf, keep);
+	session = auth_session_uid(conf);
 	if (keep != NULL)
 		serve_connections(keep, conf);
-	(void)slots_open();
-	check_peer(conf, ours, session);
+	slot_open_all();
+	auth_check_peer(conf, ours, session);
 	a->conf = conf;
 	a->entrance = helper_openv(argv + at, conf);
 	if (a->entrance == -1)
@@ -99,9 +185,11 @@ answer_start(struct answer *a, int argc, char *argv[], struct conf *conf,
 		serve_confine(keep, conf);
 }
 
+/* --- the conversation ---------------------------------------------------------- */
+
 /* A session says from where its client comes: for the log, and for PAM. */
 static void
-take_fact(struct span payload)
+auth_take_fact(struct span payload)
 {
 	struct span name, value;
 	struct ip ip;
@@ -112,7 +200,7 @@ take_fact(struct span payload)
 }
 
 static bool
-is_odd(struct span user)
+auth_is_odd(struct span user)
 {
 	for (size_t i = 0; i < user.n; i++)
 		if ((unsigned char)user.p[i] < ' ' || user.p[i] == '\177')
@@ -122,13 +210,13 @@ is_odd(struct span user)
 
 /* False: nobody has such a name or such a password. */
 static bool
-take_question(struct span payload)
+auth_take_question(struct span payload)
 {
 	struct span user = span_cut(&payload, '\0'), word = payload;
-	bool fine = user.n > 0 && user.n <= ANSWER_USER_MAX && !is_odd(user) &&
-	    word.n > 0 && word.n <= ANSWER_PASSWORD_MAX &&
+	bool fine = user.n > 0 && user.n <= AUTH_USER_MAX &&
+	    !auth_is_odd(user) && word.n > 0 && word.n <= AUTH_PASSWORD_MAX &&
 	    span_find(word, '\0') == word.n;
-	size_t n = user.n < ANSWER_USER_MAX ? user.n : ANSWER_USER_MAX;
+	size_t n = user.n < AUTH_USER_MAX ? user.n : AUTH_USER_MAX;
 
 	memcpy(question.user, user.p, n);
 	question.user[n] = '\0';
@@ -144,33 +232,32 @@ take_question(struct span payload)
  * The slot is for the work only, and free again before anybody sleeps. What
  * hangs in there is ended by SIGALRM; its session hears the end of file.
  */
-static enum answer_verdict
-judge(const struct answer *a, struct span payload)
+static enum auth_verdict
+auth_judge(const struct auth *a, struct span payload)
 {
 	unsigned patience = (unsigned)a->conf->helper_timeout;
-	enum answer_verdict v;
+	enum auth_verdict v;
 
-	if (!take_question(payload))
-		return ANSWER_NO;
-	if (!slots_take((unsigned)a->conf->auth_concurrency,
-		patience / 2 + 1)) {
+	if (!auth_take_question(payload))
+		return AUTH_NO;
+	if (!slot_take((unsigned)a->conf->auth_concurrency, patience / 2 + 1)) {
 		question.why = "too many at once";
-		return ANSWER_LATER;
+		return AUTH_LATER;
 	}
 	(void)alarm(patience);
 	v = a->check(&question, a->arg);
 	(void)alarm(0);
-	slots_release();
+	slot_release();
 	return v;
 }
 
 static void
-log_verdict(enum answer_verdict v)
+auth_log(enum auth_verdict v)
 {
 	static const char *const events[] = {
-		[ANSWER_YES] = "authenticated",
-		[ANSWER_NO] = "auth-failed",
-		[ANSWER_LATER] = "auth-deferred",
+		[AUTH_YES] = "authenticated",
+		[AUTH_NO] = "auth-failed",
+		[AUTH_LATER] = "auth-deferred",
 	};
 	struct logline l;
 
@@ -184,7 +271,7 @@ log_verdict(enum answer_verdict v)
 
 /* Waits until 2 to 2.5 s have passed since start, or twice that, ... */
 static void
-pace(instant start)
+auth_delay(instant start)
 {
 	uint16_t r = 0;
 	instant until;
@@ -203,9 +290,9 @@ pace(instant start)
  * for the session to read.
  */
 static enum io
-hand_over(struct answer *a, instant deadline)
+auth_hand_over(struct auth *a, instant deadline)
 {
-	char mem[2 * ANSWER_USER_MAX], text[2 * ANSWER_USER_MAX];
+	char mem[2 * AUTH_USER_MAX], text[2 * AUTH_USER_MAX];
 	struct sbuf fact = {
 		.s = text, .cap = sizeof(text), .max = sizeof(text) - 1
 	};
@@ -227,7 +314,7 @@ hand_over(struct answer *a, instant deadline)
 }
 
 static enum io
-say(const char *text, char tag, instant deadline)
+auth_reply(const char *text, char tag, instant deadline)
 {
 	enum io r = chan_send(&chan, tag, span_str(text), deadline);
 
@@ -235,7 +322,7 @@ say(const char *text, char tag, instant deadline)
 }
 
 static void
-wipe(void)
+auth_wipe(void)
 {
 	explicit_bzero(question.password, sizeof(question.password));
 	explicit_bzero(chan.inmem, chan.in.pos);
@@ -243,37 +330,39 @@ wipe(void)
 
 /* True: the conversation is over, and *r says how. */
 static bool
-take_password(struct answer *a, struct span payload, unsigned *wrong,
+auth_take_password(struct auth *a, struct span payload, unsigned *wrong,
     enum io *r)
 {
 	instant start = clock_now();
-	enum answer_verdict v = judge(a, payload);
+	enum auth_verdict v = auth_judge(a, payload);
 
-	wipe();
-	log_verdict(v);
-	if (v != ANSWER_YES)
-		pace(start);
+	auth_wipe();
+	auth_log(v);
+	if (v != AUTH_YES)
+		auth_delay(start);
 	switch (v) {
-	case ANSWER_YES:
-		*r = hand_over(a, clock_in(a->conf->helper_timeout * 1000));
+	case AUTH_YES:
+		*r = auth_hand_over(a,
+		    clock_in(a->conf->helper_timeout * 1000));
 		if (*r == IO_OK)
 			*r = IO_EOF;
 		return true;
-	case ANSWER_NO:
-		*r = say(refusal, 'X',
+	case AUTH_NO:
+		*r = auth_reply(refusal, 'X',
 		    clock_in(a->conf->helper_timeout * 1000));
-		if (++*wrong == ANSWER_TRIES && *r == IO_OK)
+		if (++*wrong == AUTH_TRIES && *r == IO_OK)
 			*r = IO_EOF;
 		break;
-	case ANSWER_LATER:
-		*r = say(later, 'Z', clock_in(a->conf->helper_timeout * 1000));
+	case AUTH_LATER:
+		*r = auth_reply(later, 'Z',
+		    clock_in(a->conf->helper_timeout * 1000));
 		break;
 	}
 	return *r != IO_OK;
 }
 
 int
-answer_all(struct answer *a)
+auth_serve(struct auth *a)
 {
 	unsigned wrong = 0;
 	struct frame f;
@@ -282,9 +371,9 @@ answer_all(struct answer *a)
 	chan_init(&chan, 0, 1);
 	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK) {
 		if (f.tag == 'C')
-			take_fact(f.payload);
+			auth_take_fact(f.payload);
 		else if (f.tag == 'P' &&
-		    take_password(a, f.payload, &wrong, &r))
+		    auth_take_password(a, f.payload, &wrong, &r))
 			break;
 		else if (f.tag != 'P' && f.tag >= 'A' && f.tag <= 'Z')
 			die(EXIT_PERM, "'%c' is no question", f.tag);

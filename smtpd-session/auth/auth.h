@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: ISC */
 /* What smtpd-auth and smtpd-auth-file share: the talk with one session. */
-#ifndef ANSWER_H
-#define ANSWER_H
+#ifndef AUTH_H
+#define AUTH_H
 
 #include "cidr.h"
 #include "conf.h"
 #include "confine.h"
 
-#define ANSWER_USER_MAX 255
-#define ANSWER_PASSWORD_MAX 511 /* as long as PAM takes one */
-#define ANSWER_TRIES 3          /* wrong ones, then the talk ends */
+#define AUTH_USER_MAX 255
+#define AUTH_PASSWORD_MAX 511 /* as long as PAM takes one */
+#define AUTH_TRIES 3          /* wrong ones, then the talk ends */
 
-enum answer_verdict {
-	ANSWER_YES,
-	ANSWER_NO,    /* 535, with one text whatever the reason */
-	ANSWER_LATER, /* 454: nobody can tell */
+enum auth_verdict {
+	AUTH_YES,
+	AUTH_NO,    /* 535, with one text whatever the reason */
+	AUTH_LATER, /* 454: nobody can tell */
 };
 
-struct question {
-	char user[ANSWER_USER_MAX + 1]; /* check may put another in place */
-	char password[ANSWER_PASSWORD_MAX + 1];
+struct auth_question {
+	char user[AUTH_USER_MAX + 1]; /* check may put another in place */
+	char password[AUTH_PASSWORD_MAX + 1];
 	char ip[IP_TEXT]; /* of the client; empty: unknown */
 	const char *why;  /* set by check, for the log alone */
 };
 
 /* Says whether it is this user's password. Neither is empty or odd. */
-typedef enum answer_verdict answer_check(struct question *, void *arg);
+typedef enum auth_verdict auth_check(struct auth_question *, void *arg);
 
-struct answer {
+struct auth {
 	const struct conf *conf;
-	answer_check *check;
+	auth_check *check;
 	void *arg;
 	int entrance; /* a connection to where users' mail comes in */
 };
@@ -43,7 +43,7 @@ struct answer {
  * then confines itself; else this is a warm helper (serve.h), and returns
  * confined to keep.
  */
-void answer_start(struct answer *, int argc, char *argv[], struct conf *,
+void auth_start(struct auth *, int argc, char *argv[], struct conf *,
     void (*prepare)(const struct conf *), const struct confine *keep);
 
 /*
@@ -51,6 +51,6 @@ void answer_start(struct answer *, int argc, char *argv[], struct conf *,
  * session gets one entrance, after one right password. Every other answer
  * takes 2 to 2.5 s, so that time says nothing of why.
  */
-int answer_all(struct answer *);
+int auth_serve(struct auth *);
 
 #endif
