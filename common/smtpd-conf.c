@@ -77,7 +77,7 @@ ask_tls(const struct conf *conf)
 		     "nothing",
 		    conf->tls);
 	else if (f.tag == 'Z')
-		die(EXIT_PERM, "no TLS is offered: %.*s",
+		die(EXIT_PERM, "TLS is not offered: %.*s",
 		    (int)span_skip(f.payload, TLS_CODE).n,
 		    span_skip(f.payload, TLS_CODE).p);
 	chan_close(&chan);

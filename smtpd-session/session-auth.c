@@ -31,7 +31,7 @@ static void
 session_auth_reply_not_now(struct session *s)
 {
 	reply(&s->reply,
-	    "454 4.7.0 Nobody can be authenticated now, try again later");
+	    "454 4.7.0 Temporary authentication failure, try again later");
 }
 
 bool
@@ -70,10 +70,12 @@ session_auth_challenge(struct session *s, const char *challenge,
 	case COMMAND_MORE:
 		return false; /* the session is over */
 	case COMMAND_LONG:
-		reply(&s->reply, "500 5.5.6 Response too long");
+		reply(&s->reply,
+		    "500 5.5.6 Authentication exchange line is too long");
 		return false;
 	case COMMAND_ENDLESS:
-		reply(&s->reply, "500 5.5.6 Response too long");
+		reply(&s->reply,
+		    "500 5.5.6 Authentication exchange line is too long");
 		session_hang_up(s, "endless");
 		return false;
 	case COMMAND_BARE_CR:
@@ -81,7 +83,8 @@ session_auth_challenge(struct session *s, const char *challenge,
 	case COMMAND_NUL:
 		break;
 	}
-	reply(&s->reply, "501 5.5.2 This is no base64");
+	reply(&s->reply,
+	    "501 5.5.2 Authentication response is not valid base64");
 	return false;
 }
 
@@ -92,15 +95,14 @@ session_auth_understood(struct session *s, enum sasl_result r)
 	case SASL_OK:
 		return true;
 	case SASL_BAD:
-		reply(&s->reply,
-		    "501 5.5.2 This is no response in base64 as the "
-		    "mechanism has it");
+		reply(&s->reply, "501 5.5.2 Malformed authentication response");
 		return false;
 	case SASL_OTHER:
 		break;
 	}
 	s->auth_failures++;
-	reply(&s->reply, "535 5.7.8 Nobody can act as somebody else here");
+	reply(&s->reply,
+	    "535 5.7.8 Authorization identity must match the user name");
 	return false;
 }
 
@@ -198,7 +200,7 @@ session_auth_decide(struct session *s, struct span secret)
 		session_log_refusal(s, "auth", SPAN(""));
 		return;
 	}
-	link_lose(&s->auth, "an answer that is none");
+	link_lose(&s->auth, "malformed answer");
 	session_auth_give_up(s);
 }
 
@@ -212,7 +214,8 @@ session_auth_exchange(struct session *s, struct span argument,
 	argument = span_trim(argument);
 	if (span_word(&(struct span){ argument.p, argument.n }).n !=
 	    argument.n) {
-		reply(&s->reply, "501 5.5.4 Syntax: AUTH mechanism [response]");
+		reply(&s->reply,
+		    "501 5.5.4 Syntax: AUTH mechanism [initial-response]");
 		return;
 	}
 	if (span_ieq(mechanism, SPAN("PLAIN"))) {
@@ -220,7 +223,8 @@ session_auth_exchange(struct session *s, struct span argument,
 	} else if (span_ieq(mechanism, SPAN("LOGIN"))) {
 		understands = session_auth_login(s, argument, secret);
 	} else {
-		reply(&s->reply, "504 5.5.4 Only PLAIN and LOGIN are known");
+		reply(&s->reply,
+		    "504 5.5.4 Unrecognized authentication type, use PLAIN or LOGIN");
 		return;
 	}
 	if (understands)
@@ -231,14 +235,15 @@ static bool
 session_auth_may_begin(struct session *s)
 {
 	if (s->user[0] != '\0')
-		reply(&s->reply, "503 5.5.1 You are authenticated already");
+		reply(&s->reply, "503 5.5.1 Already authenticated");
 	else if (!s->auth_wanted)
-		reply(&s->reply, "502 5.5.1 AUTH is not offered");
+		reply(&s->reply, "502 5.5.1 AUTH is not supported");
 	else if (s->protocol[0] != 'E')
-		reply(&s->reply, "503 5.5.1 AUTH out of order: say EHLO first");
+		reply(&s->reply,
+		    "503 5.5.1 Bad sequence of commands: send EHLO first");
 	else if (!session_auth_is_private(s))
 		reply(&s->reply,
-		    "538 5.7.11 Encryption required: say STARTTLS first");
+		    "538 5.7.11 Encryption required, issue STARTTLS first");
 	else if (s->auth.state != LINK_UP)
 		session_auth_reply_not_now(s);
 	else

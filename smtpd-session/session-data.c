@@ -43,14 +43,12 @@ data_look_at_field(struct text *t)
 	struct span name = header_name(&t->header);
 
 	if (span_ieq(name, SPAN("Received")) && ++t->hops > HOPS_MAX)
-		data_refuse(t,
-		    "554 5.4.6 Too many Received fields: a mail loop");
+		data_refuse(t, "554 5.4.6 Too many hops: mail loop");
 	/* It has been delivered to one of its recipients, and comes back. */
 	if (span_ieq(name, SPAN("Delivered-To")) &&
 	    transaction_is_to(&t->s->transaction, header_value(&t->header)))
 		data_refuse(t,
-		    "554 5.4.6 It was delivered to that recipient "
-		    "before: a mail loop");
+		    "554 5.4.6 Already delivered to this recipient: mail loop");
 }
 
 static void
@@ -89,16 +87,14 @@ data_refuse_octets(struct text *t)
 		break;
 	case DOT_BARE_CR:
 		data_refuse(t,
-		    "550 5.6.0 A CR without LF in the message: lines "
-		    "end in CRLF");
+		    "550 5.6.0 Bare CR in message, lines must end in CRLF");
 		break;
 	case DOT_BARE_LF:
 		data_refuse(t,
-		    "550 5.6.0 A LF without CR in the message: lines "
-		    "end in CRLF");
+		    "550 5.6.0 Bare LF in message, lines must end in CRLF");
 		break;
 	case DOT_NUL:
-		data_refuse(t, "550 5.6.0 A NUL in the message");
+		data_refuse(t, "550 5.6.0 NUL in message");
 		break;
 	}
 }
@@ -149,7 +145,8 @@ data_more(struct text *t)
 		session_end(s, "eof in data");
 		break;
 	case IO_TIMEOUT:
-		reply(&s->reply, "421 4.4.2 %s has waited long enough",
+		reply(&s->reply,
+		    "421 4.4.2 %s Timeout exceeded, closing connection",
 		    s->conf->hostname);
 		session_end(s, "timeout in data");
 		break;
@@ -238,8 +235,7 @@ data_commit(struct text *t)
 		return;
 	case INJECT_FAILED:
 		data_reply_refusal(t,
-		    "451 4.3.0 The message cannot be queued now, "
-		    "try again later");
+		    "451 4.3.0 Message could not be queued, try again later");
 		return;
 	}
 }
@@ -264,9 +260,7 @@ session_data(struct session *s, struct span argument)
 	(void)argument;
 	header_init(&t.header);
 	if (s->inject.link.state == LINK_UP) {
-		reply(&s->reply,
-		    "354 Send the text, end it with "
-		    "CRLF.CRLF");
+		reply(&s->reply, "354 End data with <CR><LF>.<CR><LF>");
 		if (data_receive(&t))
 			data_conclude(&t);
 	} else {

@@ -51,7 +51,7 @@ const char *
 session_too_big(struct session *s)
 {
 	(void)snprintf(s->too_big, sizeof(s->too_big),
-	    "552 5.3.4 Message of more than %llu octets",
+	    "552 5.3.4 Message size exceeds the limit of %llu octets",
 	    (unsigned long long)s->conf->max_size);
 	return s->too_big;
 }
@@ -122,7 +122,7 @@ session_close(struct session *s)
 void
 session_stop(struct session *s)
 {
-	reply(&s->reply, "421 4.3.2 %s goes down, try again later",
+	reply(&s->reply, "421 4.3.2 %s Shutting down, try again later",
 	    s->conf->hostname);
 	session_end(s, "stopped");
 	session_close(s);
@@ -152,7 +152,8 @@ session_await_command(struct session *s)
 		session_end(s, "eof");
 		break;
 	case IO_TIMEOUT:
-		reply(&s->reply, "421 4.4.2 %s has waited long enough",
+		reply(&s->reply,
+		    "421 4.4.2 %s Timeout exceeded, closing connection",
 		    s->conf->hostname);
 		session_end(s, "timeout");
 		break;
@@ -177,8 +178,7 @@ session_hello(struct session *s, struct span name)
 		fine = name.p[i] > ' ' && name.p[i] <= '~';
 	if (!fine) {
 		reply(&s->reply,
-		    "501 5.5.4 This is no domain and no address "
-		    "literal");
+		    "501 5.5.4 Invalid domain name or address literal");
 		return false;
 	}
 	memcpy(s->helo, name.p, name.n);
@@ -222,28 +222,29 @@ session_rset(struct session *s, struct span argument)
 {
 	(void)argument;
 	session_reset(s);
-	reply(&s->reply, "250 2.0.0 Reset");
+	reply(&s->reply, "250 2.0.0 Ok");
 }
 
 static void
 session_noop(struct session *s, struct span argument)
 {
 	(void)argument;
-	reply(&s->reply, "250 2.0.0 Nothing done");
+	reply(&s->reply, "250 2.0.0 Ok");
 }
 
 static void
 session_vrfy(struct session *s, struct span argument)
 {
 	(void)argument;
-	reply(&s->reply, "252 2.5.0 Send mail to it and see");
+	reply(&s->reply,
+	    "252 2.5.0 Cannot VRFY user, try RCPT to attempt delivery");
 }
 
 static void
 session_expn(struct session *s, struct span argument)
 {
 	(void)argument;
-	reply(&s->reply, "502 5.5.1 Lists are not shown");
+	reply(&s->reply, "502 5.5.1 EXPN is not implemented");
 }
 
 static void
@@ -251,15 +252,14 @@ session_help(struct session *s, struct span argument)
 {
 	(void)argument;
 	reply(&s->reply,
-	    "214 2.0.0 This is SMTP as in RFC 5321; EHLO lists "
-	    "the extensions");
+	    "214 2.0.0 See RFC 5321 for the commands, EHLO for the extensions");
 }
 
 static void
 session_http(struct session *s, struct span argument)
 {
 	(void)argument;
-	reply(&s->reply, "554 5.7.0 This is SMTP, not HTTP");
+	reply(&s->reply, "554 5.7.0 This is an SMTP server, not HTTP");
 	session_hang_up(s, "http");
 }
 
@@ -267,8 +267,7 @@ static void
 session_quit(struct session *s, struct span argument)
 {
 	(void)argument;
-	reply(&s->reply, "221 2.0.0 %s closes the connection",
-	    s->conf->hostname);
+	reply(&s->reply, "221 2.0.0 Bye");
 	session_end(s, "quit");
 }
 
@@ -335,23 +334,23 @@ session_verb(struct span name)
 }
 
 static void
-session_out_of_order(struct session *s, const struct verb *v)
+session_out_of_order(struct session *s)
 {
 	const char *hint = NULL;
 
 	switch (s->state) {
 	case STATE_START:
-		hint = "say EHLO or HELO first";
+		hint = "send EHLO or HELO first";
 		break;
 	case STATE_READY:
-		hint = "say MAIL first";
+		hint = "send MAIL first";
 		break;
 	case STATE_MAIL:
 	case STATE_RCPT:
-		hint = "a transaction is open";
+		hint = "a mail transaction is already open";
 		break;
 	}
-	reply(&s->reply, "503 5.5.1 %s out of order: %s", v->name, hint);
+	reply(&s->reply, "503 5.5.1 Bad sequence of commands: %s", hint);
 }
 
 /* RFC 3207 4; but what is lacking on our side is not the client's fault. */
@@ -359,10 +358,11 @@ static void
 session_want_tls(struct session *s)
 {
 	if (starttls_is_ready(&s->tls))
-		reply(&s->reply, "530 5.7.0 Say STARTTLS first");
+		reply(&s->reply,
+		    "530 5.7.0 Must issue a STARTTLS command first");
 	else
 		reply(&s->reply,
-		    "454 4.7.0 TLS is required, and not available now");
+		    "454 4.7.0 TLS is required but temporarily not available");
 }
 
 static void
@@ -374,18 +374,18 @@ session_obey(struct session *s, struct span line)
 	command_split(line, &name, &argument);
 	v = session_verb(name);
 	if (v == NULL) {
-		reply(&s->reply, "500 5.5.2 Unknown command");
+		reply(&s->reply, "500 5.5.2 Command not recognized");
 		return;
 	}
 	s->idle += v->idle;
 	if (!v->in_clear && starttls_is_missing(s))
 		session_want_tls(s);
 	else if (v->argument == ARGUMENT_NONE && argument.n > 0)
-		reply(&s->reply, "501 5.5.4 %s takes no argument", v->name);
+		reply(&s->reply, "501 5.5.4 %s takes no arguments", v->name);
 	else if (v->argument == ARGUMENT_SOME && argument.n == 0)
-		reply(&s->reply, "501 5.5.4 %s needs an argument", v->name);
+		reply(&s->reply, "501 5.5.4 %s requires an argument", v->name);
 	else if (v->act[s->state] == NULL)
-		session_out_of_order(s, v);
+		session_out_of_order(s);
 	else
 		v->act[s->state](s, argument);
 	if (v->at_once)
@@ -405,18 +405,17 @@ session_is_bearable(struct session *s)
 	uint64_t max = s->conf->max_errors;
 
 	if (errors >= max * (s->state == STATE_RCPT ? 2 : 1)) {
-		reply(&s->reply, "421 4.7.0 %s has seen too many errors",
+		reply(&s->reply,
+		    "421 4.7.0 %s Too many errors, closing connection",
 		    s->conf->hostname);
 		session_hang_up(s, "errors");
 	} else if (s->auth_failures >= SESSION_AUTH_FAILURES_MAX) {
 		reply(&s->reply,
-		    "421 4.7.0 %s has seen too many failed authentications",
+		    "421 4.7.0 %s Too many failed authentication attempts",
 		    s->conf->hostname);
 		session_hang_up(s, "authentication");
 	} else if (s->idle > SESSION_IDLE_MAX) {
-		reply(&s->reply,
-		    "421 4.7.0 %s has seen too many commands "
-		    "and no mail",
+		reply(&s->reply, "421 4.7.0 %s Too many commands without mail",
 		    s->conf->hostname);
 		session_hang_up(s, "idle");
 	}
@@ -434,13 +433,13 @@ session_fault(enum command_event why)
 	case COMMAND_ENDLESS:
 		return "500 5.5.2 Line too long";
 	case COMMAND_BARE_CR:
-		return "500 5.5.2 A CR without LF in the line";
+		return "500 5.5.2 Bare CR in command line";
 	case COMMAND_BARE_LF:
-		return "500 5.5.2 A LF without CR in the line";
+		return "500 5.5.2 Bare LF in command line";
 	case COMMAND_NUL:
-		return "500 5.5.2 A NUL in the line";
+		return "500 5.5.2 NUL in command line";
 	}
-	return "500 5.5.2 Bad line";
+	return "500 5.5.2 Syntax error";
 }
 
 enum command_event
@@ -490,7 +489,8 @@ session_greet(struct session *s)
 		reply(&s->reply, "220 %s ESMTP", s->conf->hostname);
 		break;
 	case IO_OK:
-		reply(&s->reply, "554 5.5.1 %s speaks first",
+		reply(&s->reply,
+		    "554 5.5.1 %s Protocol error: client spoke before the greeting",
 		    s->conf->hostname);
 		session_hang_up(s, "early");
 		break;

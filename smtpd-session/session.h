@@ -27,8 +27,7 @@
 #define SESSION_AUTH_FAILURES_MAX 3
 
 /* The reply where mail cannot be handed on. */
-#define SESSION_NO_INJECTOR \
-	"451 4.3.0 No mail can be taken now, try again later"
+#define SESSION_NO_INJECTOR "451 4.3.0 Mail queue unavailable, try again later"
 
 /* The text after DATA is no state: the action of DATA reads to its end. */
 enum state {

@@ -102,9 +102,10 @@ take_role(char *const operands[])
 	if (operands[0] == NULL)
 		return false;
 	if (strcmp(operands[0], "local") != 0 || operands[1] != NULL)
-		die(EXIT_PERM, "'%s' is no role: only 'local' is", operands[0]);
+		die(EXIT_PERM, "'%s' is not a role, the only one is 'local'",
+		    operands[0]);
 	if (serve_listener() != -1 || ip_of_peer(0).size != 0)
-		die(EXIT_PERM, "a client on the network is no local user");
+		die(EXIT_PERM, "a client on the network is not a local user");
 	return true;
 }
 

@@ -71,7 +71,7 @@ starttls_is_ready(struct starttls *t)
 	if (f.tag == 'Z')
 		starttls_copy(t->why, sizeof(t->why), f.payload);
 	else
-		link_lose(&t->link, "an answer that is none");
+		link_lose(&t->link, "malformed answer");
 	starttls_give_up(t);
 	return false;
 }
@@ -128,7 +128,7 @@ starttls_handshake(struct starttls *t, int client)
 		starttls_copy(t->why, sizeof(t->why), f.payload);
 	else
 		starttls_copy(t->why, sizeof(t->why),
-		    SPAN("no answer of smtpd-tls"));
+		    SPAN("no answer from smtpd-tls"));
 	starttls_give_up(t);
 	if (stream == -1)
 		return -1;
@@ -202,26 +202,29 @@ starttls_command(struct session *s, struct span argument)
 {
 	(void)argument;
 	if (s->tls.state == STARTTLS_NONE) {
-		reply(&s->reply, "502 5.5.1 TLS is not offered here");
+		reply(&s->reply, "502 5.5.1 STARTTLS is not supported");
 		return;
 	}
 	if (starttls_is_on(s)) {
-		reply(&s->reply, "503 5.5.1 TLS is active already");
+		reply(&s->reply, "503 5.5.1 TLS already active");
 		return;
 	}
 	if (s->user[0] != '\0') {
 		/* RFC 3207 4.2 would have us forget who it is. */
-		reply(&s->reply, "503 5.5.1 STARTTLS comes before AUTH");
+		reply(&s->reply,
+		    "503 5.5.1 STARTTLS is not allowed after AUTH");
 		return;
 	}
 	if (inbuf_view(&s->in).n > 0) {
 		/* Who said that, the client or somebody between us? */
-		reply(&s->reply, "554 5.5.1 Nothing may follow STARTTLS");
+		reply(&s->reply,
+		    "554 5.5.1 No pipelining allowed after STARTTLS");
 		session_hang_up(s, "octets behind starttls");
 		return;
 	}
 	if (!starttls_is_ready(&s->tls)) {
-		reply(&s->reply, "454 4.7.0 TLS not available now");
+		reply(&s->reply,
+		    "454 4.7.0 TLS not available due to temporary reason");
 		return;
 	}
 	reply(&s->reply, "220 2.0.0 Ready to start TLS");

@@ -48,24 +48,23 @@ transaction_complain_address(struct reply *r, enum address_result why,
 	switch (why) {
 	case ADDRESS_OK:
 	case ADDRESS_SYNTAX:
-		reply(r, "501 %s Not an address: RFC 5321 4.1.2", subject);
+		reply(r, "501 %s Bad address syntax", subject);
 		break;
 	case ADDRESS_LOCAL_TOO_LONG:
-		reply(r, "501 %s Local-part of more than %d octets", subject,
+		reply(r, "501 %s Local part is longer than %d octets", subject,
 		    ADDRESS_LOCAL_MAX);
 		break;
 	case ADDRESS_DOMAIN_TOO_LONG:
-		reply(r, "501 %s Domain of more than %d octets", subject,
+		reply(r, "501 %s Domain is longer than %d octets", subject,
 		    ADDRESS_DOMAIN_MAX);
 		break;
 	case ADDRESS_PATH_TOO_LONG:
-		reply(r, "501 %s Path of more than %d octets", subject,
+		reply(r, "501 %s Path is longer than %d octets", subject,
 		    ADDRESS_PATH_MAX);
 		break;
 	case ADDRESS_UTF8:
 		reply(r,
-		    "553 5.6.7 Addresses are ASCII here: SMTPUTF8 is not "
-		    "offered");
+		    "553 5.6.7 Address must be ASCII, SMTPUTF8 is not supported");
 		break;
 	}
 }
@@ -77,22 +76,22 @@ transaction_complain_parameter(struct reply *r, enum parameter_result why)
 	case PARAMETER_OK:
 		break;
 	case PARAMETER_UNKNOWN:
-		reply(r, "555 5.5.4 Unknown parameter");
+		reply(r, "555 5.5.4 Parameter not recognized");
 		break;
 	case PARAMETER_SYNTAX:
 		reply(r, "501 5.5.4 Malformed parameter");
 		break;
 	case PARAMETER_TWICE:
-		reply(r, "501 5.5.4 Parameter given twice");
+		reply(r, "501 5.5.4 Duplicate parameter");
 		break;
 	case PARAMETER_BAD_SIZE:
-		reply(r, "501 5.5.4 SIZE is a number of up to 20 digits");
+		reply(r, "501 5.5.4 SIZE must be a number of up to 20 digits");
 		break;
 	case PARAMETER_BAD_BODY:
-		reply(r, "501 5.5.4 BODY is 7BIT or 8BITMIME");
+		reply(r, "501 5.5.4 BODY must be 7BIT or 8BITMIME");
 		break;
 	case PARAMETER_BAD_AUTH:
-		reply(r, "501 5.5.4 AUTH is <> or an xtext");
+		reply(r, "501 5.5.4 AUTH must be <> or an xtext");
 		break;
 	}
 }
@@ -132,8 +131,7 @@ transaction_can_begin(struct session *s)
 	if (s->inject.link.state == LINK_LOST || s->lookup.state == LINK_LOST) {
 		/* Nothing can be dialled any more: a fresh session can. */
 		reply(&s->reply,
-		    "421 4.3.0 %s has lost a part of itself, "
-		    "connect again",
+		    "421 4.3.0 %s Temporary server error, reconnect and try again",
 		    s->conf->hostname);
 		session_hang_up(s, "helper");
 		return false;
@@ -144,8 +142,7 @@ transaction_can_begin(struct session *s)
 	}
 	if (s->messages >= s->conf->max_messages) {
 		reply(&s->reply,
-		    "421 4.7.0 %s takes %llu messages in a "
-		    "session, connect again",
+		    "421 4.7.0 %s Limit of %llu messages per session, reconnect",
 		    s->conf->hostname,
 		    (unsigned long long)s->conf->max_messages);
 		session_hang_up(s, "messages");
@@ -245,8 +242,7 @@ transaction_is_wanted(struct session *s, struct span rcpt)
 		break;
 	}
 	reply(&s->reply,
-	    "451 4.3.0 Recipients cannot be looked up now, try "
-	    "again later");
+	    "451 4.3.0 Temporary recipient lookup failure, try again later");
 	return false;
 }
 
@@ -271,8 +267,7 @@ transaction_may_take(struct session *s, const struct address *a,
 	if (t->accepted >= s->conf->max_recipients ||
 	    session_errors(s) >= s->conf->max_errors) {
 		reply(&s->reply,
-		    "452 4.5.3 Too many recipients, send the "
-		    "others again");
+		    "452 4.5.3 Too many recipients, send the rest again");
 		return false;
 	}
 	transaction_describe(rcpt, s, a, v == RELAY_LOCAL);
@@ -338,12 +333,10 @@ transaction_data_for_nobody(struct session *s, struct span argument)
 	(void)argument;
 	if (s->transaction.deferred)
 		reply(&s->reply,
-		    "451 4.3.0 No valid recipients now, try "
-		    "again later");
+		    "451 4.3.0 No valid recipients, try again later");
 	else if (s->transaction.tried)
 		reply(&s->reply, "554 5.5.1 No valid recipients");
 	else
 		reply(&s->reply,
-		    "503 5.5.1 DATA out of order: say RCPT "
-		    "first");
+		    "503 5.5.1 Bad sequence of commands: send RCPT first");
 }

@@ -6,8 +6,8 @@
 
 load lib/smtpd
 
-NO='X 535 5.7.8 Wrong user or password late'
-LATER='Z 454 4.7.0 Nobody can be authenticated now, try again later late'
+NO='X 535 5.7.8 Authentication credentials invalid late'
+LATER='Z 454 4.7.0 Temporary authentication failure, try again later late'
 
 setup() {
 	PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
@@ -73,12 +73,12 @@ ask_file() {
 	as_user chmod 640 "$PASSWORDS"
 	ask_file joe:secret
 	[ "$output" = 'exit 100' ]
-	[[ $stderr == *'must be a file of ours that nobody else can read'* ]]
+	[[ $stderr == *'must belong to the user of this program'* ]]
 	as_user chmod 600 "$PASSWORDS"
 	echo 'no colon' | as_user tee -a "$PASSWORDS" >/dev/null
 	ask_file joe:secret eve:secret
 	[ "$output" = $'K joe\n'"$LATER" ]
-	[[ $stderr == *'passwords:2: malformed: not user:hash'* ]]
+	[[ $stderr == *'passwords:2: malformed line: not user:hash'* ]]
 	rm "$PASSWORDS"
 	ask_file joe:secret
 	[ "$output" = 'exit 111' ]

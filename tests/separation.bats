@@ -171,7 +171,7 @@ parents() {
 	a user's to local: 550
 	a notice to local: 550
 	rcpt: b'1:K,'
-	and goes on: 250 2.0.0 Nothing done
+	and goes on: 250 2.0.0 Ok
 	EOT
 	wait_for grep -rq 'Subject: stolen-in' "$ROOT/home/alice/Maildir/new"
 	file=$(grep -rl 'Subject: stolen-in' "$ROOT/home/alice/Maildir/new")

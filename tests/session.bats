@@ -748,7 +748,7 @@ tags() {
 
 @test "session: operands are wrong" {
 	run -100 --separate-stderr as_user "${SESSION[@]}" x </dev/null
-	[[ $stderr == *"'x' is no role"* ]]
+	[[ $stderr == *"'x' is not a role"* ]]
 }
 
 @test "session: root is refused" {
@@ -799,5 +799,5 @@ greeted() {
 	[[ $output != *421* && $output == *nonsense* ]]
 	run -100 as_user "$SMTPD_BIN/smtpd-listen" "127.0.0.1:$port" \
 		"$SMTPD_BIN/smtpd-session" -c /dev/null local </dev/null
-	[[ $output == *'no local user'* && $output != *421* ]]
+	[[ $output == *'not a local user'* && $output != *421* ]]
 }

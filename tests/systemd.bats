@@ -268,7 +268,7 @@ services() {
 	run send_mail bob@example.com 'none' --tls-on-connect --port 465
 	[ "$status" -ne 0 ]
 	run -0 inside journalctl -o cat -t smtpd-tls
-	[[ $output == *"no TLS is offered: key '/etc/smtpd/tls/key.pem': mode 0440"* ]]
+	[[ $output == *"TLS is not offered: key '/etc/smtpd/tls/key.pem': mode 0440"* ]]
 	run -0 inside journalctl -o cat -t smtpd-session
 	[[ $output == *'TLS is not available: the connection is refused'* ]]
 	inside chmod 400 /etc/smtpd/tls/key.pem

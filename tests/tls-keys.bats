@@ -36,11 +36,11 @@ bad_key() {
 		check
 	[[ $stderr == "smtpd-tls: fatal: "*"'$TLS/good."*"': "$1* ]]
 	dialogue --tcp 'starttls.txt:not offered, and mail goes on'
-	grep -qF "smtpd-tls: warning: no TLS is offered: ${stderr#smtpd-tls: fatal: }" \
+	grep -qF "smtpd-tls: warning: TLS is not offered: ${stderr#smtpd-tls: fatal: }" \
 		"$TLS/log"
 	run -100 --separate-stderr as_user "$SMTPD_BIN/smtpd-conf" -c "$CONF" \
 		check
-	[[ $stderr == "smtpd-conf: fatal: no TLS is offered: "*"$1"* ]]
+	[[ $stderr == "smtpd-conf: fatal: TLS is not offered: "*"$1"* ]]
 	dialogue --tcp 'starttls.txt:port 465 closes' -- -o profile=submissions
 	grep -q 'TLS is not available: the connection is refused' "$LOG"
 	grep -q 'end="no tls"' "$LOG"
@@ -89,21 +89,21 @@ good_again() {
 	bad_key "is not the key of '$TLS/good.pem'"
 	good_again
 	replace good.key < <(head -c 3000 /dev/urandom)
-	bad_key 'no private key in it'
+	bad_key 'contains no private key'
 	replace good.key </dev/null
-	bad_key 'no private key in it'
+	bad_key 'contains no private key'
 	replace good.key < <(openssl genpkey -algorithm ed25519)
-	bad_key "neither RSA nor a NIST curve's key, or broken"
+	bad_key "not an RSA key or an EC key on a NIST curve, or damaged"
 	replace good.key < <(sed 's/^M/!/' "$TLS/kept.key")
-	bad_key 'broken PEM'
+	bad_key 'invalid PEM'
 	replace good.key < <(sed '2,$d' "$TLS/kept.key")
-	bad_key 'no private key in it'
+	bad_key 'contains no private key'
 	good_again
 	replace good.pem < <(as_user cat "$TLS/kept.key")
-	bad_key 'no certificate in it'
+	bad_key 'contains no certificate'
 	replace good.pem < <(printf '%s\n' '-----BEGIN CERTIFICATE-----' AAAA \
 		'-----END CERTIFICATE-----')
-	bad_key 'its first certificate is broken'
+	bad_key 'its first certificate is damaged'
 	good_again
 }
 
@@ -179,7 +179,7 @@ greeting() {
 	local with=(-o "tls_cert=$TLS/good.pem" -o "tls_key=$TLS/good.key")
 	dialogue --tcp 'starttls.txt:not offered, and mail goes on' -- \
 		"${with[@]}"
-	grep -q 'no TLS is offered: tls_cert names no certificate' "$TLS/log"
+	grep -q 'TLS is not offered: tls_cert names no certificate' "$TLS/log"
 	cp "$CONF.whole" "$CONF"
 	dialogue --tcp 'starttls.txt:offered'
 	echo 'tls_cert = /' >>"$CONF"
@@ -263,7 +263,7 @@ greeting() {
 			< <(printf '%s' "$1") || true
 	}
 	run -0 request '1:T,'
-	[[ $output == *':X554 5.5.1 That is no request for TLS,' ]]
+	[[ $output == *':X554 5.5.1 Not a TLS request,' ]]
 	run -0 request 'rubbish'
 	[[ $output == *':X554 5.5.1 '* ]]
 	run -0 request ''

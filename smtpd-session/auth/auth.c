@@ -23,9 +23,9 @@
 #define PAUSE_MS 2000
 #define PAUSE_RANDOM_MS 500
 
-static const char refusal[] = "535 5.7.8 Wrong user or password";
+static const char refusal[] = "535 5.7.8 Authentication credentials invalid";
 static const char later[] =
-    "454 4.7.0 Nobody can be authenticated now, try again later";
+    "454 4.7.0 Temporary authentication failure, try again later";
 
 static struct chan chan;
 static struct auth_question question;
@@ -134,10 +134,10 @@ auth_check_peer(const struct conf *conf, uid_t ours, uid_t session)
 	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &who, &n) == -1) {
 		if (errno == ENOTSOCK)
 			return;
-		die_sys(EXIT_TEMP, "cannot tell who the client is");
+		die_sys(EXIT_TEMP, "cannot get the uid of the client");
 	}
 	if (who.uid == (uid_t)-1 || (who.uid != ours && who.uid != session))
-		die(EXIT_PERM, "uid %ld is not '%s': nothing is said to it",
+		die(EXIT_PERM, "uid %ld is not '%s': connection refused",
 		    (long)(int)who.uid, conf->session_user);
 }
 
@@ -168,7 +168,7 @@ auth_start(struct auth *a, int argc, char *argv[], struct conf *conf,
 
 	if (at == argc)
 		die(EXIT_PERM,
-		    "give the socket or program where users' mail comes in");
+		    "missing operand: the socket or program that takes users' mail");
 	if (prepare != NULL)
 		prepare(conf);
 	auth_serve_sessions(argv, at, conf, keep);
@@ -376,7 +376,7 @@ auth_serve(struct auth *a)
 		    auth_take_password(a, f.payload, &wrong, &r))
 			break;
 		else if (f.tag != 'P' && f.tag >= 'A' && f.tag <= 'Z')
-			die(EXIT_PERM, "'%c' is no question", f.tag);
+			die(EXIT_PERM, "unexpected frame '%c'", f.tag);
 	}
 	if (r == IO_EOF)
 		return EXIT_OK;

@@ -26,8 +26,7 @@ file_open(const struct conf *conf)
 	file = pwfile_open(conf->passwords);
 	if (file == -1 && errno == EPERM)
 		die(EXIT_PERM,
-		    "'%s' must be a file of ours that nobody else can read "
-		    "(mode 0400 or 0600)",
+		    "'%s' must belong to the user of this program and be readable by no other (mode 0400 or 0600)",
 		    conf->passwords);
 	if (file == -1)
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf->passwords);
@@ -84,7 +83,8 @@ file_check(struct auth_question *q, void *arg)
 		q->why = "unknown user";
 		return AUTH_NO;
 	case PWFILE_BAD:
-		warn("%s:%u: malformed: not user:hash", conf->passwords, bad);
+		warn("%s:%u: malformed line: not user:hash", conf->passwords,
+		    bad);
 		q->why = "malformed file";
 		return AUTH_LATER;
 	case PWFILE_IOERR:

@@ -79,7 +79,7 @@ passwd_read_line(const char *prompt)
 	if (r == -1)
 		die_sys(EXIT_TEMP, "cannot read the password");
 	if (n == 0 || n > AUTH_PASSWORD_MAX || strlen(password) != n)
-		die(EXIT_PERM, "a password is 1 to %d octets without NUL",
+		die(EXIT_PERM, "a password must have 1 to %d octets and no NUL",
 		    AUTH_PASSWORD_MAX);
 }
 
@@ -97,7 +97,7 @@ passwd_ask(void)
 		explicit_bzero(first, sizeof(first));
 	}
 	if (!same)
-		die(EXIT_PERM, "these were two passwords");
+		die(EXIT_PERM, "the passwords do not match");
 }
 
 static void
@@ -176,15 +176,16 @@ passwd_give_to_owner(int fd, const struct stat *before)
 		return;
 	if (before->st_nlink > 0) {
 		if (fchown(fd, before->st_uid, before->st_gid) == -1)
-			die_sys(EXIT_TEMP, "cannot give the file away");
+			die_sys(EXIT_TEMP,
+			    "cannot change the owner of the file");
 		return;
 	}
 	pw = getpwnam(OWNER);
 	if (pw == NULL)
-		die(EXIT_PERM, "there is no user '%s' yet to give it to",
-		    OWNER);
+		die(EXIT_PERM,
+		    "cannot give the file to user '%s': no such user", OWNER);
 	if (fchown(fd, pw->pw_uid, pw->pw_gid) == -1)
-		die_sys(EXIT_TEMP, "cannot give the file away");
+		die_sys(EXIT_TEMP, "cannot change the owner of the file");
 }
 
 /* Whole or not at all: in the new file's place is never half of it. */
@@ -239,11 +240,11 @@ main(int argc, char *argv[])
 	struct stat before;
 
 	if (argc - at != (removes ? 2 : 1))
-		die(EXIT_PERM, "give the name of one user");
+		die(EXIT_PERM, "give one user name");
 	user = span_str(argv[argc - 1]);
 	if (!pwfile_user_valid(user))
 		die(EXIT_PERM,
-		    "a user has 1 to 255 octets, without ':' or controls");
+		    "a user name must have 1 to 255 octets, without ':' or control characters");
 	sbuf_init(&hash, CRYPT_OUTPUT_SIZE);
 	sbuf_init(&old, FILE_MAX_);
 	sbuf_init(&new, FILE_MAX_);

@@ -44,11 +44,12 @@ static bool
 file_is_good(const struct stat *st, bool secret, struct sbuf *why)
 {
 	if (!S_ISREG(st->st_mode))
-		sbuf_adds(why, "no regular file");
+		sbuf_adds(why, "not a regular file");
 	else if (st->st_size > FILE_MAX)
 		sbuf_addf(why, "more than %d octets", FILE_MAX);
 	else if (secret && st->st_uid != geteuid())
-		sbuf_addf(why, "belongs to uid %u: a key must be uid %u's",
+		sbuf_addf(why,
+		    "belongs to uid %u, but a key must belong to uid %u",
 		    (unsigned)st->st_uid, (unsigned)geteuid());
 	else if (secret && (st->st_mode & 077) != 0)
 		sbuf_addf(why, "mode %04o lets others in: chmod 0400",
@@ -188,21 +189,21 @@ identity_read_chain(struct identity *id, struct file *f, struct sbuf *why)
 	pem_begin(&p, f->text, f->n);
 	while (good && (e = pem_next(&p, &name, &der)) != PEM_END)
 		if (e == PEM_BROKEN) {
-			sbuf_adds(why, "broken PEM");
+			sbuf_adds(why, "invalid PEM");
 			good = false;
 		} else if (span_eq(name, SPAN("CERTIFICATE")) ||
 		    span_eq(name, SPAN("X509 CERTIFICATE"))) {
 			good = identity_add_certificate(id, der, why);
 		}
 	if (good && id->nchain == 0) {
-		sbuf_adds(why, "no certificate in it");
+		sbuf_adds(why, "contains no certificate");
 		good = false;
 	}
 	if (good &&
 	    !certificate_parse(span_of(id->chain[0].data,
 				   id->chain[0].data_len),
 		&id->leaf)) {
-		sbuf_adds(why, "its first certificate is broken");
+		sbuf_adds(why, "its first certificate is damaged");
 		good = false;
 	}
 	return good;
@@ -214,9 +215,10 @@ identity_is_usable(const struct identity *id, struct sbuf *why)
 	const br_rsa_private_key *rsa = br_skey_decoder_get_rsa(&id->key);
 
 	if (br_skey_decoder_last_error(&id->key) != 0)
-		sbuf_adds(why, "neither RSA nor a NIST curve's key, or broken");
+		sbuf_adds(why,
+		    "not an RSA key or an EC key on a NIST curve, or damaged");
 	else if (rsa != NULL && rsa->n_bitlen > IDENTITY_RSA_MAX)
-		sbuf_addf(why, "an RSA key of more than %d bits",
+		sbuf_addf(why, "RSA key of more than %d bits",
 		    IDENTITY_RSA_MAX);
 	else
 		return true;
@@ -252,7 +254,8 @@ identity_read_key(struct identity *id, struct file *f, struct sbuf *why)
 		    "for its passphrase");
 	else if (!found)
 		sbuf_adds(why,
-		    e == PEM_BROKEN ? "broken PEM" : "no private key in it");
+		    e == PEM_BROKEN ? "invalid PEM" :
+				      "contains no private key");
 	else
 		return identity_is_usable(id, why);
 	return false;
@@ -674,17 +677,17 @@ engine_error(const struct engine *e)
 		const char *words;
 	} errors[] = {
 		{ BR_ERR_UNSUPPORTED_VERSION, "no common protocol version" },
-		{ BR_ERR_BAD_VERSION, "no TLS, or another version" },
-		{ BR_ERR_UNKNOWN_TYPE, "no TLS" },
+		{ BR_ERR_BAD_VERSION, "not TLS, or an unsupported version" },
+		{ BR_ERR_UNKNOWN_TYPE, "not TLS" },
 		{ BR_ERR_SEND_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION,
-		    "a protocol before TLS 1.2" },
-		/* What who speaks only TLS 1.3 offers is unknown here. */
+		    "protocol version older than TLS 1.2" },
+		/* This is also what a client that speaks TLS 1.3 only meets. */
 		{ BR_ERR_SEND_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE,
-		    "no common cipher (TLS 1.3 is not spoken)" },
+		    "no common cipher (TLS 1.3 is not supported)" },
 		{ BR_ERR_RECV_FATAL_ALERT + BR_ALERT_UNKNOWN_CA,
 		    "the client does not know our CA" },
 		{ BR_ERR_RECV_FATAL_ALERT + BR_ALERT_BAD_CERTIFICATE,
-		    "the client refuses our certificate" },
+		    "the client rejects our certificate" },
 		{ BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_EXPIRED,
 		    "the client says our certificate has expired" },
 		{ BR_ERR_RECV_FATAL_ALERT + BR_ALERT_CERTIFICATE_UNKNOWN,
@@ -696,10 +699,10 @@ engine_error(const struct engine *e)
 		if (errors[i].number == error)
 			return errors[i].words;
 	if (error >= BR_ERR_SEND_FATAL_ALERT)
-		return "the client's handshake is unacceptable";
+		return "the client's handshake is not acceptable";
 	if (error >= BR_ERR_RECV_FATAL_ALERT)
-		return "the client has sent an alert";
-	return error == BR_ERR_OK ? NULL : "the client breaks the protocol";
+		return "the client sent an alert";
+	return error == BR_ERR_OK ? NULL : "the client violated the protocol";
 }
 
 struct engine_facts

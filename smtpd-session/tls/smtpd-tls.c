@@ -86,7 +86,7 @@ tls_read_certificates(struct certificates *c, const struct conf *conf)
 	sbuf_init(&c->no, REPLY_ROOM);
 	c->engine = tls_load(conf, true, &c->no);
 	if (c->engine == NULL)
-		warn("no TLS is offered: %s", c->no.s + sizeof("454 4.7.0"));
+		warn("TLS is not offered: %s", c->no.s + sizeof("454 4.7.0"));
 	/* From here on the keys are in memory. */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
@@ -255,7 +255,7 @@ proxy_handshake(struct proxy *p, instant deadline)
 		case MOVED_SOME:
 			continue;
 		case MOVED_END:
-			return "the client has gone";
+			return "the connection to the client broke";
 		case MOVED_NOTHING:
 			break;
 		}
@@ -264,9 +264,9 @@ proxy_handshake(struct proxy *p, instant deadline)
 		if (error != NULL)
 			return error;
 		if (p->client_eof || engine_is_closed(p->engine))
-			return "the client has closed";
+			return "the client closed the connection";
 		if (!proxy_wait(p, deadline))
-			return "the client has taken too long";
+			return "the client took too long";
 	}
 	return NULL;
 }
@@ -379,8 +379,7 @@ tls_await_client(instant deadline)
 		return -1;
 	client = r == IO_OK ? chan_take_fd(&chan) : -1;
 	if (r != IO_OK || f.tag != 'T' || client == -1)
-		tls_answer('X', SPAN("554 5.5.1 That is no request for TLS"),
-		    deadline);
+		tls_answer('X', SPAN("554 5.5.1 Not a TLS request"), deadline);
 	return client;
 }
 
@@ -453,7 +452,7 @@ main(int argc, char *argv[])
 	if (first + 1 == argc && strcmp(argv[first], "check") == 0)
 		return tls_check(&conf);
 	if (first != argc)
-		die(EXIT_PERM, "the only operand is check");
+		die(EXIT_PERM, "the only operand is 'check'");
 	how.limit = (unsigned)conf.max_sessions * LISTENERS;
 	serve_warm(argv, &how);
 	tls_read_certificates(&certificates, &conf);
