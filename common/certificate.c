@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A walk through the DER of a certificate: RFC 5280 4.1. */
+/* A walk over the DER of a certificate: RFC 5280 4.1. */
 #include "certificate.h"
 
 enum tag {

@@ -7,13 +7,13 @@
 
 /* Views into the certificate. */
 struct certificate {
-	struct span names; /* subjectAltName; empty: there is none */
+	struct span names;             /* subjectAltName; empty: not there */
 	int64_t not_before, not_after; /* seconds since 1970 */
 };
 
 /*
- * Looks into one DER certificate, bounded by its octets: whatever they are,
- * nothing beyond them is read. False when it is none.
+ * Parses one DER certificate. Whatever its octets are, nothing beyond them is
+ * read. False: it is not a certificate.
  */
 bool certificate_parse(struct span der, struct certificate *) MUST_CHECK;
 
@@ -23,8 +23,8 @@ struct certificate_names {
 };
 
 /*
- * The same walk as far as those alone: false when it does not have the form
- * of a certificate (RFC 5280 4.1) so far. Nothing else of it is checked.
+ * The same walk up to these names. False: it does not have the form of a
+ * certificate (RFC 5280 4.1) so far. Nothing else is checked.
  */
 bool certificate_names(struct span der, struct certificate_names *) MUST_CHECK;
 
@@ -32,8 +32,8 @@ bool certificate_names(struct span der, struct certificate_names *) MUST_CHECK;
 bool certificate_next_name(struct span *names, struct span *name);
 
 /*
- * Is this a certificate of the host (without a dot at the end)? The case
- * does not matter, and "*" stands for one whole label, the first (RFC 6125).
+ * Is this a certificate of the host (without a dot at the end)? Case does not
+ * matter, and "*" replaces one whole label, the first (RFC 6125).
  */
 bool certificate_is_of(const struct certificate *, struct span host);
 

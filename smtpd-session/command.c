@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A push machine that cuts what a client sends into lines; their parts. */
+/* A push machine that cuts input into command lines, and their parser. */
 #include "command.h"
 
 #define SIZE_DIGITS 20 /* RFC 1870 section 4 */
@@ -16,7 +16,7 @@ command_judge(struct span line)
 	return COMMAND_LINE;
 }
 
-/* How long may the line be that begins like this? */
+/* The longest line that may begin like this. */
 static size_t
 command_limit(const struct command *c, struct span start)
 {
@@ -29,7 +29,9 @@ command_limit(const struct command *c, struct span start)
 static enum command_event
 command_finish(struct command *c, struct span whole, struct span *line)
 {
-	/* What is left of one that was cut may look like another command. */
+	/*
+	 * The tail of a line that was discarded may look like another command.
+	 */
 	bool lengthy = c->skipped > 0 || whole.n > command_limit(c, whole);
 
 	*c = (struct command){ 0 };
@@ -40,8 +42,8 @@ command_finish(struct command *c, struct span whole, struct span *line)
 }
 
 /*
- * Too long already: let it go, but for a CR whose LF may come. The true end
- * must still be found, or the tail of the line would be a command.
+ * The line is too long already: discards it, but for a CR whose LF may come.
+ * The true end must still be found, or the tail would be a command.
  */
 static enum command_event
 command_skip(struct command *c, struct span in, size_t *used)
@@ -124,7 +126,7 @@ parameter_next(struct span *text, struct span *keyword, struct span *value)
 	return is_keyword(*keyword) && (!has_value || is_value(word));
 }
 
-/* A size of up to 20 digits may be beyond 64 bits: then it is just too big. */
+/* A size of up to 20 digits may exceed 64 bits; it is too big anyway. */
 static bool
 parameter_size(struct span value, uint64_t *out)
 {
@@ -138,7 +140,7 @@ parameter_size(struct span value, uint64_t *out)
 	return true;
 }
 
-/* <> or an xtext: RFC 3461 section 4. What it says is believed of nobody. */
+/* <> or an xtext: RFC 3461 section 4. The value is never believed. */
 static bool
 is_auth(struct span s)
 {

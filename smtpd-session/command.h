@@ -6,8 +6,8 @@
 #include "span.h"
 
 /*
- * Octets of a command line with its CRLF: RFC 5321 4.5.3.1.4, and what SIZE
- * (RFC 1870) and 8BITMIME (RFC 6152) add to MAIL.
+ * Octets of a command line with its CRLF: RFC 5321 4.5.3.1.4, and the room
+ * that SIZE (RFC 1870) and 8BITMIME (RFC 6152) add to MAIL.
  */
 #define COMMAND_MAX (512 + 26 + 17)
 
@@ -15,38 +15,38 @@
 #define COMMAND_MAIL_MAX (COMMAND_MAX + 500)
 #define COMMAND_SASL_MAX (sizeof("AUTH SCRAM-SHA-256-PLUS \r\n") + 12288)
 
-/* Octets without a CRLF after which there is no point in waiting for one. */
+/* After this many octets without a CRLF the session gives up. */
 #define COMMAND_PATIENCE 65536
 
 /* All but MORE and ENDLESS are the end of one line, which gets one reply. */
 enum command_event {
 	COMMAND_MORE,    /* no whole line yet */
 	COMMAND_LINE,    /* *line is one, without its CRLF */
-	COMMAND_LONG,    /* too long for what it is: left out */
-	COMMAND_BARE_CR, /* *line holds a CR, LF or NUL: it is never */
-	COMMAND_BARE_LF, /* executed, not in parts either */
+	COMMAND_LONG,    /* too long for its kind; *line is not set */
+	COMMAND_BARE_CR, /* *line contains a CR, LF or NUL: it is */
+	COMMAND_BARE_LF, /* never executed, not even in parts */
 	COMMAND_NUL,
 	COMMAND_ENDLESS, /* over COMMAND_PATIENCE octets and no CRLF */
 };
 
 struct command {
 	size_t scanned; /* state: octets of in known to hold no CRLF */
-	size_t skipped; /* octets of this line that were let go */
-	bool sasl;      /* this line is a response (RFC 4954), no command */
+	size_t skipped; /* octets of this line that were discarded */
+	bool sasl;      /* this line is a response (RFC 4954), not a command */
 };
 
 /*
- * Looks for one line at the start of in, all that has been read and not been
- * taken; only CRLF ends it. The caller takes *used octets, whatever the event,
- * and after MORE comes again with more behind the rest. The rest stays below
- * COMMAND_SASL_MAX + 1 octets, so a buffer of that size never blocks.
+ * Looks for one line at the start of in, which is everything read and not yet
+ * taken; only CRLF ends a line. The caller takes *used octets, whatever the
+ * event, and after MORE calls again with more behind the rest. The rest stays
+ * below COMMAND_SASL_MAX + 1 octets, so a buffer of that size never blocks.
  */
 enum command_event command_push(struct command *, struct span in, size_t *used,
     struct span *line);
 
 /*
- * Parts a line in its verb (up to the first blank) and its argument, which is
- * trimmed. A line that is empty or begins with a blank has no verb.
+ * Splits a line into its verb (up to the first blank) and its trimmed
+ * argument. A line that is empty or begins with a blank has no verb.
  */
 void command_split(struct span line, struct span *verb, struct span *argument);
 
@@ -54,7 +54,7 @@ void command_split(struct span line, struct span *verb, struct span *argument);
 
 enum parameter_result {
 	PARAMETER_OK,
-	PARAMETER_UNKNOWN, /* 555: a well-formed one that we do not know */
+	PARAMETER_UNKNOWN, /* 555: well-formed, but not known */
 	PARAMETER_SYNTAX,
 	PARAMETER_TWICE,
 	PARAMETER_BAD_SIZE,
@@ -70,7 +70,7 @@ struct parameters {
 /* All parameters of a MAIL command, blank-separated. */
 enum parameter_result parameter_mail(struct span text, struct parameters *);
 
-/* All parameters of a RCPT command: none is known yet. */
+/* All parameters of a RCPT command, of which none is known yet. */
 enum parameter_result parameter_rcpt(struct span text);
 
 #endif

@@ -35,9 +35,9 @@ received_word(struct fold *f, struct span w)
 }
 
 /*
- * Clients say anything in HELO. A domain or a literal stands as it is; of
- * the rest only what an atom may hold, so that no comment, no quote and no
- * further field begins in it.
+ * Clients say anything in HELO. A domain or a literal is kept as it is. Of
+ * anything else only octets of an atom are kept, so that no comment, quote or
+ * further field can begin in it.
  */
 static struct span
 clean_helo(struct span helo, char mem[ADDRESS_DOMAIN_MAX])

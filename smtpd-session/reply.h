@@ -10,7 +10,7 @@
 struct reply {
 	struct outbuf out;
 	uint64_t patience; /* ms that the client may take to read */
-	bool broken;       /* sticky: the client does not read any more */
+	bool broken;       /* sticky: the client no longer reads */
 	unsigned refused;  /* 5xx replies so far */
 	char last[REPLY_MAX + 1];
 	char mem[1024];
@@ -19,18 +19,19 @@ struct reply {
 void reply_init(struct reply *, int fd, uint64_t patience);
 
 /*
- * Adds one reply line. Octets that no reply may hold become '?', what is over
- * REPLY_MAX is cut. Writes when the buffer is full; failure shows in broken.
+ * Adds one reply line. Octets that no reply may contain become '?', and a line
+ * over REPLY_MAX is cut. Writes when the buffer is full; failure shows in
+ * broken.
  */
 void reply(struct reply *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Writes all that waits. */
+/* Writes all waiting replies. */
 void reply_flush(struct reply *);
 
 /*
- * Is s fit to be passed on as a whole reply of this class ('4' or '5'): code,
- * blank, enhanced code of the same class, blank, printable text?
+ * Can s be passed on as a whole reply of this class ('4' or '5'): code, blank,
+ * enhanced code of the same class, blank, printable text?
  */
 bool reply_is(struct span s, char class);
 

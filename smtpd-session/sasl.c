@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the responses of PLAIN and LOGIN hold: RFC 4616, and custom. */
+/* The responses of PLAIN (RFC 4616) and LOGIN, which no RFC describes. */
 #include "sasl.h"
 
 #include "base64.h"
@@ -10,7 +10,7 @@ sasl_is_cancel(struct span line)
 	return span_eq(line, SPAN("*"));
 }
 
-/* Takes the first n octets off what stands behind from. */
+/* Removes n octets at from. */
 static void
 sasl_remove(struct sbuf *b, size_t from, size_t n)
 {

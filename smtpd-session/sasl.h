@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: ISC */
-/* What the responses of PLAIN and LOGIN hold: RFC 4616, and custom. */
+/* The responses of PLAIN (RFC 4616) and LOGIN, which no RFC describes. */
 #ifndef SASL_H
 #define SASL_H
 
 #include "sbuf.h"
 
 /*
- * Both mechanisms come to the payload of P in smtpd-frames(5): the user, NUL,
+ * Both mechanisms yield the payload of P in smtpd-frames(5): the user, NUL,
  * the password. It is a secret, so the caller wipes the memory of the sbuf.
  */
 #define SASL_ROOM (2 * (12288 / 4 * 3) + 2)
 
 enum sasl_result {
 	SASL_OK,
-	SASL_BAD,   /* 501: no base64, or not what the mechanism says */
-	SASL_OTHER, /* PLAIN asks to act as somebody else: that is not done */
+	SASL_BAD, /* 501: not base64, or not in the form of the mechanism */
+	SASL_OTHER, /* PLAIN asks to act as another user, which is not supported */
 };
 
-/* Is it the line that gives an exchange up? */
+/* Is this the line that cancels an exchange? */
 bool sasl_is_cancel(struct span line);
 
 /* Appends user, NUL, password. Empty ones pass: the helper refuses those. */

@@ -46,7 +46,7 @@ session_auth_is_missing(struct session *s)
 	return true;
 }
 
-/* Whatever was said in this exchange: no later hole may show it. */
+/* Wipes the octets of this exchange, so that no later bug can leak them. */
 static void
 wipe_input(struct inbuf *in)
 {
@@ -54,7 +54,7 @@ wipe_input(struct inbuf *in)
 	explicit_bzero(in->buf + in->len, in->cap - in->len);
 }
 
-/* Sends a challenge and reads the response. Replies when there is none. */
+/* Sends a challenge and reads the response. Replies if there is no response. */
 static bool
 session_auth_challenge(struct session *s, const char *challenge,
     struct span *line)
@@ -106,7 +106,7 @@ session_auth_understood(struct session *s, enum sasl_result r)
 	return false;
 }
 
-/* The response to a challenge, unless it came with the command. */
+/* Gets the response to a challenge, unless it came with the command. */
 static bool
 session_auth_response(struct session *s, const char *challenge,
     struct span *initial)
@@ -139,8 +139,8 @@ session_auth_login(struct session *s, struct span initial, struct sbuf *secret)
 }
 
 /*
- * From here on all mail goes over this connection, and the way for strangers
- * is closed: whose it is was said there before it became ours.
+ * From here on all mail goes over this connection, and the one for strangers
+ * is closed. The helper has said on it which user it belongs to.
  */
 static void
 session_auth_succeed(struct session *s, struct span user, int entrance)
@@ -152,7 +152,7 @@ session_auth_succeed(struct session *s, struct span user, int entrance)
 	reply(&s->reply, "235 2.7.0 Authentication succeeded");
 }
 
-/* Without an answer, or after one that is none. */
+/* The helper gave no answer, or a malformed one. */
 static void
 session_auth_give_up(struct session *s)
 {

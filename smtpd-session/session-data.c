@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* DATA: the text of a message, from the client through to the injector. */
+/* DATA: passes the text of a message from the client to the injector. */
 #include "dot.h"
 #include "header.h"
 #include "received.h"
@@ -8,8 +8,8 @@
 #define HOPS_MAX 100 /* RFC 5321 6.3 */
 
 /*
- * A text may pause for data_timeout, but it must also get on: so many such
- * pauses in all, and beyond them this many octets a second.
+ * A text may pause for data_timeout, but it must also make progress: it may
+ * take the time of so many pauses, and one second for this many octets.
  */
 #define PAUSES_MAX 10
 #define OCTETS_PER_SECOND 100
@@ -22,11 +22,12 @@ struct text {
 	uint64_t size;       /* octets of the message */
 	uint64_t read;       /* octets from the client */
 	unsigned hops;       /* Received fields */
-	const char *refusal; /* the reply to come; NULL: none so far */
-	bool waited;         /* for the client: the injector has the envelope */
+	const char *refusal; /* the reply to come; NULL: not refused so far */
+	bool
+	    waited; /* has waited for the client, so the injector has the envelope */
 };
 
-/* The first reason counts. The injector may forget the message at once. */
+/* The first reason counts. The injector can forget the message at once. */
 static void
 data_refuse(struct text *t, const char *why)
 {
@@ -44,7 +45,7 @@ data_look_at_field(struct text *t)
 
 	if (span_ieq(name, SPAN("Received")) && ++t->hops > HOPS_MAX)
 		data_refuse(t, "554 5.4.6 Too many hops: mail loop");
-	/* It has been delivered to one of its recipients, and comes back. */
+	/* The message was delivered to one of its recipients, and came back. */
 	if (span_ieq(name, SPAN("Delivered-To")) &&
 	    transaction_is_to(&t->s->transaction, header_value(&t->header)))
 		data_refuse(t,
@@ -99,7 +100,7 @@ data_refuse_octets(struct text *t)
 	}
 }
 
-/* The text is at its true end: the one reply to it. */
+/* Sends the one reply to the text, which has reached its true end. */
 static void
 data_reply_refusal(struct text *t, const char *why)
 {
@@ -120,13 +121,16 @@ data_deadline(const struct text *t)
 	return next < last ? next : last;
 }
 
-/* Reads more of the text. False: there will be no more. */
+/* Reads more of the text. False: the session is over. */
 static bool
 data_more(struct text *t)
 {
 	struct session *s = t->s;
 
-	/* Nobody need send twice what we take at most to hear a refusal. */
+	/*
+	 * The client may send up to twice max_size before it hears the
+	 * refusal.
+	 */
 	if (t->refusal != NULL && t->read / 2 > s->conf->max_size) {
 		data_reply_refusal(t, t->refusal);
 		session_hang_up(s, "refused text without end");
@@ -157,7 +161,7 @@ data_more(struct text *t)
 	return false;
 }
 
-/* Only CRLF . CRLF ends the text, whatever is wrong with it. */
+/* Only CRLF . CRLF ends the text, even if the text is malformed. */
 static bool
 data_receive(struct text *t)
 {
@@ -174,7 +178,7 @@ data_receive(struct text *t)
 			return false;
 		}
 		event = dot_push(&t->dot, inbuf_view(in), &used, &run);
-		inbuf_take(in, used); /* run stays where it is */
+		inbuf_take(in, used); /* run stays valid */
 		data_take(t, run);
 		if (event == DOT_BAD)
 			data_refuse_octets(t);
@@ -218,7 +222,10 @@ data_commit(struct text *t)
 	};
 	struct span text;
 
-	/* Of a local user smtpd-submit knows more than we: it adds the field. */
+	/*
+	 * smtpd-submit knows more about a local user and adds the field
+	 * itself.
+	 */
 	if (!s->local_user)
 		data_add_received(s);
 	switch (inject_commit(&s->inject, &text)) {
@@ -243,7 +250,10 @@ data_commit(struct text *t)
 static void
 data_conclude(struct text *t)
 {
-	/* A header that nothing follows: its last field is whole now. */
+	/*
+	 * The message has no body: the last field of its header is complete
+	 * now.
+	 */
 	if (!t->header.done && header_finish(&t->header) == HEADER_FIELD)
 		data_look_at_field(t);
 	if (t->refusal == NULL)

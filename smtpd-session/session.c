@@ -7,7 +7,7 @@
 #include "log.h"
 #include "session.h"
 
-/* How long, and for how much, a client is read that was told to go. */
+/* How long, and how much, the session still reads after a hang-up. */
 #define LINGER_MS 2000
 #define LINGER_OCTETS (256 * 1024)
 
@@ -109,7 +109,7 @@ session_fill(struct session *s, instant deadline)
 	return inbuf_fill(&s->in, deadline);
 }
 
-/* The last words: to the client, to the injector, in the log. */
+/* Flushes the last reply, abandons an open message, and logs the session. */
 static void
 session_close(struct session *s)
 {
@@ -129,9 +129,10 @@ session_stop(struct session *s)
 }
 
 /*
- * The client and the injector get all there is for them before we wait. One
- * deadline for a whole command, however it comes. SIGTERM before waiting
- * is set shows in stopping, one after it ends the program in the handler.
+ * The client and the injector get everything that waits for them first. A
+ * command has one deadline, whatever pieces it arrives in. A SIGTERM before
+ * waiting is set shows in stopping; a later one ends the program in the
+ * handler.
  */
 static void
 session_await_command(struct session *s)
@@ -166,8 +167,9 @@ session_await_command(struct session *s)
 /* --- commands that touch no mail ---------------------------------------------- */
 
 /*
- * Real clients send names that are no domains, and RFC 5321 4.1.4 forbids to
- * refuse mail for that; but what has blanks, controls or no end is no name.
+ * Real clients send names that are not domains, and RFC 5321 4.1.4 forbids
+ * refusing mail for that. Blanks, control characters and excessive length are
+ * still errors.
  */
 static bool
 session_hello(struct session *s, struct span name)
@@ -199,7 +201,10 @@ session_ehlo(struct session *s, struct span name)
 	reply(&s->reply, "250-SIZE %llu",
 	    (unsigned long long)s->conf->max_size);
 	reply(&s->reply, "250-8BITMIME");
-	/* Who has logged in would lose it by STARTTLS, and is refused that. */
+	/*
+	 * STARTTLS would forget an authenticated user, so it is not allowed
+	 * then.
+	 */
 	if (!starttls_is_on(s) && s->user[0] == '\0' &&
 	    starttls_is_ready(&s->tls))
 		reply(&s->reply, "250-STARTTLS");
@@ -281,8 +286,8 @@ struct verb {
 	const char *name;
 	enum argument argument;
 	bool at_once;        /* RFC 2920 3.2: its reply is not held back */
-	bool idle;           /* moves no mail: only so many of them */
-	bool in_clear;       /* even where TLS is required */
+	bool idle;           /* moves no mail: see SESSION_IDLE_MAX */
+	bool in_clear;       /* allowed before TLS even if TLS is required */
 	action *act[STATES]; /* NULL: 503 */
 };
 
@@ -312,7 +317,7 @@ static const struct verb verbs[] = {
 	{ "EXPN", ARGUMENT_ANY, true, true, false, ALWAYS(session_expn) },
 	{ "HELP", ARGUMENT_ANY, true, true, false, ALWAYS(session_help) },
 
-	/* A browser that was tricked into posting to us gets no second line. */
+	/* A browser that was tricked into posting here gets no second line. */
 	{ "GET", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
 	{ "POST", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
 	{ "PUT", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
@@ -353,7 +358,7 @@ session_out_of_order(struct session *s)
 	reply(&s->reply, "503 5.5.1 Bad sequence of commands: %s", hint);
 }
 
-/* RFC 3207 4; but what is lacking on our side is not the client's fault. */
+/* 530 of RFC 3207 section 4; but 454 if TLS is unavailable on our side. */
 static void
 session_want_tls(struct session *s)
 {
@@ -395,8 +400,8 @@ session_obey(struct session *s, struct span line)
 /* --- one command after the other ------------------------------------------------- */
 
 /*
- * Clients that only make errors, or only pass time. One that has recipients
- * already may still give its message: see may_take in transaction.c.
+ * Ends sessions that make too many errors or only pass time. A client that has
+ * recipients already may still send its message: see transaction_may_take.
  */
 static bool
 session_is_bearable(struct session *s)
@@ -450,7 +455,7 @@ session_line(struct session *s, struct span *line)
 
 	while (s->end == NULL && !s->stopping) {
 		e = command_push(&s->command, inbuf_view(&s->in), &used, line);
-		inbuf_take(&s->in, used); /* line stays where it is */
+		inbuf_take(&s->in, used); /* line stays valid */
 		if (e != COMMAND_MORE)
 			break;
 		session_await_command(s);
@@ -477,9 +482,9 @@ session_step(struct session *s)
 }
 
 /*
- * Who talks before the greeting does not speak SMTP, or does not listen. (A
- * client that is gone already has nothing to read.) Scripts of local users may
- * have written all they have to say.
+ * A client that talks before the greeting does not speak SMTP, or ignores
+ * replies. (A client that is gone already gets nothing.) Scripts of local
+ * users may have written their whole input already.
  */
 static void
 session_greet(struct session *s)
@@ -503,7 +508,7 @@ session_greet(struct session *s)
 	}
 }
 
-/* There is no word for it: what is said here in clear nobody understands. */
+/* A client that expects TLS cannot read a reply in clear text. */
 static bool
 session_start_secure(struct session *s)
 {
@@ -515,8 +520,8 @@ session_start_secure(struct session *s)
 }
 
 /*
- * Closing a TCP socket that holds unread octets resets the connection, and
- * the client may lose our last reply: read for a while first.
+ * Closing a TCP socket that holds unread octets resets the connection, and the
+ * client may lose the last reply. So the session reads for a while first.
  */
 static void
 session_linger(struct session *s)

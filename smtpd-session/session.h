@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One SMTP session: all it knows, and its life from greeting to end. */
+/* One SMTP session: its state, and its life from the greeting to the end. */
 #ifndef SESSION_H
 #define SESSION_H
 
@@ -16,61 +16,61 @@
 #include "transaction.h"
 
 /*
- * Commands that move no mail (NOOP, RSET, EHLO, ...) since the last message,
- * after which a session ends: it would never end otherwise.
+ * A session ends after this many commands that move no mail (NOOP, RSET, EHLO,
+ * ...) since its last message. It might never end otherwise.
  */
 #define SESSION_IDLE_MAX 1000
 
 #define SESSION_USER_MAX 255
 
-/* Wrong passwords that a session may try. */
+/* How many wrong passwords a session may try. */
 #define SESSION_AUTH_FAILURES_MAX 3
 
-/* The reply where mail cannot be handed on. */
+/* The reply if there is no injector. */
 #define SESSION_NO_INJECTOR "451 4.3.0 Mail queue unavailable, try again later"
 
-/* The text after DATA is no state: the action of DATA reads to its end. */
+/* The text after DATA is not a state: session_data reads it to its end. */
 enum state {
 	STATE_START, /* no EHLO or HELO yet */
 	STATE_READY, /* no transaction */
-	STATE_MAIL,  /* a sender, no recipient that was accepted */
+	STATE_MAIL,  /* a sender, but no accepted recipient */
 	STATE_RCPT,  /* a sender and recipients */
 };
 #define STATES 4
 
 /*
- * About 710 KiB, of which an idle session touches the first page only: what
- * it has no use for yet stands behind that, and is used from its front.
+ * About 710 KiB, of which an idle session touches the first page only. The
+ * large buffers come last, and each is filled from its front.
  */
 struct session {
 	const struct conf *conf;
-	bool has_client; /* 0 and 1 are one's, in whatever way it came */
+	bool has_client; /* there is a client on 0 and 1 */
 	enum state state;
-	const char *end; /* why the session is over; NULL: it is not */
-	bool linger;     /* over, but the client may not know it */
-	bool local_user; /* who called sendmail -bs, and not a stranger */
+	const char *end; /* why the session is over; NULL: it goes on */
+	bool linger;     /* over, but the client may still be sending */
+	bool local_user; /* the client called sendmail -bs */
 
-	struct ip ip;         /* the client, as far as we are told */
-	struct ip proven;     /* the same from the socket itself, or unknown */
-	const char *protocol; /* SMTP or ESMTP, as the client greeted */
+	struct ip ip;         /* the client's address, from any source */
+	struct ip proven;     /* the same from the socket alone, or unknown */
+	const char *protocol; /* SMTP, ESMTP or ESMTPS, as the client greeted */
 	char helo[ADDRESS_DOMAIN_MAX + 1];
-	char user[SESSION_USER_MAX + 1]; /* authenticated; empty: nobody */
-	bool auth_wanted; /* somebody is meant to know passwords */
+	char user[SESSION_USER_MAX + 1]; /* authenticated; empty: no user */
+	bool auth_wanted;                /* a password helper is expected */
 	unsigned auth_failures;
 
 	unsigned idle;     /* see SESSION_IDLE_MAX */
-	unsigned messages; /* that were accepted */
-	unsigned forgiven; /* errors before the last of them */
+	unsigned messages; /* accepted ones */
+	unsigned forgiven; /* errors before the last message */
 	char too_big[80];  /* see session_too_big */
 
 	/*
-	 * For the handler of SIGTERM: waiting is set where nothing but
-	 * poll(2) and read(2) for the next command is under way; elsewhere
+	 * For the handler of SIGTERM: waiting is set while the session does
+	 * nothing but poll(2) and read(2) for the next command. At other times
 	 * the handler sets stopping.
 	 */
 	volatile sig_atomic_t waiting, stopping;
 
-	instant deadline; /* of the command that we wait for; 0: not set */
+	instant deadline; /* of the command that is awaited; 0: not set */
 	struct command command;
 	struct link lookup; /* to smtpd-rcpt */
 	struct link auth;   /* to smtpd-auth */
@@ -85,61 +85,64 @@ struct session {
 };
 
 /*
- * Greets and serves the client on 0 and 1 until the session is over. Helpers
- * are dialled and the program is confined before.
+ * Greets and serves the client on 0 and 1 until the session is over. Before
+ * that the caller connects the helpers and confines the program.
  */
 void session_run(struct session *);
 
-/* The last word to the client, when SIGTERM comes while we wait. */
+/* Says goodbye when SIGTERM comes while the session waits. */
 void session_stop(struct session *);
 
-/* No further command is read; hang_up: and the client may still be sending. */
+/*
+ * Ends the session: no further command is read. hang_up: the client may still
+ * be sending.
+ */
 void session_end(struct session *, const char *why);
 void session_hang_up(struct session *, const char *why);
 
 /* Forgets the transaction, if any, as RSET does. */
 void session_reset(struct session *);
 
-/* Writes what waits, then reads more; the one way to get input. */
+/* Writes waiting replies, then reads more. All input comes through this. */
 enum io session_fill(struct session *, instant deadline) MUST_CHECK;
 
 /*
- * The next line, which no deadline has yet. COMMAND_MORE: there is none, the
- * session is over or is to stop. *line lives until the next of these calls.
+ * Reads the next line, with a new deadline. COMMAND_MORE: no line, because the
+ * session is over or must stop. *line lives until the next call.
  */
 enum command_event session_line(struct session *, struct span *line);
 
-/* How the mail comes, in the words of RFC 3848. */
+/* How the mail arrives, as a name of RFC 3848. */
 const char *session_protocol(const struct session *);
 
-/* Refused commands since the last message that was accepted. */
+/* Commands that were answered with 5xx since the last accepted message. */
 unsigned session_errors(const struct session *);
 
 /* The reply to a message over max_size. */
 const char *session_too_big(struct session *);
 
-/* Appends who the client is. */
+/* Appends the client's address, HELO name and user. */
 void session_log_client(struct logline *, const struct session *);
 
-/* Logs the last reply, a refusal; rcpt may be empty. */
+/* Logs the last reply as a refusal; rcpt may be empty. */
 void session_log_refusal(const struct session *, const char *stage,
     struct span rcpt);
 
 /* --- AUTH (RFC 4954), in session-auth.c ------------------------------------ */
 
-/* Can there be a session with these settings that is offered AUTH? */
+/* Can any session with these settings offer AUTH? */
 bool session_auth_is_possible(const struct conf *);
 
 /* Does EHLO say AUTH now? */
 bool session_auth_is_offered(const struct session *);
 
 /*
- * Is the client to log in before it may send? Replies when it is. Without a
- * helper to ask that is a reply of 4xx.
+ * Must the client log in before it may send? If so, replies: with 4xx if there
+ * is no helper to check passwords.
  */
 bool session_auth_is_missing(struct session *) MUST_CHECK;
 
-/* The command; also reads the responses. */
+/* The command AUTH; also reads the responses to its challenges. */
 void session_auth(struct session *, struct span argument);
 
 /* --- DATA, in session-data.c: also reads the text and replies to its end. --- */

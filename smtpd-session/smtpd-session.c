@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-session: one SMTP session with a stranger on descriptors 0 and 1. */
+/* smtpd-session: one SMTP session with a client on descriptors 0 and 1. */
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,8 +17,8 @@
 #include "session.h"
 
 /*
- * Common, so that it stands behind libc's few variables in memory: between
- * them it would cost each idle session a page more.
+ * Common, so that the linker puts it behind libc's few variables: between them
+ * it would cost each idle session one more page.
  */
 __attribute__((common)) struct session session;
 
@@ -28,8 +28,8 @@ __attribute__((common)) struct session session;
  */
 
 /*
- * A client must not be met by silence when we cannot start. With a listener
- * there is none yet.
+ * Tells the client when the program cannot start. With a listener there is no
+ * client yet.
  */
 static void
 session_farewell(void)
@@ -42,8 +42,9 @@ session_farewell(void)
 }
 
 /*
- * While we wait for a command nothing else is under way, so all may be done
- * from here; a message that is being taken is taken to its end first.
+ * While the session waits for a command nothing else is under way, so the
+ * handler may do everything. A message that is arriving is received to its end
+ * first.
  */
 static void
 on_term(int sig)
@@ -65,7 +66,7 @@ session_is_socket(int fd)
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* What a launcher says counts only where we cannot see for ourselves. */
+/* The launcher's word counts only if the socket does not show the address. */
 static struct ip
 told_ip(void)
 {
@@ -95,7 +96,7 @@ look_at_peer(struct session *s)
 	(void)setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-/* The operand "local", of sendmail -bs. */
+/* The operand "local", which sendmail -bs gives. */
 static bool
 take_role(char *const operands[])
 {
@@ -110,8 +111,8 @@ take_role(char *const operands[])
 }
 
 /*
- * On port 25 nobody need be there who knows passwords. It costs less to look
- * than to be told so by an exec that fails.
+ * On port 25 there need not be a program that checks passwords. Looking for
+ * its file costs less than an exec that fails.
  */
 static bool
 is_auth_wanted(const struct conf *conf)
@@ -128,10 +129,10 @@ is_auth_wanted(const struct conf *conf)
 }
 
 /*
- * A local user comes in where sendmail does, and clients that may relay have a
- * way of their own: no stranger's session can relay. Where only users may send
- * there is no way in for anybody else: then even a session that is taken over
- * can inject nothing.
+ * A local user's mail enters where sendmail's does, and clients that may relay
+ * have an injector of their own: no other session can relay. Where only users
+ * may send, the session has no injector before AUTH: even a compromised
+ * session can inject nothing.
  */
 static void
 dial_injector(struct session *s)
@@ -151,7 +152,7 @@ dial_injector(struct session *s)
 		link_open(l, &s->inject_chan, "injector", conf->injector, conf);
 }
 
-/* Before the session confines itself. */
+/* Must happen before the session confines itself. */
 static void
 dial_helpers(struct session *s)
 {
@@ -168,7 +169,7 @@ dial_helpers(struct session *s)
 		link_open(&s->auth, &s->auth_chan, "auth", conf->auth, conf);
 }
 
-/* May one of those have to be executed? */
+/* Is one of the helpers a command, which has to be executed? */
 static bool
 has_commands(const struct conf *conf)
 {

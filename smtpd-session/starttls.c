@@ -3,7 +3,7 @@
 #include "log.h"
 #include "session.h"
 
-/* More than that no client waits for its EHLO because of a helper in need. */
+/* How long a reply to EHLO may wait for a helper in trouble. */
 #define READY_MS 5000
 
 void
@@ -30,7 +30,7 @@ starttls_copy(char *to, size_t room, struct span from)
 	to[n] = '\0';
 }
 
-/* It has gone, or makes no sense: there is no TLS in this session. */
+/* The helper is gone or talks nonsense: this session has no TLS. */
 static void
 starttls_give_up(struct starttls *t)
 {
@@ -38,7 +38,7 @@ starttls_give_up(struct starttls *t)
 	link_close(&t->link);
 }
 
-/* Whose last word was in time may have ended since. */
+/* A helper that was ready may have ended since. */
 static bool
 starttls_is_alive(struct starttls *t)
 {
@@ -67,7 +67,7 @@ starttls_is_ready(struct starttls *t)
 		t->state = STARTTLS_READY;
 		return true;
 	}
-	/* It has logged itself why not. */
+	/* smtpd-tls has logged the reason itself. */
 	if (f.tag == 'Z')
 		starttls_copy(t->why, sizeof(t->why), f.payload);
 	else
@@ -76,7 +76,7 @@ starttls_is_ready(struct starttls *t)
 	return false;
 }
 
-/* In a header field it must not end the comment that it stands in. */
+/* The words go into a comment of the Received field and must not end it. */
 static bool
 starttls_is_plain(struct span s)
 {
@@ -159,9 +159,9 @@ starttls_is_missing(const struct session *s)
 }
 
 /*
- * RFC 3207 4.2: nothing that was said in clear is known any more. What a
- * third party may have put in front of the client's words is not only
- * forgotten, but gone.
+ * RFC 3207 4.2: the session forgets everything that was said in clear.
+ * Whatever a third party may have inserted before the handshake is wiped, not
+ * only ignored.
  */
 static void
 starttls_forget(struct session *s, int stream)
@@ -210,13 +210,16 @@ starttls_command(struct session *s, struct span argument)
 		return;
 	}
 	if (s->user[0] != '\0') {
-		/* RFC 3207 4.2 would have us forget who it is. */
+		/* By RFC 3207 4.2 the session would have to forget the user. */
 		reply(&s->reply,
 		    "503 5.5.1 STARTTLS is not allowed after AUTH");
 		return;
 	}
 	if (inbuf_view(&s->in).n > 0) {
-		/* Who said that, the client or somebody between us? */
+		/*
+		 * The octets may come from a third party between us and the
+		 * client.
+		 */
 		reply(&s->reply,
 		    "554 5.5.1 No pipelining allowed after STARTTLS");
 		session_hang_up(s, "octets behind starttls");

@@ -9,10 +9,10 @@
 struct session;
 
 enum starttls_state {
-	STARTTLS_NONE,  /* no certificate is configured, or no socket here */
-	STARTTLS_ASKED, /* dialled; it says at once whether it can */
+	STARTTLS_NONE,  /* no certificate, or a local user */
+	STARTTLS_ASKED, /* connected; it says at once whether it is ready */
 	STARTTLS_READY,
-	STARTTLS_GONE, /* it cannot, or could not */
+	STARTTLS_GONE, /* TLS is not available in this session */
 	STARTTLS_ON,
 };
 
@@ -20,28 +20,28 @@ struct starttls {
 	enum starttls_state state;
 	struct link link;
 	uint64_t patience;                 /* ms for a handshake */
-	char name[ADDRESS_DOMAIN_MAX + 1]; /* that the client asked for */
+	char name[ADDRESS_DOMAIN_MAX + 1]; /* from SNI */
 	char protocol[16], cipher[64];
 	char what[16 + 64]; /* "protocol cipher"; "" in clear */
-	char why[256];      /* that there is no TLS */
+	char why[256];      /* why there is no TLS */
 };
 
-/* Dials, when a certificate is configured. Before confinement. */
+/* Connects to smtpd-tls if a certificate is configured. Before confinement. */
 void starttls_open(struct starttls *, struct chan *, const struct conf *);
 
-/* Can it be offered? Waits for the helper's word when it has not come yet. */
+/* Can STARTTLS be offered? Waits for the first frame of smtpd-tls. */
 bool starttls_is_ready(struct starttls *);
 
-/* Is what is said now under TLS? Is it from the first octet? */
+/* Is the session under TLS now? Does TLS come before the greeting? */
 bool starttls_is_on(const struct session *);
 bool starttls_comes_first(const struct session *);
 
-/* require_tls, and there is none yet. */
+/* Does require_tls demand TLS that is not there yet? */
 bool starttls_is_missing(const struct session *);
 
 /*
- * The client's next octet is TLS: begins it and forgets all that was. False:
- * the session is over.
+ * Does the handshake, because the client's next octet is TLS, and forgets the
+ * session so far. False: the session is over.
  */
 bool starttls_begin(struct session *);
 

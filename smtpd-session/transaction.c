@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* MAIL and RCPT: who sends, and whom may it go to. */
+/* MAIL and RCPT: parses the envelope and decides what is accepted. */
 #include "offer.h"
 #include "relay.h"
 #include "session.h"
@@ -97,8 +97,8 @@ transaction_complain_parameter(struct reply *r, enum parameter_result why)
 }
 
 /*
- * Takes the keyword and the path off *argument; what is left are the
- * parameters. Blanks after the colon are wrong, but common.
+ * Takes the keyword and the path off *argument, and leaves the parameters.
+ * Blanks after the colon are wrong, but common.
  */
 static bool
 transaction_take_path(struct reply *r, struct span *argument, bool forward,
@@ -124,12 +124,15 @@ transaction_take_path(struct reply *r, struct span *argument, bool forward,
 	return why == ADDRESS_OK;
 }
 
-/* Is there anybody to hand a message to? If not, says so. */
+/* Can the session take a message now? If not, replies. */
 static bool
 transaction_can_begin(struct session *s)
 {
 	if (s->inject.link.state == LINK_LOST || s->lookup.state == LINK_LOST) {
-		/* Nothing can be dialled any more: a fresh session can. */
+		/*
+		 * This session can connect to nothing any more; a fresh one
+		 * can.
+		 */
 		reply(&s->reply,
 		    "421 4.3.0 %s Temporary server error, reconnect and try again",
 		    s->conf->hostname);
@@ -151,7 +154,10 @@ transaction_can_begin(struct session *s)
 	return true;
 }
 
-/* AUTH says who wrote it, and nobody is believed that: RFC 4954 section 5. */
+/*
+ * AUTH names the author, and no client is trusted with that: RFC 4954 section
+ * 5.
+ */
 static void
 transaction_keep_parameter(struct sbuf *sender, struct span parameter)
 {
@@ -222,8 +228,8 @@ transaction_has(const struct transaction *t, struct span rcpt)
 }
 
 /*
- * Asks smtpd-rcpt. When it says no, or nothing, so do we. A local user may
- * not ask it; whom it does not know, the bounce will say.
+ * Asks smtpd-rcpt, and refuses the recipient if it refuses or does not answer.
+ * It is not asked for a local user, whose bad recipients bounce later.
  */
 static bool
 transaction_is_wanted(struct session *s, struct span rcpt)
@@ -246,7 +252,7 @@ transaction_is_wanted(struct session *s, struct span rcpt)
 	return false;
 }
 
-/* The decisions about one recipient, in order; replies when it is no. */
+/* Makes the decisions about one recipient, in order; replies if refused. */
 static bool
 transaction_may_take(struct session *s, const struct address *a,
     struct sbuf *rcpt)
@@ -261,8 +267,8 @@ transaction_may_take(struct session *s, const struct address *a,
 		return false;
 	}
 	/*
-	 * Past max_errors a transaction that has recipients is not cut: its
-	 * sender would come again with all of it, for ever.
+	 * After max_errors a transaction that has recipients is not cut: the
+	 * client would send all of it again, for ever.
 	 */
 	if (t->accepted >= s->conf->max_recipients ||
 	    session_errors(s) >= s->conf->max_errors) {
@@ -277,7 +283,7 @@ transaction_may_take(struct session *s, const struct address *a,
 	return true;
 }
 
-/* The same recipient again is counted, but not kept and not offered again. */
+/* A duplicate is counted, but neither stored nor offered again. */
 static bool
 transaction_take(struct session *s, struct span rcpt)
 {
@@ -324,8 +330,8 @@ transaction_rcpt(struct session *s, struct span argument)
 }
 
 /*
- * A pipelining client sends DATA whatever became of its recipients. Those
- * that could not be judged must not make it give up the message.
+ * A pipelining client sends DATA before it has read the replies to RCPT. If a
+ * recipient was deferred, DATA must not fail permanently.
  */
 void
 transaction_data_for_nobody(struct session *s, struct span argument)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The envelope of one message while it is being given. */
+/* A mail transaction: the envelope of one message as the client gives it. */
 #ifndef TRANSACTION_H
 #define TRANSACTION_H
 
@@ -8,8 +8,8 @@
 #include "queuefile.h"
 
 /*
- * One recipient as its R frame says it, and a newline, which no address can
- * hold; <postmaster> may be given the longest of domains.
+ * One recipient as the payload of its R frame, and a newline, which no address
+ * can contain. <postmaster> may get the longest domain.
  */
 #define TRANSACTION_RCPT_MAX \
 	(sizeof("remote <postmaster@>\n") + ADDRESS_PATH_MAX)
@@ -18,11 +18,11 @@
 struct session;
 
 struct transaction {
-	unsigned accepted; /* recipients, with those given twice */
-	unsigned kept;     /* recipients without them */
-	bool deferred;     /* one was refused for now, not for good */
-	bool tried;        /* RCPT was said, whatever came of it */
-	bool offered;      /* the injector has taken the sender */
+	unsigned accepted; /* recipients, including duplicates */
+	unsigned kept;     /* recipients without duplicates */
+	bool deferred;     /* at least one recipient was answered with 4xx */
+	bool tried;        /* there was a RCPT command, accepted or not */
+	bool offered;      /* the injector has accepted the sender */
 	size_t sender_len, rcpts_len;
 	char *rcpts; /* payloads of R, TRANSACTION_ROOM octets */
 	char sender[COMMAND_MAIL_MAX + 1]; /* payload of S */
@@ -39,13 +39,13 @@ transaction_rcpts(const struct transaction *t)
 	return span_of(t->rcpts, t->rcpts_len);
 }
 
-/* The path, <...>, of such a recipient. */
+/* The path, <...>, in the payload of such a frame. */
 struct span transaction_path(struct span rcpt);
 
 /* Is this address (case folded) one of the recipients? */
 bool transaction_is_to(const struct transaction *, struct span address);
 
-/* The commands; and DATA where no recipient was accepted. */
+/* The commands MAIL and RCPT, and DATA without an accepted recipient. */
 void transaction_mail(struct session *, struct span argument);
 void transaction_rcpt(struct session *, struct span argument);
 void transaction_data_for_nobody(struct session *, struct span argument);

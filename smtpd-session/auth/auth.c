@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* What smtpd-auth and smtpd-auth-file share: the talk with one session. */
+/*
+ * What smtpd-auth and smtpd-auth-file share: the conversation with a session.
+ */
 #include "auth.h"
 
 #include <sys/mman.h>
@@ -19,7 +21,7 @@
 #include "program.h"
 #include "serve.h"
 
-#define SPARE 64 /* conversations beside those of sessions */
+#define SPARE 64 /* more conversations than sessions */
 #define PAUSE_MS 2000
 #define PAUSE_RANDOM_MS 500
 
@@ -34,11 +36,11 @@ static struct auth_question question;
 
 /*
  * Locks on the octets of a file in memory, which all processes of a listener
- * inherit as one descriptor. The kernel frees the slot of who dies.
+ * inherit as one descriptor. The kernel frees the slot of a process that dies.
  */
 #define SLOTS_FD 5
 
-/* How the descriptor is told from another that happens to be open. */
+/* Seals tell the descriptor from another one that happens to be open. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static bool has_slots;
@@ -59,7 +61,7 @@ slot_make_all(void)
 		(void)close(fd);
 }
 
-/* In those. Nothing is rationed where no listener has made any. */
+/* In its children. Without a listener there are no slots and no limit. */
 static void
 slot_open_all(void)
 {
@@ -84,7 +86,7 @@ slot_wake(int sig)
 	(void)sig;
 }
 
-/* Waits for one of n; false: it took longer than so many seconds. */
+/* Waits for one of n slots; false: it took longer than so many seconds. */
 static bool
 slot_take(unsigned n, unsigned seconds)
 {
@@ -96,7 +98,7 @@ slot_take(unsigned n, unsigned seconds)
 		taken = slot_lock((first + i) % n, F_WRLCK, F_SETLK);
 	if (taken)
 		return true;
-	/* All are in use: stand in one of the lines. */
+	/* All are in use: wait for one of them. */
 	(void)sigaction(SIGALRM, &sa, &before);
 	(void)alarm(seconds);
 	taken = slot_lock(first, F_WRLCK, F_SETLKW);
@@ -114,7 +116,7 @@ slot_release(void)
 
 /* --- the start ----------------------------------------------------------------- */
 
-/* The uid of sessions; -1: there is no such user. Asked before we confine. */
+/* The uid of sessions; -1: no such user. Asked before confinement. */
 static uid_t
 auth_session_uid(const struct conf *conf)
 {
@@ -187,7 +189,7 @@ auth_start(struct auth *a, int argc, char *argv[], struct conf *conf,
 
 /* --- the conversation ---------------------------------------------------------- */
 
-/* A session says from where its client comes: for the log, and for PAM. */
+/* The client's address, for the log and for PAM. */
 static void
 auth_take_fact(struct span payload)
 {
@@ -208,7 +210,7 @@ auth_is_odd(struct span user)
 	return false;
 }
 
-/* False: nobody has such a name or such a password. */
+/* False: no user can have such a name or password. */
 static bool
 auth_take_question(struct span payload)
 {
@@ -229,8 +231,8 @@ auth_take_question(struct span payload)
 }
 
 /*
- * The slot is for the work only, and free again before anybody sleeps. What
- * hangs in there is ended by SIGALRM; its session hears the end of file.
+ * The slot is for the work only, and is free again before the process sleeps.
+ * SIGALRM ends a check that hangs; its session sees the end of file.
  */
 static enum auth_verdict
 auth_judge(const struct auth *a, struct span payload)
@@ -285,9 +287,9 @@ auth_delay(instant start)
 }
 
 /*
- * The user is said on the connection before anybody else has it; smtpd-queue
- * believes the first word on it and no later one. What it says itself is left
- * for the session to read.
+ * Names the user on the connection before the session has it; smtpd-queue
+ * believes the first such frame and no later one. The first frame of smtpd-
+ * queue is left for the session to read.
  */
 static enum io
 auth_hand_over(struct auth *a, instant deadline)

@@ -80,7 +80,7 @@ pwfile_take_line(struct search *s, struct span line)
 	s->found = his;
 }
 
-/* Takes what is whole; at the end of the file that is all. */
+/* Takes whole lines; at the end of the file the last one too. */
 static bool
 pwfile_take_lines(struct search *s, struct inbuf *in, bool end)
 {
@@ -95,7 +95,7 @@ pwfile_take_lines(struct search *s, struct inbuf *in, bool end)
 	}
 }
 
-/* With an offset of its own: processes that share the descriptor read too. */
+/* With an offset of its own, because other processes share the descriptor. */
 static enum io
 pwfile_fill(struct inbuf *in, off_t *at)
 {

@@ -15,14 +15,14 @@
 #define PWFILE_LINE_MAX 4096
 
 /*
- * Opens it for reading. It must be a file that belongs to us and that nobody
- * else has any right to, else -1 with errno EPERM.
+ * Opens it for reading. It must belong to us and give no rights to others;
+ * otherwise -1 with errno EPERM.
  */
 int pwfile_open(const char *path) MUST_CHECK;
 
 bool pwfile_user_valid(struct span user);
 
-/* Parts a line. False: it is malformed. user is empty for a comment. */
+/* Splits a line. False: it is malformed. user is empty for a comment. */
 bool pwfile_line(struct span line, struct span *user,
     struct span *hash) MUST_CHECK;
 
@@ -34,8 +34,8 @@ enum pwfile_result {
 };
 
 /*
- * Looks a user up, from the start of the file and always to its end. hash is
- * his, or for somebody unknown that of the first entry, if there is one.
+ * Looks up a user, from the start of the file and always to its end. hash is
+ * the user's, or for an unknown user that of the first entry, if there is one.
  */
 enum pwfile_result pwfile_find(int fd, struct span user, struct sbuf *hash,
     unsigned *bad) MUST_CHECK;

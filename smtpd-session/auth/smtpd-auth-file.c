@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-auth-file: looks passwords up in a file of our own. */
+/* smtpd-auth-file: checks passwords with a file of users and hashes. */
 #include <sys/syscall.h>
 
 #include <crypt.h>
@@ -12,7 +12,7 @@
 #include "pwfile.h"
 #include "serve.h"
 
-/* What is worked at for users that are not there, when nobody is. */
+/* The hash that unknown users cost, if the file has no entry. */
 static const char nobody[] =
     "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7";
 
@@ -32,7 +32,7 @@ file_open(const struct conf *conf)
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf->passwords);
 }
 
-/* In a time that does not depend on where they differ. */
+/* In a time that does not depend on where the two differ. */
 static bool
 file_same_hash(const char *a, const char *b)
 {
@@ -46,7 +46,7 @@ file_same_hash(const char *a, const char *b)
 	return differ == 0;
 }
 
-/* Works, and says whether that is the password. */
+/* Hashes the password, which takes time, and compares. */
 static bool
 file_matches(const char *password, const char *hash)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-auth: asks PAM whose password it is; no root, no setuid helper. */
+/* smtpd-auth: checks passwords with PAM; no root, no setuid helper. */
 #include <sys/syscall.h>
 
 #include <security/pam_appl.h>
@@ -16,7 +16,7 @@
 
 #define SERVICE "smtpd"
 
-/* Only what nobody sees typed is a password. */
+/* Only a prompt without echo asks for a password. */
 static int
 pam_answer(int n, const struct pam_message **m, struct pam_response **out,
     void *arg)
@@ -46,7 +46,7 @@ pam_answer(int n, const struct pam_message **m, struct pam_response **out,
 	return PAM_SUCCESS;
 }
 
-/* Modules would sleep by reason of the failure; we sleep whatever it was. */
+/* Modules would sleep depending on the failure; auth.c sleeps after each. */
 static void
 pam_no_delay(int status, unsigned usec, void *arg)
 {
@@ -69,7 +69,7 @@ pam_set_items(pam_handle_t *pam, const struct auth_question *q)
 	return rc;
 }
 
-/* The name that the account goes by, which a module may have found. */
+/* The name of the account, which a module may have changed. */
 static int
 pam_take_user(pam_handle_t *pam, struct auth_question *q)
 {
@@ -97,7 +97,7 @@ pam_ask(struct auth_question *q)
 	rc = pam_set_items(pam, q);
 	if (rc == PAM_SUCCESS)
 		rc = pam_authenticate(pam, flags);
-	/* Whose account or password has expired is told from others here. */
+	/* This finds expired accounts and passwords. */
 	if (rc == PAM_SUCCESS)
 		rc = pam_acct_mgmt(pam, flags);
 	if (rc == PAM_SUCCESS)
@@ -137,14 +137,20 @@ pam_check(struct auth_question *q, void *arg)
 
 	switch (v) {
 	case AUTH_YES:
-		/* Not root's, whatever the service file says. */
+		/*
+		 * Never root or a system account, whatever the service file
+		 * says.
+		 */
 		pw = getpwnam(q->user);
 		if (pw == NULL || pw->pw_uid >= conf->min_uid)
 			break;
 		q->why = "uid below min_uid";
 		return AUTH_NO;
 	case AUTH_NO:
-		/* Who cannot read the accounts calls everybody unknown. */
+		/*
+		 * A process that cannot read the accounts sees only unknown
+		 * users.
+		 */
 		if (getpwnam(conf->nss_sentinel) != NULL)
 			break;
 		q->why = "nss_sentinel is not found";
@@ -157,9 +163,9 @@ pam_check(struct auth_question *q, void *arg)
 
 /*
  * PAM and NSS load modules, read files anywhere and talk to daemons, as the
- * system is set up; so what is forbidden is listed, not what is allowed. No
- * file is written, nothing is run: a helper with the setgid bit, which
- * pam_unix would fall back to, has none under no_new_privs.
+ * system is set up. So the filter lists what is forbidden, not what is
+ * allowed. The program writes no file and executes nothing: the setgid helper
+ * that pam_unix would fall back to gets no rights under no_new_privs.
  */
 static void
 pam_confine(const struct conf *conf)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-passwd: sets and removes entries in the file of passwords. */
+/* smtpd-passwd: sets and removes passwords of mail users. */
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -19,7 +19,7 @@
 #include "program.h"
 #include "pwfile.h"
 
-#define OWNER "smtpd-auth" /* of a file that root makes */
+#define OWNER "smtpd-auth" /* owner of a file that root creates */
 #define FILE_MAX_ (64 * 1024 * 1024)
 
 static char password[AUTH_PASSWORD_MAX + 2];
@@ -34,7 +34,7 @@ echo_on(void)
 	quiet = false;
 }
 
-/* A terminal without echo is nothing to leave behind. */
+/* Turns the echo of the terminal on again. */
 static void
 echo_interrupted(int sig)
 {
@@ -57,7 +57,7 @@ echo_off(void)
 	quiet = tcsetattr(0, TCSAFLUSH, &t) == 0;
 }
 
-/* One line of the standard input, octet by octet: the rest is not ours. */
+/* Reads one line of the standard input, octet by octet, and no more. */
 static void
 passwd_read_line(const char *prompt)
 {
@@ -118,7 +118,7 @@ passwd_hash(struct sbuf *out)
 	free(setting);
 }
 
-/* All of the file that there is, or nothing when there is none. */
+/* Reads the whole file; a missing one is empty. */
 static void
 passwd_read_file(const char *path, struct sbuf *text, struct stat *st)
 {
@@ -139,7 +139,7 @@ passwd_read_file(const char *path, struct sbuf *text, struct stat *st)
 	explicit_bzero(buf, sizeof(buf));
 }
 
-/* Gives the file's text with the user's entry (hash), or without any. */
+/* Copies the text with a new entry for the user, or without any. */
 static bool
 passwd_edit(struct span text, struct span user, struct span hash,
     struct sbuf *out)
@@ -166,7 +166,7 @@ passwd_edit(struct span text, struct span user, struct span hash,
 	return had;
 }
 
-/* The new file belongs to whom the old one did, or to who will read it. */
+/* The new file gets the owner of the old one, or its reader as owner. */
 static void
 passwd_give_to_owner(int fd, const struct stat *before)
 {
@@ -188,7 +188,7 @@ passwd_give_to_owner(int fd, const struct stat *before)
 		die_sys(EXIT_TEMP, "cannot change the owner of the file");
 }
 
-/* Whole or not at all: in the new file's place is never half of it. */
+/* Replaces the file as a whole, so that there is never half of one. */
 static void
 passwd_write_file(const char *path, struct span text, const struct stat *before)
 {
@@ -212,7 +212,7 @@ passwd_write_file(const char *path, struct span text, const struct stat *before)
 	(void)close(fd);
 }
 
-/* Two at once would lose the entry of one of them. */
+/* Two processes at once would lose the entry of one of them. */
 static void
 passwd_lock(const char *path)
 {

@@ -59,7 +59,7 @@ file_is_good(const struct stat *st, bool secret, struct sbuf *why)
 	return false;
 }
 
-/* Files that were made on other systems; BearSSL takes LF alone. */
+/* For files that were made on other systems; BearSSL takes LF only. */
 static void
 file_drop_cr(struct file *f)
 {
@@ -102,9 +102,9 @@ file_slurp(int fd, struct file *f, struct sbuf *why)
 }
 
 /*
- * Reads a whole file. False: *why says what is wrong. A secret one must
- * belong to us and be of mode 0600 or stricter. The text is the caller's to
- * wipe and free; its lines end in LF, the last one too.
+ * Reads a whole file. False: *why says what is wrong. A secret one must belong
+ * to us and have mode 0600 or stricter. The caller wipes and frees the text;
+ * its lines end in LF, the last one too.
  */
 static bool
 file_read(struct span path, bool secret, struct file *f, struct sbuf *why)
@@ -116,7 +116,7 @@ file_read(struct span path, bool secret, struct file *f, struct sbuf *why)
 
 	*f = (struct file){ .text = NULL };
 	errno = ENAMETOOLONG;
-	/* A fifo must not keep us waiting for its writer. */
+	/* The open must not wait for the writer of a fifo. */
 	if (file_copy_path(path, mem))
 		fd = open(mem, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd == -1 || fstat(fd, &st) == -1) {
@@ -233,7 +233,7 @@ identity_read_key(struct identity *id, struct file *f, struct sbuf *why)
 	enum pem_event e;
 	struct pem p;
 
-	/* The older way is a header inside, which is no base64. */
+	/* The older form is a header inside, which is not base64. */
 	encrypted = memmem(f->text, f->n, "4,ENCRYPTED", 11) != NULL;
 	pem_begin(&p, f->text, f->n);
 	while (!found && (e = pem_next(&p, &name, &der)) == PEM_OBJECT) {
@@ -470,9 +470,10 @@ engine_free(struct engine *e)
 /* --- which certificate ------------------------------------------------- */
 
 /*
- * From the best: those of the name that was asked for; the first one and
- * others of its name, as the same host's RSA next to its ECDSA; any, since
- * an unsuitable name is better than no TLS for a mail server that checks none.
+ * From the best: certificates with the name that the client asked for; the
+ * first one and others with its name, such as the same host's RSA next to its
+ * ECDSA; any other, because a wrong name is better than no TLS for a client
+ * that does not check it.
  */
 enum fit { FIT_NAME, FIT_FIRST, FIT_ANY };
 
@@ -499,7 +500,7 @@ engine_fits(const struct engine *e, size_t i, enum fit fit)
 	return true;
 }
 
-/* BearSSL's own policy for one certificate: it does the rest if it can. */
+/* Lets BearSSL's own policy for one certificate decide. */
 static bool
 engine_offer(struct engine *e, const struct identity *id,
     br_ssl_server_choices *choices)
@@ -536,7 +537,7 @@ engine_choose(const br_ssl_server_policy_class **pctx,
 	return 0;
 }
 
-/* Never asked: from choose on the policy is the one that was chosen. */
+/* Never called: engine_choose has replaced the policy by then. */
 static uint32_t
 engine_never_keyx(const br_ssl_server_policy_class **pctx, unsigned char *data,
     size_t *len)
@@ -587,7 +588,10 @@ engine_start(struct engine *e)
 	br_ssl_engine_set_buffer(c, e->records, sizeof(e->records), 1);
 	e->policy = &policy;
 	br_ssl_server_set_policy(&e->server, &e->policy);
-	/* Beside what the processor gives, which alone is not to be trusted. */
+	/*
+	 * In addition to the processor's random numbers, which are not trusted
+	 * alone.
+	 */
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
 		return false;
 	br_ssl_engine_inject_entropy(c, seed, sizeof(seed));
@@ -681,7 +685,7 @@ engine_error(const struct engine *e)
 		{ BR_ERR_UNKNOWN_TYPE, "not TLS" },
 		{ BR_ERR_SEND_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION,
 		    "protocol version older than TLS 1.2" },
-		/* This is also what a client that speaks TLS 1.3 only meets. */
+		/* A client that speaks TLS 1.3 only ends here too. */
 		{ BR_ERR_SEND_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE,
 		    "no common cipher (TLS 1.3 is not supported)" },
 		{ BR_ERR_RECV_FATAL_ALERT + BR_ALERT_UNKNOWN_CA,

@@ -6,20 +6,20 @@
 #include "conf.h"
 
 /*
- * engine.c is this for BearSSL. A program with another library is smtpd-tls.c
- * and its own engine.c; that one then may speak TLS 1.3, and nothing else has
- * to know.
+ * engine.c implements this with BearSSL. For another library only engine.c has
+ * to be replaced; the new one may then speak TLS 1.3, and nothing else has to
+ * know.
  *
- * No descriptor is touched here, and after engine_start no file and no
- * system call is needed.
+ * The engine touches no descriptor, and after engine_start it needs no
+ * file and no system call.
  */
 struct engine;
 
 /*
- * Loads all certificates and keys of the configuration. NULL: *why says
- * which file, and what is wrong of it. What is no obstacle, as a certificate
- * that has expired, is appended to *notes, a line each. thorough: sees too
- * that each key belongs to its certificate, which costs a millisecond.
+ * Loads all certificates and keys of the configuration. NULL: *why says which
+ * file, and what is wrong with it. *notes gets a line for each minor problem,
+ * such as a certificate that has expired. thorough: also checks that each key
+ * belongs to its certificate, which costs a millisecond.
  */
 struct engine *engine_load(const struct conf *, bool thorough, struct sbuf *why,
     struct sbuf *notes) MUST_CHECK;
@@ -33,36 +33,37 @@ void engine_free(struct engine *);
 /* One server handshake may begin. False: there are no random numbers. */
 bool engine_start(struct engine *) MUST_CHECK;
 
-/* The four ways of octets. */
+/* The four directions of octets. */
 enum engine_way {
 	ENGINE_FROM_CLIENT,  /* room for records of the client */
 	ENGINE_TO_CLIENT,    /* records to be sent */
-	ENGINE_FROM_SESSION, /* room for clear text of ours */
+	ENGINE_FROM_SESSION, /* room for clear text of the session */
 	ENGINE_TO_SESSION,   /* clear text of the client */
 };
 
 /*
- * The buffer of this way: where to put octets, or to take them from. *n is
- * 0 when there is none now; any call may change that for every way.
+ * The buffer of this direction: where to put octets, or where to take them
+ * from. *n is 0 if it is not usable now; any call may change that for all
+ * directions.
  */
 char *engine_buf(struct engine *, enum engine_way, size_t *n);
 
 /* n octets of that buffer were put or taken. */
 void engine_done(struct engine *, enum engine_way, size_t n);
 
-/* Clear text that was put and not filled a record becomes one now. */
+/* Makes a record of clear text that has not filled one. */
 void engine_flush(struct engine *);
 
-/* Says goodbye: one last record to send, and no clear text any more. */
+/* Says goodbye: one last record to send, and no more clear text. */
 void engine_close(struct engine *);
 
-/* The handshake is over, and it was good. */
+/* Has the handshake succeeded? */
 bool engine_is_up(const struct engine *);
 
-/* Nothing can be put or taken any more, after a goodbye or a failure. */
+/* Is it over, after a goodbye or a failure? */
 bool engine_is_closed(const struct engine *);
 
-/* Why it failed, in words; NULL when it did not. */
+/* Why it failed, in words; NULL if it did not. */
 const char *engine_error(const struct engine *);
 
 /* What was agreed on, once it is up. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What Debian's libbearssl.a, built for glibc, asks for beside musl's libc. */
+/* What Debian's libbearssl.a, built for glibc, needs beside musl's libc. */
 #ifndef __GLIBC__
 #include <stdlib.h>
 #include <string.h>

@@ -25,7 +25,7 @@ pem_line(struct pem *p, struct span *line)
 	return true;
 }
 
-/* "-----BEGIN NAME-----": its name, or with END; false: another line. */
+/* Is this "-----BEGIN NAME-----" (or with END)? Gives its name. */
 static bool
 pem_is_boundary(struct span line, const char *word, struct span *name)
 {
@@ -38,7 +38,7 @@ pem_is_boundary(struct span line, const char *word, struct span *name)
 	return span_eq(span_of(name->p + name->n, DASHES.n), DASHES);
 }
 
-/* Moves a line's text to where the object's ends. */
+/* Moves a line's text to the end of the object's text. */
 static char *
 pem_append(char *to, struct span line)
 {

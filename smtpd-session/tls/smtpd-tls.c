@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* smtpd-tls: has the key, and speaks TLS with a session's client. */
+/* smtpd-tls: holds the private keys and speaks TLS with a session's client. */
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,7 +17,7 @@
 
 /*
  * Each of the three profiles may have a listener for IPv4 and one for IPv6,
- * with max_sessions each: one kind must not take the other's place here.
+ * with max_sessions each. None of them may use up the room of another.
  */
 #define LISTENERS 6
 
@@ -51,7 +51,7 @@ tls_watch_files(const char *list)
 	}
 }
 
-/* The certificates, or NULL and a reply that says why there are none. */
+/* Loads the certificates; if that fails, NULL and a reply that says why. */
 static struct engine *
 tls_load(const struct conf *conf, bool thorough, struct sbuf *no)
 {
@@ -72,7 +72,7 @@ tls_load(const struct conf *conf, bool thorough, struct sbuf *no)
 
 /* --- whether TLS can be had --------------------------------------------- */
 
-/* The certificates, read once; or the reply that says why there are none. */
+/* The certificates, read once, or the reply that says why they are missing. */
 struct certificates {
 	struct engine *engine;
 	struct sbuf no;
@@ -91,7 +91,7 @@ tls_read_certificates(struct certificates *c, const struct conf *conf)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/* Whether TLS can be had, as each new connection is told at once. */
+/* Tells each new connection at once whether TLS is available. */
 static bool
 tls_hello(void *context, struct sbuf *hello)
 {
@@ -122,7 +122,7 @@ tls_check(const struct conf *conf)
 
 /* --- octets, both ways ------------------------------------------------------- */
 
-/* How long, and for how much, a client is read that was told goodbye. */
+/* How long, and how much, a client is still read after the goodbye. */
 #define LINGER_MS 2000
 #define LINGER_OCTETS (256 * 1024)
 
@@ -132,7 +132,7 @@ tls_check(const struct conf *conf)
 struct proxy {
 	struct engine *engine; /* started */
 	int client;
-	int session;       /* clear text; -1: not yet, or not any more */
+	int session;       /* clear text; -1: not yet, or no longer */
 	uint64_t patience; /* ms that a client may take to read */
 	bool client_eof, session_eof;
 };
@@ -175,7 +175,7 @@ proxy_get(struct proxy *p, enum engine_way way, int fd)
 	return proxy_moved(p, way, recv(fd, buf, n, MSG_DONTWAIT));
 }
 
-/* All that can be moved now. END: one of the two does not take any more. */
+/* Moves everything that can be moved now. END: one of the two takes no more. */
 static enum moved
 proxy_move(struct proxy *p)
 {
@@ -198,7 +198,10 @@ proxy_move(struct proxy *p)
 		if (out != MOVED_NOTHING)
 			r = MOVED_SOME;
 	}
-	/* Only when there is no more: else each piece were a record. */
+	/*
+	 * Only if there is no more: otherwise each piece would become a
+	 * record.
+	 */
 	if (r == MOVED_NOTHING)
 		engine_flush(p->engine);
 	return r;
@@ -213,7 +216,7 @@ proxy_has(struct proxy *p, enum engine_way way)
 	return n > 0;
 }
 
-/* A descriptor of which we want nothing would wake us with its hang-up. */
+/* An unwanted descriptor would wake the loop with its hang-up. */
 static struct pollfd
 proxy_watch(int fd, bool in, bool out)
 {
@@ -222,7 +225,7 @@ proxy_watch(int fd, bool in, bool out)
 	return (struct pollfd){ .fd = events == 0 ? -1 : fd, .events = events };
 }
 
-/* Waits until something can be moved. False: not until the deadline. */
+/* Waits until something can be moved. False: not by the deadline. */
 static bool
 proxy_wait(struct proxy *p, instant deadline)
 {
@@ -235,7 +238,7 @@ proxy_wait(struct proxy *p, instant deadline)
 		    proxy_has(p, ENGINE_TO_SESSION)),
 	};
 
-	/* Nobody can move anything, ever. */
+	/* Nothing can move, ever. */
 	if (fds[0].fd == -1 && fds[1].fd == -1)
 		return false;
 	while (poll(fds, nitems(fds), clock_left(deadline)) <= 0)
@@ -244,7 +247,7 @@ proxy_wait(struct proxy *p, instant deadline)
 	return true;
 }
 
-/* NULL when the handshake is good, or why it is not. */
+/* NULL if the handshake succeeds, or why it failed. */
 static const char *
 proxy_handshake(struct proxy *p, instant deadline)
 {
@@ -259,7 +262,9 @@ proxy_handshake(struct proxy *p, instant deadline)
 		case MOVED_NOTHING:
 			break;
 		}
-		/* After an error an alert may wait, and was sent above. */
+		/*
+		 * After an error there may be an alert, which was sent above.
+		 */
 		error = engine_error(p->engine);
 		if (error != NULL)
 			return error;
@@ -271,7 +276,7 @@ proxy_handshake(struct proxy *p, instant deadline)
 	return NULL;
 }
 
-/* What is under way goes out, and the goodbye. */
+/* Sends what is under way, and the goodbye. */
 static void
 proxy_goodbye(struct proxy *p)
 {
@@ -290,7 +295,7 @@ proxy_goodbye(struct proxy *p)
 	}
 }
 
-/* Closing with octets unread would reset the connection. */
+/* Closing the socket with unread octets would reset the connection. */
 static void
 proxy_linger(struct proxy *p)
 {
@@ -312,8 +317,8 @@ proxy_linger(struct proxy *p)
 }
 
 /*
- * A client that does not read stops the session, which has its own patience
- * and ends; but that we only see where we still read from it.
+ * A client that does not read stops the session, which has a time-out of its
+ * own. But the loop sees the session's end only while it still reads from it.
  */
 static instant
 proxy_patience(struct proxy *p)
@@ -322,9 +327,9 @@ proxy_patience(struct proxy *p)
 }
 
 /*
- * Carries octets both ways until both have no more to say, or one is gone.
- * The client's end is told with a goodbye, and read for a while after it, so
- * that unread octets of his do not take our last ones from him.
+ * Carries octets both ways until both have finished, or one is gone. At the
+ * end the client gets a goodbye and is read for a while, so that its unread
+ * octets do not cost it our last ones.
  */
 static void
 proxy_run(struct proxy *p)
@@ -340,7 +345,10 @@ proxy_run(struct proxy *p)
 			continue;
 		if (p->session_eof && !proxy_has(p, ENGINE_TO_CLIENT))
 			break;
-		/* What he said before it has been handed on by now. */
+		/*
+		 * The client's octets before its end have been passed on by
+		 * now.
+		 */
 		if (!told && !proxy_has(p, ENGINE_TO_SESSION) &&
 		    (p->client_eof || engine_is_closed(p->engine))) {
 			(void)shutdown(p->session, SHUT_WR);
@@ -367,7 +375,7 @@ tls_answer(char tag, struct span text, instant deadline)
 	exit(sent ? EXIT_OK : EXIT_TEMP);
 }
 
-/* The client's socket, or -1: the end. */
+/* The client's socket, or -1 at the end of file. */
 static int
 tls_await_client(instant deadline)
 {
