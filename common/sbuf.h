@@ -15,6 +15,12 @@ struct sbuf {
 	bool bad;
 };
 
+/* Initializer of an empty string that fills an array and never leaves it. */
+#define SBUF_IN(mem) \
+	{ \
+		.s = (mem), .cap = sizeof(mem), .max = sizeof(mem) - 1 \
+	}
+
 /* An empty string that may grow to max octets. Allocates nothing. */
 void sbuf_init(struct sbuf *, size_t max);
 

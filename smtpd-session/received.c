@@ -64,9 +64,7 @@ received_from(struct fold *f, const struct received *r)
 {
 	char helo[ADDRESS_DOMAIN_MAX], ip[IP_TEXT];
 	char mem[IP_TEXT + sizeof("([IPv6:])")];
-	struct sbuf tcp_info = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf tcp_info = SBUF_IN(mem);
 
 	ip_text(r->ip, ip);
 	if (r->ip->size == 0)
@@ -84,12 +82,8 @@ received_field(struct sbuf *b, const struct received *r)
 {
 	struct fold f = { .out = b, .column = sizeof("Received:") - 1 };
 	char mem[64], tlsmem[128];
-	struct sbuf tls = {
-		.s = tlsmem, .cap = sizeof(tlsmem), .max = sizeof(tlsmem) - 1
-	};
-	struct sbuf date = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf tls = SBUF_IN(tlsmem);
+	struct sbuf date = SBUF_IN(mem);
 
 	sbuf_adds(b, "Received:");
 	if (!r->hidden) {

@@ -164,9 +164,7 @@ static void
 session_auth_send(struct session *s, struct span secret)
 {
 	char mem[sizeof("ip=") + IP_TEXT], ip[IP_TEXT];
-	struct sbuf fact = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf fact = SBUF_IN(mem);
 
 	ip_text(&s->ip, ip);
 	sbuf_adds(&fact, "ip=");
@@ -255,9 +253,7 @@ void
 session_auth(struct session *s, struct span argument)
 {
 	char mem[SASL_ROOM];
-	struct sbuf secret = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf secret = SBUF_IN(mem);
 
 	if (session_auth_may_begin(s))
 		session_auth_exchange(s, argument, &secret);

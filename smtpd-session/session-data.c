@@ -4,6 +4,7 @@
 #include "header.h"
 #include "received.h"
 #include "session.h"
+#include "transaction.h"
 
 #define HOPS_MAX 100 /* RFC 5321 6.3 */
 
@@ -126,6 +127,7 @@ static bool
 data_more(struct text *t)
 {
 	struct session *s = t->s;
+	enum io r;
 
 	/*
 	 * The client may send up to twice max_size before it hears the
@@ -141,24 +143,11 @@ data_more(struct text *t)
 		inject_flush(&s->inject);
 		t->waited = true;
 	}
-	switch (session_fill(s, data_deadline(t))) {
-	case IO_OK:
+	r = session_fill(s, data_deadline(t));
+	if (r == IO_OK)
 		t->read += inbuf_view(&s->in).n;
-		return true;
-	case IO_EOF:
-		session_end(s, "eof in data");
-		break;
-	case IO_TIMEOUT:
-		reply(&s->reply,
-		    "421 4.4.2 %s Timeout exceeded, closing connection",
-		    s->conf->hostname);
-		session_end(s, "timeout in data");
-		break;
-	case IO_ERROR:
-		session_end(s, "broken in data");
-		break;
-	}
-	return false;
+	session_check_input(s, r, true);
+	return r == IO_OK;
 }
 
 /* Only CRLF . CRLF ends the text, even if the text is malformed. */
@@ -191,9 +180,7 @@ data_add_received(struct session *s)
 {
 	struct span rcpts = transaction_rcpts(&s->transaction), only;
 	char mem[RECEIVED_MAX];
-	struct sbuf field = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf field = SBUF_IN(mem);
 	struct received r = {
 		.helo = span_str(s->helo),
 		.ip = &s->ip,
@@ -217,9 +204,7 @@ data_commit(struct text *t)
 {
 	struct session *s = t->s;
 	char line[REPLY_MAX + 1];
-	struct sbuf refusal = {
-		.s = line, .cap = sizeof(line), .max = sizeof(line) - 1
-	};
+	struct sbuf refusal = SBUF_IN(line);
 	struct span text;
 
 	/*

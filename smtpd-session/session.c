@@ -25,6 +25,14 @@ session_hang_up(struct session *s, const char *why)
 }
 
 void
+session_dismiss(struct session *s, const char *code, const char *text,
+    const char *why)
+{
+	reply(&s->reply, "421 %s %s %s", code, s->conf->hostname, text);
+	session_hang_up(s, why);
+}
+
+void
 session_reset(struct session *s)
 {
 	transaction_reset(&s->transaction);
@@ -109,6 +117,27 @@ session_fill(struct session *s, instant deadline)
 	return inbuf_fill(&s->in, deadline);
 }
 
+void
+session_check_input(struct session *s, enum io r, bool in_data)
+{
+	switch (r) {
+	case IO_OK:
+		break;
+	case IO_EOF:
+		session_end(s, in_data ? "eof in data" : "eof");
+		break;
+	case IO_TIMEOUT:
+		reply(&s->reply,
+		    "421 4.4.2 %s Timeout exceeded, closing connection",
+		    s->conf->hostname);
+		session_end(s, in_data ? "timeout in data" : "timeout");
+		break;
+	case IO_ERROR:
+		session_end(s, in_data ? "broken in data" : "broken");
+		break;
+	}
+}
+
 /* Flushes the last reply, abandons an open message, and logs the session. */
 static void
 session_close(struct session *s)
@@ -146,22 +175,7 @@ session_await_command(struct session *s)
 	s->waiting = 1;
 	r = s->stopping ? IO_OK : session_fill(s, s->deadline);
 	s->waiting = 0;
-	switch (r) {
-	case IO_OK:
-		break;
-	case IO_EOF:
-		session_end(s, "eof");
-		break;
-	case IO_TIMEOUT:
-		reply(&s->reply,
-		    "421 4.4.2 %s Timeout exceeded, closing connection",
-		    s->conf->hostname);
-		session_end(s, "timeout");
-		break;
-	case IO_ERROR:
-		session_end(s, "broken");
-		break;
-	}
+	session_check_input(s, r, false);
 }
 
 /* --- commands that touch no mail ---------------------------------------------- */
@@ -231,36 +245,6 @@ session_rset(struct session *s, struct span argument)
 }
 
 static void
-session_noop(struct session *s, struct span argument)
-{
-	(void)argument;
-	reply(&s->reply, "250 2.0.0 Ok");
-}
-
-static void
-session_vrfy(struct session *s, struct span argument)
-{
-	(void)argument;
-	reply(&s->reply,
-	    "252 2.5.0 Cannot VRFY user, try RCPT to attempt delivery");
-}
-
-static void
-session_expn(struct session *s, struct span argument)
-{
-	(void)argument;
-	reply(&s->reply, "502 5.5.1 EXPN is not implemented");
-}
-
-static void
-session_help(struct session *s, struct span argument)
-{
-	(void)argument;
-	reply(&s->reply,
-	    "214 2.0.0 See RFC 5321 for the commands, EHLO for the extensions");
-}
-
-static void
 session_http(struct session *s, struct span argument)
 {
 	(void)argument;
@@ -289,33 +273,38 @@ struct verb {
 	bool idle;           /* moves no mail: see SESSION_IDLE_MAX */
 	bool in_clear;       /* allowed before TLS even if TLS is required */
 	action *act[STATES]; /* NULL: 503 */
+	const char *reply;   /* for a command that does nothing else */
 };
 
-#define ALWAYS(a) \
-	{ \
-		a, a, a, a \
-	}
+/* clang-format off */
+#define IN(start, ready, mail, rcpt) { start, ready, mail, rcpt }, NULL
+#define ALWAYS(a) IN(a, a, a, a)
+#define SAYS(text) { NULL }, text
+/* clang-format on */
 
 static const struct verb verbs[] = {
-	/* name, argument, at once, idle, in clear, { START, READY, MAIL, RCPT } */
+	/* name, argument, at once, idle, in clear, IN(START, READY, MAIL, RCPT) */
 	{ "EHLO", ARGUMENT_SOME, true, true, true, ALWAYS(session_ehlo) },
 	{ "HELO", ARGUMENT_SOME, true, true, false, ALWAYS(session_helo) },
 	{ "STARTTLS", ARGUMENT_NONE, true, true, true,
-	    { NULL, starttls_command, starttls_command, starttls_command } },
+	    IN(NULL, starttls_command, starttls_command, starttls_command) },
 	{ "AUTH", ARGUMENT_SOME, true, true, false,
-	    { NULL, session_auth, NULL, NULL } },
+	    IN(NULL, session_auth, NULL, NULL) },
 	{ "MAIL", ARGUMENT_SOME, false, false, false,
-	    { NULL, transaction_mail, NULL, NULL } },
+	    IN(NULL, transaction_mail, NULL, NULL) },
 	{ "RCPT", ARGUMENT_SOME, false, false, false,
-	    { NULL, NULL, transaction_rcpt, transaction_rcpt } },
+	    IN(NULL, NULL, transaction_rcpt, transaction_rcpt) },
 	{ "DATA", ARGUMENT_NONE, true, false, false,
-	    { NULL, NULL, transaction_data_for_nobody, session_data } },
+	    IN(NULL, NULL, transaction_data_for_nobody, session_data) },
 	{ "RSET", ARGUMENT_NONE, false, true, false, ALWAYS(session_rset) },
-	{ "NOOP", ARGUMENT_ANY, true, true, true, ALWAYS(session_noop) },
+	{ "NOOP", ARGUMENT_ANY, true, true, true, SAYS("250 2.0.0 Ok") },
 	{ "QUIT", ARGUMENT_NONE, true, false, true, ALWAYS(session_quit) },
-	{ "VRFY", ARGUMENT_SOME, true, true, false, ALWAYS(session_vrfy) },
-	{ "EXPN", ARGUMENT_ANY, true, true, false, ALWAYS(session_expn) },
-	{ "HELP", ARGUMENT_ANY, true, true, false, ALWAYS(session_help) },
+	{ "VRFY", ARGUMENT_SOME, true, true, false,
+	    SAYS("252 2.5.0 Cannot VRFY user, try RCPT to attempt delivery") },
+	{ "EXPN", ARGUMENT_ANY, true, true, false,
+	    SAYS("502 5.5.1 EXPN is not implemented") },
+	{ "HELP", ARGUMENT_ANY, true, true, false,
+	    SAYS("214 2.0.0 See RFC 5321, and EHLO for extensions") },
 
 	/* A browser that was tricked into posting here gets no second line. */
 	{ "GET", ARGUMENT_ANY, true, false, true, ALWAYS(session_http) },
@@ -389,6 +378,8 @@ session_obey(struct session *s, struct span line)
 		reply(&s->reply, "501 5.5.4 %s takes no arguments", v->name);
 	else if (v->argument == ARGUMENT_SOME && argument.n == 0)
 		reply(&s->reply, "501 5.5.4 %s requires an argument", v->name);
+	else if (v->reply != NULL)
+		reply(&s->reply, "%s", v->reply);
 	else if (v->act[s->state] == NULL)
 		session_out_of_order(s);
 	else
@@ -410,19 +401,15 @@ session_is_bearable(struct session *s)
 	uint64_t max = s->conf->max_errors;
 
 	if (errors >= max * (s->state == STATE_RCPT ? 2 : 1)) {
-		reply(&s->reply,
-		    "421 4.7.0 %s Too many errors, closing connection",
-		    s->conf->hostname);
-		session_hang_up(s, "errors");
+		session_dismiss(s, "4.7.0",
+		    "Too many errors, closing connection", "errors");
 	} else if (s->auth_failures >= SESSION_AUTH_FAILURES_MAX) {
-		reply(&s->reply,
-		    "421 4.7.0 %s Too many failed authentication attempts",
-		    s->conf->hostname);
-		session_hang_up(s, "authentication");
+		session_dismiss(s, "4.7.0",
+		    "Too many failed authentication attempts",
+		    "authentication");
 	} else if (s->idle > SESSION_IDLE_MAX) {
-		reply(&s->reply, "421 4.7.0 %s Too many commands without mail",
-		    s->conf->hostname);
-		session_hang_up(s, "idle");
+		session_dismiss(s, "4.7.0", "Too many commands without mail",
+		    "idle");
 	}
 	return s->end == NULL;
 }

@@ -100,11 +100,18 @@ void session_stop(struct session *);
 void session_end(struct session *, const char *why);
 void session_hang_up(struct session *, const char *why);
 
+/* The same with a reply first: 421, the enhanced code, our name, text. */
+void session_dismiss(struct session *, const char *code, const char *text,
+    const char *why);
+
 /* Forgets the transaction, if any, as RSET does. */
 void session_reset(struct session *);
 
 /* Writes waiting replies, then reads more. All input comes through this. */
 enum io session_fill(struct session *, instant deadline) MUST_CHECK;
+
+/* Ends the session, after a reply to a time-out, unless r is IO_OK. */
+void session_check_input(struct session *, enum io r, bool in_data);
 
 /*
  * Reads the next line, with a new deadline. COMMAND_MORE: no line, because the

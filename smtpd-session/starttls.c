@@ -103,9 +103,7 @@ starttls_learn(struct starttls *t, struct span fact)
 static void
 starttls_describe(struct starttls *t)
 {
-	struct sbuf what = {
-		.s = t->what, .cap = sizeof(t->what), .max = sizeof(t->what) - 1
-	};
+	struct sbuf what = SBUF_IN(t->what);
 
 	sbuf_adds(&what, t->protocol[0] == '\0' ? "TLS" : t->protocol);
 	if (t->cipher[0] != '\0')

@@ -133,10 +133,9 @@ transaction_can_begin(struct session *s)
 		 * This session can connect to nothing any more; a fresh one
 		 * can.
 		 */
-		reply(&s->reply,
-		    "421 4.3.0 %s Temporary server error, reconnect and try again",
-		    s->conf->hostname);
-		session_hang_up(s, "helper");
+		session_dismiss(s, "4.3.0",
+		    "Temporary server error, reconnect and try again",
+		    "helper");
 		return false;
 	}
 	if (s->inject.link.state == LINK_NEVER) {
@@ -171,9 +170,7 @@ void
 transaction_mail(struct session *s, struct span argument)
 {
 	struct transaction *t = &s->transaction;
-	struct sbuf sender = { .s = t->sender,
-		.cap = sizeof(t->sender),
-		.max = sizeof(t->sender) - 1 };
+	struct sbuf sender = SBUF_IN(t->sender);
 	enum parameter_result why;
 	struct parameters p;
 	struct address a;
@@ -305,9 +302,7 @@ void
 transaction_rcpt(struct session *s, struct span argument)
 {
 	char mem[TRANSACTION_RCPT_MAX];
-	struct sbuf rcpt = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf rcpt = SBUF_IN(mem);
 	enum parameter_result why;
 	struct address a;
 

@@ -295,12 +295,8 @@ static enum io
 auth_hand_over(struct auth *a, instant deadline)
 {
 	char mem[2 * AUTH_USER_MAX], text[2 * AUTH_USER_MAX];
-	struct sbuf fact = {
-		.s = text, .cap = sizeof(text), .max = sizeof(text) - 1
-	};
-	struct sbuf frame = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf fact = SBUF_IN(text);
+	struct sbuf frame = SBUF_IN(mem);
 	enum io r;
 
 	sbuf_adds(&fact, "user=");

@@ -62,9 +62,7 @@ static enum auth_verdict
 file_check(struct auth_question *q, void *arg)
 {
 	char mem[PWFILE_LINE_MAX];
-	struct sbuf hash = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf hash = SBUF_IN(mem);
 	const struct conf *conf = arg;
 	unsigned bad = 0;
 	bool good;

@@ -403,9 +403,7 @@ tls_send_facts(const struct engine *e, int stream, instant deadline)
 
 	for (size_t i = 0; i < nitems(facts); i++) {
 		char mem[512];
-		struct sbuf b = {
-			.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-		};
+		struct sbuf b = SBUF_IN(mem);
 
 		sbuf_adds(&b, facts[i][0]);
 		sbuf_adds(&b, facts[i][1]);
@@ -426,7 +424,7 @@ tls_converse(struct engine *e, const int stream[2], const struct conf *conf)
 		.patience = conf->command_timeout * 1000,
 	};
 	char mem[256];
-	struct sbuf no = { .s = mem, .cap = sizeof(mem), .max = 255 };
+	struct sbuf no = SBUF_IN(mem);
 	const char *error;
 
 	p.client = tls_await_client(NEVER);
