@@ -86,7 +86,7 @@ good_again() {
 		-passout pass:x 2>/dev/null)
 	bad_key 'is encrypted'
 	replace good.key < <(as_user cat "$TLS/another.key")
-	bad_key "is not the key of '$TLS/good.pem'"
+	bad_key "does not belong to certificate '$TLS/good.pem'"
 	good_again
 	replace good.key < <(head -c 3000 /dev/urandom)
 	bad_key 'contains no private key'

@@ -53,10 +53,10 @@ slot_make_all(void)
 
 	/* The number that is inherited is not close-on-exec, by intent. */
 	if (fd == -1 || fcntl(fd, F_ADD_SEALS, SEALS) == -1)
-		die_sys(EXIT_TEMP, "cannot make slots");
+		die_sys(EXIT_TEMP, "cannot create the slots");
 	if (fd == SLOTS_FD ? fcntl(fd, F_SETFD, 0) == -1 :
 			     dup2(fd, SLOTS_FD) == -1)
-		die_sys(EXIT_TEMP, "cannot make slots");
+		die_sys(EXIT_TEMP, "cannot create the slots");
 	if (fd != SLOTS_FD)
 		(void)close(fd);
 }

@@ -108,7 +108,7 @@ passwd_hash(struct sbuf *out)
 	const char *hash;
 
 	if (setting == NULL)
-		die_sys(EXIT_TEMP, "cannot make a salt");
+		die_sys(EXIT_TEMP, "cannot create a salt");
 	hash = crypt_r(password, setting, &data);
 	if (hash == NULL || hash[0] == '*')
 		die_sys(EXIT_TEMP, "cannot hash the password");
@@ -199,7 +199,7 @@ passwd_write_file(const char *path, struct span text, const struct stat *before)
 		die(EXIT_PERM, "'%s' is too long", path);
 	fd = mkostemp(new, O_CLOEXEC);
 	if (fd == -1)
-		die_sys(EXIT_TEMP, "cannot make '%s'", new);
+		die_sys(EXIT_TEMP, "cannot create '%s'", new);
 	passwd_give_to_owner(fd, before);
 	if (io_write(fd, text.p, text.n, NEVER) != IO_OK || fsync(fd) == -1 ||
 	    rename(new, path) == -1) {

@@ -250,8 +250,7 @@ identity_read_key(struct identity *id, struct file *f, struct sbuf *why)
 	}
 	if (encrypted)
 		sbuf_adds(why,
-		    "is encrypted: there is nobody here to ask "
-		    "for its passphrase");
+		    "is encrypted, and no passphrase can be entered");
 	else if (!found)
 		sbuf_adds(why,
 		    e == PEM_BROKEN ? "invalid PEM" :
@@ -315,8 +314,8 @@ identity_is_pair(const struct identity *id, struct sbuf *why)
 	else
 		same = identity_same_rsa(br_skey_decoder_get_rsa(&id->key), pk);
 	if (!same)
-		sbuf_addf(why, "is not the key of '%.*s'", (int)id->path.n,
-		    id->path.p);
+		sbuf_addf(why, "does not belong to certificate '%.*s'",
+		    (int)id->path.n, id->path.p);
 	return same;
 }
 

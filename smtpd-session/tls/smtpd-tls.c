@@ -116,7 +116,7 @@ tls_check(const struct conf *conf)
 		die(EXIT_PERM, "%s", text.s + sizeof("454 4.7.0"));
 	}
 	if (io_write(1, text.s, text.len, NEVER) != IO_OK)
-		die_sys(EXIT_TEMP, "cannot write");
+		die_sys(EXIT_TEMP, "cannot write to the standard output");
 	return EXIT_OK;
 }
 
@@ -464,9 +464,9 @@ main(int argc, char *argv[])
 	tls_read_certificates(&certificates, &conf);
 	serve_connections(&keep, &conf);
 	if (!engine_start(certificates.engine))
-		die_sys(EXIT_TEMP, "no random numbers");
+		die_sys(EXIT_TEMP, "cannot get random numbers");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
-		die_sys(EXIT_TEMP, "cannot make a stream");
+		die_sys(EXIT_TEMP, "cannot create a socket pair");
 	chan_init(&chan, 0, 1);
 	serve_confine(&keep, &conf);
 	tls_converse(certificates.engine, stream, &conf);
