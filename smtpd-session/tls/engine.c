@@ -327,12 +327,12 @@ identity_name_file(struct sbuf *why, const char *what, struct span path)
 
 /*
  * Reads one certificate file and its key file. False: *why says of which
- * file what is wrong. thorough: as in engine_load. Freed by identity_free
+ * file what is wrong. Freed by identity_free
  * even when it failed.
  */
 static bool
 identity_load(struct identity *id, struct span cert_path, struct span key_path,
-    bool thorough, struct sbuf *why)
+    struct sbuf *why)
 {
 	struct file f;
 	bool good;
@@ -351,7 +351,7 @@ identity_load(struct identity *id, struct span cert_path, struct span key_path,
 		return false;
 	good = identity_read_key(id, &f, why);
 	file_wipe(&f);
-	if (!good || (thorough && !identity_is_pair(id, why)))
+	if (!good || !identity_is_pair(id, why))
 		return false;
 	sbuf_reset(why);
 	return true;
@@ -403,8 +403,7 @@ engine_count_words(struct span list)
 }
 
 struct engine *
-engine_load(const struct conf *conf, bool thorough, struct sbuf *why,
-    struct sbuf *notes)
+engine_load(const struct conf *conf, struct sbuf *why, struct sbuf *notes)
 {
 	struct span certs = span_str(conf->tls_cert);
 	struct span keys = span_str(conf->tls_key);
@@ -424,7 +423,7 @@ engine_load(const struct conf *conf, bool thorough, struct sbuf *why,
 		struct identity *id = &e->identities[e->n++];
 
 		if (!identity_load(id, span_word(&certs), span_word(&keys),
-			thorough, why)) {
+			why)) {
 			want = 0;
 			break;
 		}

@@ -16,12 +16,12 @@
 struct engine;
 
 /*
- * Loads all certificates and keys of the configuration. NULL: *why says which
- * file, and what is wrong with it. *notes gets a line for each minor problem,
- * such as a certificate that has expired. thorough: also checks that each key
- * belongs to its certificate, which costs a millisecond.
+ * Loads all certificates and keys of the configuration, and checks that each
+ * key belongs to its certificate. NULL: *why says which file, and what is wrong
+ * with it. *notes gets a line for each minor problem, such as a certificate
+ * that has expired.
  */
-struct engine *engine_load(const struct conf *, bool thorough, struct sbuf *why,
+struct engine *engine_load(const struct conf *, struct sbuf *why,
     struct sbuf *notes) MUST_CHECK;
 
 /* Appends a line for each certificate: file, type, names, last day. */

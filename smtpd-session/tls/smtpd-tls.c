@@ -51,21 +51,18 @@ tls_watch_files(const char *list)
 	}
 }
 
-/* Loads the certificates; if that fails, NULL and a reply that says why. */
+/* Loads the certificates; NULL: *why says what is wrong. */
 static struct engine *
-tls_load(const struct conf *conf, bool thorough, struct sbuf *no)
+tls_load(const struct conf *conf, struct sbuf *why)
 {
-	struct sbuf why, notes;
+	struct sbuf notes;
 	struct engine *e;
 
-	sbuf_init(&why, TEXT_ROOM);
+	sbuf_init(why, TEXT_ROOM);
 	sbuf_init(&notes, TEXT_ROOM);
-	e = engine_load(conf, thorough, &why, &notes);
-	if (e == NULL)
-		sbuf_addf(no, "454 4.7.0 %s", why.s);
-	else
+	e = engine_load(conf, why, &notes);
+	if (e != NULL)
 		tls_warn_lines(sbuf_span(&notes));
-	sbuf_free(&why);
 	sbuf_free(&notes);
 	return e;
 }
@@ -81,12 +78,17 @@ struct certificates {
 static void
 tls_read_certificates(struct certificates *c, const struct conf *conf)
 {
+	struct sbuf why;
+
 	tls_watch_files(conf->tls_cert);
 	tls_watch_files(conf->tls_key);
 	sbuf_init(&c->no, REPLY_ROOM);
-	c->engine = tls_load(conf, true, &c->no);
-	if (c->engine == NULL)
-		warn("TLS is not offered: %s", c->no.s + sizeof("454 4.7.0"));
+	c->engine = tls_load(conf, &why);
+	if (c->engine == NULL) {
+		warn("TLS is not offered: %s", why.s);
+		sbuf_addf(&c->no, "454 4.7.0 %s", why.s);
+	}
+	sbuf_free(&why);
 	/* From here on the keys are in memory. */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
@@ -104,17 +106,14 @@ tls_hello(void *context, struct sbuf *hello)
 static int
 tls_check(const struct conf *conf)
 {
-	struct sbuf text;
-	struct engine *e;
+	struct sbuf why, text;
+	struct engine *e = tls_load(conf, &why);
 
+	if (e == NULL)
+		die(EXIT_PERM, "%s", why.s);
 	sbuf_init(&text, CHECK_ROOM);
-	e = tls_load(conf, true, &text);
-	if (e != NULL) {
-		engine_describe(e, &text);
-		engine_free(e);
-	} else {
-		die(EXIT_PERM, "%s", text.s + sizeof("454 4.7.0"));
-	}
+	engine_describe(e, &text);
+	engine_free(e);
 	if (io_write(1, text.s, text.len, NEVER) != IO_OK)
 		die_sys(EXIT_TEMP, "cannot write to the standard output");
 	return EXIT_OK;
