@@ -19,7 +19,7 @@ ask_one(struct dns_resolver *r, struct dns_question *q, instant deadline,
 	return a;
 }
 
-/* --- names ------------------------------------------------------------------ */
+/* --- names ---------------------------------------------------------------- */
 
 /* A host or service name. False: nobody could be asked for such a name. */
 static bool
@@ -85,7 +85,7 @@ reverse_to_wire(const struct ip *ip, dnsc_t dn[DNS_MAXDN])
 	return ip->size == 16 && dns_a6todn(&a6, NULL, dn, DNS_MAXDN) > 0;
 }
 
-/* --- MX ----------------------------------------------------------------------- */
+/* --- MX ------------------------------------------------------------------- */
 
 /* Where the next one goes; when all places are taken, only a better one. */
 static struct dns_mx_host *
@@ -138,7 +138,7 @@ dns_lookup_mx(struct dns_resolver *r, struct span name, instant deadline,
 	return dns_result_of(a);
 }
 
-/* --- addresses ---------------------------------------------------------------- */
+/* --- addresses ------------------------------------------------------------ */
 
 static struct dns_question
 address_question(unsigned char size)
@@ -212,7 +212,7 @@ dns_lookup_family(struct dns_resolver *r, struct span name, unsigned char size,
 	return dns_result_of(a);
 }
 
-/* --- TXT ---------------------------------------------------------------------- */
+/* --- TXT ------------------------------------------------------------------ */
 
 static bool
 txt_question(struct span name, struct dns_question *q)
@@ -266,7 +266,7 @@ dns_free_texts(struct dns_texts *t)
 	*t = (struct dns_texts){ .text = NULL };
 }
 
-/* --- PTR ---------------------------------------------------------------------- */
+/* --- PTR ------------------------------------------------------------------ */
 
 static bool
 ptr_question(const struct ip *ip, struct dns_question *q)

@@ -28,7 +28,7 @@ struct dns_kept {
 	struct dns_question places[DNS_KEPT];
 };
 
-/* --- the ids of queries ----------------------------------------------------- */
+/* --- the ids of queries --------------------------------------------------- */
 
 /*
  * udns would draw them from the clock's microseconds. Linked before the
@@ -53,7 +53,7 @@ udns_jranval(struct udns_jranctx *x)
 	return r;
 }
 
-/* --- servers ------------------------------------------------------------------ */
+/* --- servers -------------------------------------------------------------- */
 
 static unsigned
 parse_servers(const char *servers, union endpoint to[DNS_SERVERS])
@@ -108,7 +108,7 @@ find_server(const struct dns_resolver *r, const union endpoint *address)
 	return i;
 }
 
-/* --- servers that are not there ------------------------------------------------- */
+/* --- servers that are not there ------------------------------------------- */
 
 /*
  * udns goes on asking them until it gives up. But an ICMP error waits on the
@@ -160,7 +160,7 @@ take_refusal(struct dns_resolver *r, int fd)
 	return true;
 }
 
-/* --- the context of udns ----------------------------------------------------------- */
+/* --- the context of udns -------------------------------------------------- */
 
 /*
  * Sees every answer that udns takes for one of ours (code 0; 1 is a query that
@@ -251,7 +251,7 @@ dns_open_resolver(struct dns_resolver *r, const char *servers)
 	return dns_init_resolver(r, servers) && open_context(r);
 }
 
-/* --- questions over UDP ------------------------------------------------------------- */
+/* --- questions over UDP --------------------------------------------------- */
 
 static void
 dns_begin(struct dns_question *q)
@@ -407,7 +407,7 @@ ask_servers(struct dns_resolver *r, struct dns_question *q, size_t n,
 	return count_servers(r) < servers;
 }
 
-/* --- one question over TCP (RFC 7766), which udns does not speak ---------------- */
+/* --- one question over TCP (RFC 7766), which udns does not speak ---------- */
 
 #define OPT_SIZE 11 /* an empty OPT record */
 #define FIXED 4     /* type and class behind the name */
@@ -563,7 +563,7 @@ ask_tcp(struct dns_resolver *r, struct dns_question *q, instant deadline)
 	q->done = q->done || taken;
 }
 
-/* --- asking ------------------------------------------------------------------------------ */
+/* --- asking --------------------------------------------------------------- */
 
 enum dns_result
 dns_result_of(const struct dns_question *q)
@@ -602,7 +602,7 @@ dns_ask(struct dns_resolver *r, struct dns_question *q, size_t n,
 	dns_wait(r, q, n, deadline);
 }
 
-/* --- answers that are kept, and questions asked before they matter -------------- */
+/* --- answers that are kept, and questions asked before they matter -------- */
 
 bool
 dns_keep(struct dns_resolver *r)

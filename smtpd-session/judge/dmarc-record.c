@@ -55,7 +55,7 @@ dmarc_record_init(void)
 	return library != NULL;
 }
 
-/* --- the front ----------------------------------------------------------- */
+/* --- the front ------------------------------------------------------------ */
 
 /* The version comes first, and in this very case. */
 static bool
@@ -89,7 +89,7 @@ take_record_tag(struct span tag, int says[TAGS])
 			    SAYS_WRONG;
 }
 
-/* --- the library ------------------------------------------------------------- */
+/* --- the library ---------------------------------------------------------- */
 
 static enum dmarc_wish
 wish_of(int letter, enum dmarc_wish otherwise)
@@ -128,7 +128,7 @@ ask_libopendmarc(struct dmarc_record *r)
 	r->strict_spf = aspf == DMARC_RECORD_A_STRICT;
 }
 
-/* Without a p, RFC 7489 and the library see no policy, RFC 9989 p=none. */
+/* Without a p, RFC 9989 says p=none; the library, as RFC 7489, refuses. */
 static void
 parse_known(const int says[TAGS], struct dmarc_record *r)
 {

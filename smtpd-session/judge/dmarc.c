@@ -5,19 +5,13 @@
 const char *
 dmarc_result_text(enum dmarc_result r)
 {
-	switch (r) {
-	case DMARC_NONE:
-		break;
-	case DMARC_PASS:
-		return "pass";
-	case DMARC_FAIL:
-		return "fail";
-	case DMARC_TEMPERROR:
-		return "temperror";
-	case DMARC_PERMERROR:
-		return "permerror";
-	}
-	return "none";
+	static const char *const texts[] = { [DMARC_NONE] = "none",
+		[DMARC_PASS] = "pass",
+		[DMARC_FAIL] = "fail",
+		[DMARC_TEMPERROR] = "temperror",
+		[DMARC_PERMERROR] = "permerror" };
+
+	return texts[r];
 }
 
 /* --- the tree walk of section 4.10 ---------------------------------------- */
@@ -363,7 +357,7 @@ dmarc_evaluate(struct resolve *r, const char *author_text,
 	v->reason = p.record.testing && v->policy != p.asked ? "testing" : "";
 }
 
-/* --- all of From ------------------------------------------------------------ */
+/* --- all of From ---------------------------------------------------------- */
 
 /* Of two verdicts the one that asks for more, or else that is worse. */
 static bool

@@ -13,7 +13,7 @@ enum dmarc_result {
 	DMARC_PASS,
 	DMARC_FAIL,
 	DMARC_TEMPERROR,
-	DMARC_PERMERROR, /* there is no telling whose mail it is */
+	DMARC_PERMERROR, /* From does not say clearly whose mail it is */
 };
 
 const char *dmarc_result_text(enum dmarc_result);
@@ -71,10 +71,9 @@ bool dmarc_record_init(void) MUST_CHECK;
 
 /*
  * False: it does not begin with v=DMARC1, and counts as absent. Syntax errors
- * behind that are left out (RFC 9989 section 4.7): what is no tag, has a name
- * or value that cannot be, is unknown, or of a tag that is there twice, both.
- * Without a p that is valid, or with an sp or np that is not, all of the
- * record is p=none.
+ * behind that are ignored (RFC 9989 section 4.8): a tag that is malformed,
+ * unknown or there twice has its default. But without a valid p, or with a
+ * wrong sp or np, all of the record is p=none.
  */
 bool dmarc_record_parse(struct span text, struct dmarc_record *) MUST_CHECK;
 

@@ -2,7 +2,7 @@
 /* The header section of a message: its fields, and whose mail From claims. */
 #include "judge-header.h"
 
-/* --- the message cut into fields and body ---------------------------------- */
+/* --- the message cut into fields and body --------------------------------- */
 
 void
 fields_init(struct fields *f)
@@ -49,7 +49,7 @@ without_line_end(struct span s)
 	return s;
 }
 
-/* What stands before the last line is a field, or nothing. */
+/* The lines before the last one are a field, or nothing. */
 static void
 fields_give(struct fields *f)
 {
@@ -163,7 +163,7 @@ fields_end(struct fields *f)
 	fields_begin_body(f, false);
 }
 
-/* --- From ------------------------------------------------------------------- */
+/* --- From ----------------------------------------------------------------- */
 
 #define COMMENT_DEPTH 100
 
@@ -285,7 +285,7 @@ from_word(struct from *f, char c)
 		f->bad = true;
 		return;
 	}
-	/* Only a dot joins what blanks have parted (obs-domain). */
+	/* Only a dot joins words that blanks have parted (obs-domain). */
 	if (f->gap && f->len > 0 && c != '.' &&
 	    (f->len >= DNS_NAME_SIZE || f->n == FROM_DOMAINS_MAX ||
 		f->domains[f->n][f->len - 1] != '.')) {

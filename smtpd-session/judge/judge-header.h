@@ -6,7 +6,7 @@
 #include "dns/dns.h"
 #include "sbuf.h"
 
-/* --- the message cut into fields and body ---------------------------------- */
+/* --- the message cut into fields and body --------------------------------- */
 
 #define FIELDS_SIZE_MAX (1024 * 1024) /* octets of all fields */
 #define FIELDS_MAX 2000
@@ -46,7 +46,7 @@ void fields_begin(struct fields *, const struct fields_sink *, void *context);
 void fields_push(struct fields *, struct span);
 void fields_end(struct fields *);
 
-/* --- From ------------------------------------------------------------------- */
+/* --- From ----------------------------------------------------------------- */
 
 #define FROM_DOMAINS_MAX 8
 
@@ -61,7 +61,7 @@ struct from {
 	char domains[FROM_DOMAINS_MAX][DNS_NAME_SIZE]; /* lower case, once */
 	unsigned n;
 	unsigned fields;
-	bool bad; /* other readers may not see what we see */
+	bool bad; /* other readers may see another one */
 
 	enum from_at {
 		FROM_PHRASE, /* words; an address, if an @ follows */

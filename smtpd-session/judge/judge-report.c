@@ -3,26 +3,21 @@
 #include "judge-report.h"
 
 #define VALUE_MAX 320 /* octets of one value that are shown */
-/* Of one that is quoted, where several stand in a line: RFC 5322 2.1.1. */
+/* Of a quoted one, where a line has several: RFC 5322 2.1.1. */
 #define QUOTED_MAX 100
 
 const char *
 iprev_result_text(enum iprev_result r)
 {
-	switch (r) {
-	case IPREV_PASS:
-		return "pass";
-	case IPREV_FAIL:
-		return "fail";
-	case IPREV_TEMPERROR:
-		return "temperror";
-	case IPREV_PERMERROR:
-		break;
-	}
-	return "permerror";
+	static const char *const texts[] = { [IPREV_PASS] = "pass",
+		[IPREV_FAIL] = "fail",
+		[IPREV_TEMPERROR] = "temperror",
+		[IPREV_PERMERROR] = "permerror" };
+
+	return texts[r];
 }
 
-/* Octets that may stand without quotes in either field. */
+/* Octets that need no quotes in either field. */
 static bool
 report_is_plain(struct span s, const char *also)
 {
@@ -165,32 +160,20 @@ report_key(struct sbuf *b, const char *name, struct span value)
 	report_value(b, value, "-._");
 }
 
-static const char *
-spf_in_words(enum spf_result r)
-{
-	switch (r) {
-	case SPF_FRONT_PASS:
-		return "client is a permitted sender";
-	case SPF_FRONT_FAIL:
-		return "client is not a permitted sender";
-	case SPF_FRONT_SOFTFAIL:
-		return "client is probably not a permitted sender";
-	case SPF_FRONT_NEUTRAL:
-		return "client is neither permitted nor denied";
-	case SPF_FRONT_NONE:
-		return "domain has no policy";
-	case SPF_FRONT_TEMPERROR:
-		return "no answer from DNS";
-	case SPF_FRONT_PERMERROR:
-		break;
-	}
-	return "policy of domain is wrong";
-}
-
 static void
 report_received_spf(struct sbuf *b, const char *hostname,
     const struct findings *f)
 {
+	static const char *const words[] = {
+		[SPF_FRONT_PASS] = "client is a permitted sender",
+		[SPF_FRONT_FAIL] = "client is not a permitted sender",
+		[SPF_FRONT_SOFTFAIL] =
+		    "client is probably not a permitted sender",
+		[SPF_FRONT_NEUTRAL] = "client is neither permitted nor denied",
+		[SPF_FRONT_NONE] = "domain has no policy",
+		[SPF_FRONT_TEMPERROR] = "no answer from DNS",
+		[SPF_FRONT_PERMERROR] = "policy of domain is wrong",
+	};
 	bool null = f->domain.n == 0;
 	enum spf_result r = null ? f->spf_helo : f->spf_mailfrom;
 	char ip[IP_TEXT];
@@ -204,7 +187,7 @@ report_received_spf(struct sbuf *b, const char *hostname,
 		sbuf_addspan(&from, f->domain);
 	}
 	sbuf_addf(b, "Received-SPF: %s (%s: %s)", spf_result_text(r), hostname,
-	    spf_in_words(r));
+	    words[r]);
 	sbuf_addf(b, "\r\n\treceiver=%s", hostname);
 	report_key(b, "client-ip", span_str(ip));
 	report_key(b, "identity", span_str(null ? "helo" : "mailfrom"));

@@ -30,7 +30,7 @@ struct findings {
 
 /*
  * Appends Authentication-Results and, below it, Received-SPF: whole lines,
- * printable ASCII whatever a stranger has written, none longer than 998.
+ * at most 998 octets long, printable ASCII whatever a stranger has written.
  */
 void report_findings(struct sbuf *, const char *hostname,
     const struct findings *);

@@ -12,7 +12,6 @@
 static bool
 resolve_begin(struct resolve *l)
 {
-	l->secure = false;
 	if (l->quota == 0 || l->step == 0)
 		return false;
 	l->quota--;
@@ -40,48 +39,55 @@ resolve_end(struct resolve *l, enum dns_result r)
 static enum dns_result
 resolve_txt(struct resolve *l, struct span name, struct dns_texts *out)
 {
+	bool secure;
+
 	*out = (struct dns_texts){ .text = NULL };
 	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
 	return resolve_end(l,
-	    dns_lookup_txt(l->source, name, clock_in(l->step), out,
-		&l->secure));
+	    dns_lookup_txt(l->source, name, clock_in(l->step), out, &secure));
 }
 
 static enum dns_result
 resolve_family(struct resolve *l, struct span name, unsigned char size,
     struct ip *out, size_t max, size_t *n)
 {
+	bool secure;
+
 	*n = 0;
 	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
 	return resolve_end(l,
 	    dns_lookup_family(l->source, name, size, clock_in(l->step), out,
-		max, n, &l->secure));
+		max, n, &secure));
 }
 
 static enum dns_result
 resolve_mx(struct resolve *l, struct span name, struct dns_mx_host *out,
     size_t max, size_t *n)
 {
+	bool secure;
+
 	*n = 0;
 	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
 	return resolve_end(l,
 	    dns_lookup_mx(l->source, name, clock_in(l->step), out, max, n,
-		&l->secure));
+		&secure));
 }
 
 static enum dns_result
 resolve_ptr(struct resolve *l, const struct ip *ip, struct dns_host *out,
     size_t max, size_t *n)
 {
+	bool secure;
+
 	*n = 0;
 	if (!resolve_begin(l))
 		return DNS_TEMPORARY;
 	return resolve_end(l,
 	    dns_lookup_ptr(l->source, ip, clock_in(l->step), out, max, n,
-		&l->secure));
+		&secure));
 }
 
 void

@@ -25,7 +25,6 @@ struct resolve {
 	enum dns_result (*ptr)(struct resolve *, const struct ip *,
 	    struct dns_host *, size_t max, size_t *n);
 	bool ahead;       /* source can be asked ahead */
-	bool secure;      /* the last answer was validated */
 	unsigned queries; /* asked for this message */
 	unsigned quota;   /* how many more this step may ask */
 	uint64_t left;    /* ms for this message */
@@ -43,7 +42,7 @@ void resolve_start(struct resolve *, uint64_t ms);
 /* A step of it begins, and may take so much of the time that is left. */
 void resolve_step(struct resolve *, uint64_t ms);
 
-/* Asks for what will probably be needed, and does not wait; no query. */
+/* Asks for records that will probably be needed; does not wait or count. */
 void resolve_ahead_txt(struct resolve *, struct span name);
 void resolve_ahead_ptr(struct resolve *, const struct ip *);
 

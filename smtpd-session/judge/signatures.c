@@ -38,19 +38,13 @@ static struct {
 const char *
 signature_result_text(enum signature_result r)
 {
-	switch (r) {
-	case SIGNATURE_PASS:
-		return "pass";
-	case SIGNATURE_FAIL:
-		return "fail";
-	case SIGNATURE_POLICY:
-		return "policy";
-	case SIGNATURE_TEMPERROR:
-		return "temperror";
-	case SIGNATURE_PERMERROR:
-		break;
-	}
-	return "permerror";
+	static const char *const texts[] = { [SIGNATURE_PASS] = "pass",
+		[SIGNATURE_FAIL] = "fail",
+		[SIGNATURE_POLICY] = "policy",
+		[SIGNATURE_TEMPERROR] = "temperror",
+		[SIGNATURE_PERMERROR] = "permerror" };
+
+	return texts[r];
 }
 
 static void
@@ -111,9 +105,6 @@ look_up_key(DKIM *message, DKIM_SIGINFO *signature, unsigned char *buf,
 	switch (state.resolve->txt(state.resolve, name, &texts)) {
 	case DNS_FOUND:
 		status = copy_key(signature, &texts, buf, size);
-		dkim_sig_setdnssec(signature,
-		    state.resolve->secure ? DKIM_DNSSEC_SECURE :
-					    DKIM_DNSSEC_INSECURE);
 		break;
 	case DNS_TEMPORARY:
 		note_key_trouble(signature, "no answer from DNS", true);
@@ -220,8 +211,8 @@ signatures_begin(void)
 
 /*
  * RFC 5322 section 3.6: with a second one on top, a signature of the first
- * would vouch for what readers do not see (RFC 6376 section 8.15). The
- * library's own check would also refuse what lacks a Date.
+ * would vouch for a field that readers do not see (RFC 6376 section 8.15).
+ * The library's own check would also refuse mail without a Date.
  */
 static void
 count_field(struct span name)

@@ -45,7 +45,7 @@ struct judge {
 	bool junk;
 };
 
-/* --- limits -------------------------------------------------------------- */
+/* --- limits --------------------------------------------------------------- */
 
 /* A stranger's message can make libraries grow and spin, up to here. */
 static void
@@ -60,9 +60,9 @@ limit_process(void)
 }
 
 /*
- * SIGPROF kills a process that takes longer. Not RLIMIT_CPU: of one limit for
- * all messages of a connection the first ones could take what the last one
- * needs, which then would go on unjudged.
+ * SIGPROF kills a process that takes longer. Not RLIMIT_CPU: the first messages
+ * of a connection could use up one limit for all, and the last one would go on
+ * unjudged.
  */
 static void
 limit_message(void)
@@ -94,7 +94,7 @@ dns_ms(const struct conf *conf)
 #define HELO_SHARE 6
 #define SPF_SHARE 3
 
-/* --- the client and the sender ------------------------------------------------- */
+/* --- the client and the sender -------------------------------------------- */
 
 /* RFC 8601 section 3: is one of the address's names the name of it? */
 static enum iprev_result
@@ -186,7 +186,7 @@ judge_sender(void *context, struct span payload)
 		check_client(j);
 }
 
-/* --- the parts of the message ------------------------------------------------ */
+/* --- the parts of the message --------------------------------------------- */
 
 static void
 read_from(struct judge *j, struct span field)
@@ -258,7 +258,7 @@ judge_begin(void *context)
 	resolve_start(&j->resolve, dns_ms(j->conf));
 }
 
-/* --- the verdict ------------------------------------------------------------------ */
+/* --- the verdict ---------------------------------------------------------- */
 
 static void
 lower_domain(char *to, struct span from)
@@ -309,7 +309,7 @@ set_refusal(struct judge *j, const char *begin, const char *domain,
 	    end);
 }
 
-/* The domain as it may stand in a reply. */
+/* The domain, in octets that a reply may have. */
 static const char *
 shown_domain(const struct judge *j, char to[DNS_NAME_SIZE])
 {
@@ -339,7 +339,7 @@ decide_message(struct judge *j)
 	if (v->policy == DMARC_WISH_REJECT)
 		set_refusal(j, "550 5.7.26 The DMARC policy", v->domain,
 		    "asks to reject mail that is not authenticated");
-	/* A From that readers see differently is a trick, or as bad as one. */
+	/* A From that readers see differently is a trick, or as bad as a trick. */
 	j->junk = v->policy == DMARC_WISH_QUARANTINE ||
 	    (v->result == DMARC_PERMERROR &&
 		(j->from.bad || j->from.fields > 1));
@@ -444,7 +444,7 @@ clean_and_judge(void *context, const struct advise_text *text)
 	give_advice(j);
 }
 
-/* --- a rehearsal: what libraries do once a process, before there is mail ---- */
+/* --- a rehearsal, in which libraries do what they do once a process ------- */
 
 /* The keys of RFC 8463; nothing need have been signed with them. */
 #define RSA_KEY \
@@ -534,7 +534,7 @@ rehearse(struct resolve *r)
 	*r = real;
 }
 
-/* --- the process ------------------------------------------------------------------ */
+/* --- the process ---------------------------------------------------------- */
 
 static const struct confine clean_keep = { .calls = { SYS_getrandom, SYS_getpid,
 					       SYS_gettid, SYS_tgkill } };

@@ -23,23 +23,15 @@
 const char *
 spf_result_text(enum spf_result r)
 {
-	switch (r) {
-	case SPF_FRONT_NONE:
-		return "none";
-	case SPF_FRONT_NEUTRAL:
-		return "neutral";
-	case SPF_FRONT_PASS:
-		return "pass";
-	case SPF_FRONT_FAIL:
-		return "fail";
-	case SPF_FRONT_SOFTFAIL:
-		return "softfail";
-	case SPF_FRONT_TEMPERROR:
-		return "temperror";
-	case SPF_FRONT_PERMERROR:
-		break;
-	}
-	return "permerror";
+	static const char *const texts[] = { [SPF_FRONT_NONE] = "none",
+		[SPF_FRONT_NEUTRAL] = "neutral",
+		[SPF_FRONT_PASS] = "pass",
+		[SPF_FRONT_FAIL] = "fail",
+		[SPF_FRONT_SOFTFAIL] = "softfail",
+		[SPF_FRONT_TEMPERROR] = "temperror",
+		[SPF_FRONT_PERMERROR] = "permerror" };
+
+	return texts[r];
 }
 
 /* Ends the check: the first result that is given stays. */
@@ -73,7 +65,7 @@ count_term(struct spf *s)
 		spf_end(s, SPF_FRONT_PERMERROR);
 }
 
-/* --- from a stranger's record to the one that the library gets ------------- */
+/* --- from a stranger's record to the one that the library gets ------------ */
 
 /*
  * The names that the client's address has and that have this address: at
@@ -257,7 +249,7 @@ spf_translate(struct spf *s, struct span record, struct span domain,
 	return !out->bad;
 }
 
-/* --- answers, in the library's form ---------------------------------------- */
+/* --- answers, in the library's form --------------------------------------- */
 
 static SPF_dns_rr_t *
 new_answer(SPF_dns_server_t *server, const char *name, ns_type type, int herr)
@@ -386,7 +378,7 @@ answer_ptr(struct spf *s, SPF_dns_server_t *server, const char *asked,
 	return rr;
 }
 
-/* --- the library's hooks ------------------------------------------------------ */
+/* --- the library's hooks -------------------------------------------------- */
 
 static SPF_dns_rr_t *
 look_up_name(SPF_dns_server_t *server, const char *asked, ns_type type,
@@ -484,7 +476,7 @@ get_exp(SPF_server_t *server, const char *domain, char **buf, size_t *len)
 	return SPF_E_NOT_SPF;
 }
 
-/* --- one check ------------------------------------------------------------------ */
+/* --- one check ------------------------------------------------------------ */
 
 static enum spf_result
 spf_result_of(const SPF_response_t *response)

@@ -45,7 +45,7 @@ enum spf_result spf_check(struct resolve *, const struct spf_subject *);
 /* Asks ahead for the record of the domain. */
 void spf_ahead(struct resolve *, struct span domain);
 
-/* --- spf-record.c: one record, term by term (RFC 7208 section 12) ---------- */
+/* --- spf-record.c: one record, term by term (RFC 7208 section 12) --------- */
 
 enum spf_kind {
 	SPF_ALL,
@@ -69,7 +69,7 @@ struct spf_term {
 	unsigned char net[16]; /* IP4, IP6 */
 };
 
-/* Is this TXT record one of SPF? Then *rest is what follows the version. */
+/* Is this TXT record one of SPF? Then *rest is the text behind the version. */
 bool spf_is_record(struct span text, struct span *rest);
 
 /* Takes the next term off *rest. */
@@ -93,7 +93,7 @@ bool spf_macro_needs_name(struct span s);
 void spf_macro_expand(struct sbuf *, struct span spec,
     const struct spf_subject *);
 
-/* --- the front, for its test ------------------------------------------------ */
+/* --- the front, for its test ---------------------------------------------- */
 
 #define SPF_TERMS_MAX 10 /* RFC 7208 4.6.4 */
 #define SPF_VOIDS_MAX 2
@@ -121,8 +121,8 @@ struct spf {
 };
 
 /*
- * Appends to out the record that the library gets for this one, which is what
- * follows its version. False: a syntax error.
+ * record is the text behind the version. Appends to out the record that the
+ * library gets in its place. False: a syntax error.
  */
 bool spf_translate(struct spf *, struct span record, struct span domain,
     struct sbuf *out) MUST_CHECK;

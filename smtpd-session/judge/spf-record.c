@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* One SPF record: its macros (RFC 7208 section 7) and its terms (section 12). */
+/* One SPF record: its macros (RFC 7208 section 7), its terms (section 12). */
 #include <arpa/inet.h>
 
 #include "spf-front.h"
 
-/* --- macros ----------------------------------------------------------------- */
+/* --- macros --------------------------------------------------------------- */
 
 #define PARTS_MAX 128 /* of a value: a name has no more labels */
 #define VALUE_MAX 1024
@@ -78,7 +78,7 @@ macro_take(struct span *s, struct macro *m)
 	}
 }
 
-/* *tail: what follows the last macro. */
+/* *tail: the text behind the last macro. */
 static bool
 macro_is_string(struct span s, struct span *tail)
 {
@@ -304,7 +304,7 @@ spf_macro_expand(struct sbuf *b, struct span spec,
 		macro_cut_to_name(b, start);
 }
 
-/* --- terms ------------------------------------------------------------------ */
+/* --- terms ---------------------------------------------------------------- */
 
 bool
 spf_is_record(struct span text, struct span *rest)
