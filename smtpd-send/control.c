@@ -13,8 +13,7 @@
 
 #include "frame.h"
 #include "log.h"
-#include "sched.h"
-#include "watch.h"
+#include "scheduler.h"
 
 #define IDLE_MS 30000   /* for the next order, or to read anything of ours */
 #define AGAIN_MS 1000   /* after a failed accept */

@@ -3,18 +3,18 @@
 #include <stdlib.h>
 
 #include "dest.h"
-#include "job.h"
+#include "life.h"
 
 static uint32_t
-hash_of(struct span name)
+dest_hash(struct span name)
 {
 	return crc32c(0, name.p, name.n);
 }
 
 static size_t
-bucket_of(struct span name)
+dest_bucket(struct span name)
 {
-	return hash_of(name) % DEST_BUCKETS;
+	return dest_hash(name) % DEST_BUCKETS;
 }
 
 struct dest *
@@ -22,7 +22,7 @@ dest_find(const struct dests *t, struct span name)
 {
 	struct dest *d;
 
-	for (d = t->bucket[bucket_of(name)]; d != NULL; d = d->chain)
+	for (d = t->bucket[dest_bucket(name)]; d != NULL; d = d->chain)
 		if (span_eq(span_str(d->name), name))
 			break;
 	return d;
@@ -31,7 +31,7 @@ dest_find(const struct dests *t, struct span name)
 struct dest *
 dest_get(struct dests *t, struct span name)
 {
-	struct dest **b = &t->bucket[bucket_of(name)];
+	struct dest **b = &t->bucket[dest_bucket(name)];
 	struct dest *d = dest_find(t, name);
 
 	if (d != NULL)
@@ -40,7 +40,7 @@ dest_get(struct dests *t, struct span name)
 	if (d == NULL)
 		return NULL;
 	memcpy(d->name, name.p, name.n);
-	d->hash = hash_of(name);
+	d->hash = dest_hash(name);
 	if (d->hash == 0)
 		d->hash = 1;
 	d->chain = *b;
@@ -49,14 +49,14 @@ dest_get(struct dests *t, struct span name)
 }
 
 static bool
-is_used(const struct dest *d)
+dest_is_used(const struct dest *d)
 {
 	return d->waiting > 0 || d->running > 0 || d->ready[LINE_NEW] ||
 	    d->ready[LINE_OLD] || d->kept;
 }
 
 static void
-unchain(struct dest **p)
+dest_unchain(struct dest **p)
 {
 	struct dest *d = *p;
 
@@ -68,13 +68,13 @@ unchain(struct dest **p)
 void
 dest_drop(struct dests *t, struct dest *d)
 {
-	struct dest **p = &t->bucket[bucket_of(span_str(d->name))];
+	struct dest **p = &t->bucket[dest_bucket(span_str(d->name))];
 
-	if (is_used(d) || pace_is_dead(&d->pace))
+	if (dest_is_used(d) || pace_is_dead(&d->pace))
 		return;
 	while (*p != d)
 		p = &(*p)->chain;
-	unchain(p);
+	dest_unchain(p);
 }
 
 void
@@ -84,10 +84,10 @@ dest_sweep(struct dests *t, instant before)
 		for (struct dest **p = &t->bucket[i]; *p != NULL;) {
 			struct dest *d = *p;
 
-			if (is_used(d) || d->pace.again >= before)
+			if (dest_is_used(d) || d->pace.again >= before)
 				p = &d->chain;
 			else
-				unchain(p);
+				dest_unchain(p);
 		}
 }
 
@@ -127,7 +127,7 @@ dest_has(const struct dest *d, const struct job *job)
 }
 
 static enum line
-whose_turn(const struct dest *d)
+dest_turn(const struct dest *d)
 {
 	if (d->head[LINE_NEW] == NULL)
 		return LINE_OLD;
@@ -139,13 +139,13 @@ whose_turn(const struct dest *d)
 struct rcpt *
 dest_next(const struct dest *d)
 {
-	return d->head[whose_turn(d)];
+	return d->head[dest_turn(d)];
 }
 
 struct rcpt *
 dest_pop(struct dest *d)
 {
-	enum line line = whose_turn(d);
+	enum line line = dest_turn(d);
 	struct rcpt *r = d->head[line];
 
 	d->head[line] = r->next;

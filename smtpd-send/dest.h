@@ -3,7 +3,7 @@
 #ifndef DEST_H
 #define DEST_H
 
-#include "pace.h"
+#include "schedule.h"
 #include "span.h"
 
 struct job;
@@ -17,8 +17,8 @@ enum line { LINE_NEW, LINE_OLD, LINES };
 #define LINE_TURNS 4
 
 /*
- * In a line stand parcels: recipients of one message that go together. The
- * first of them stands for all; the others hang on its also.
+ * A line is of parcels: recipients of one message that go together. The first
+ * of them represents the parcel; the others are linked by its also.
  */
 struct dest {
 	struct dest *chain; /* in its bucket */
@@ -30,7 +30,7 @@ struct dest {
 	unsigned running;                       /* slots */
 	struct slot *idle;                      /* those that have nothing */
 	unsigned turn;
-	bool ready[LINES]; /* stands in the line for a slot */
+	bool ready[LINES]; /* is in the line for a slot */
 	bool kept;         /* not to be freed now */
 
 	/* Of other hosts: */
@@ -73,7 +73,7 @@ bool dest_has(const struct dest *, const struct job *);
 /* Back to the front. */
 void dest_push_back(struct dest *, enum line, struct rcpt *);
 
-/* Whose turn it is, or NULL; and taken out of its line. */
+/* The next parcel, or NULL; and the same, taken out of its line. */
 struct rcpt *dest_next(const struct dest *);
 struct rcpt *dest_pop(struct dest *);
 

@@ -8,8 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "find.h"
 #include "log.h"
+#include "scheduler.h"
 #include "spool.h"
 
 #define LIST_MS 2000
@@ -20,7 +20,7 @@
 #define GIVEN_MAX 2 /* for hints, for the operator */
 
 static bool
-add(struct sched *s, const char *id, unsigned flags)
+find_add(struct sched *s, const char *id, unsigned flags)
 {
 	struct message *m = NULL;
 
@@ -52,7 +52,7 @@ scan_message(void *arg, enum spool_kind kind, const char *name)
 	if (kind != SPOOL_MESSAGE)
 		return;
 	m = table_find(&scan->s->table, name);
-	if (m == NULL && !add(scan->s, name, scan->place | MESSAGE_OLD))
+	if (m == NULL && !find_add(scan->s, name, scan->place | MESSAGE_OLD))
 		die_sys(EXIT_TEMP, "no memory for the queue");
 }
 
@@ -72,7 +72,7 @@ scan_log(void *arg, enum spool_kind kind, const char *name)
 }
 
 static void
-scan(struct sched *s, const char *dir, unsigned place,
+find_scan(struct sched *s, const char *dir, unsigned place,
     void (*each)(void *, enum spool_kind, const char *))
 {
 	struct scan arg = { s, dir, place };
@@ -86,16 +86,16 @@ scan(struct sched *s, const char *dir, unsigned place,
 void
 find_all(struct sched *s)
 {
-	scan(s, "msg", 0, scan_message);
-	scan(s, "new", MESSAGE_NEW, scan_message);
-	scan(s, "msg", 0, scan_log);
+	find_scan(s, "msg", 0, scan_message);
+	find_scan(s, "new", MESSAGE_NEW, scan_message);
+	find_scan(s, "msg", 0, scan_log);
 }
 
 /* --- new ones ------------------------------------------------------------------ */
 
 /*
  * Seen for the first time while we hold the queue's lock, and younger than
- * our start: nobody has tried it. From before, it was on its way here then.
+ * our start: it was never tried. An older one was on its way here then.
  */
 static void
 find_new(struct sched *s, const char *id)
@@ -104,7 +104,7 @@ find_new(struct sched *s, const char *id)
 
 	/* Without memory it is left to the next listing. */
 	if (table_find(&s->table, id) == NULL)
-		(void)add(s, id, MESSAGE_NEW | old);
+		(void)find_add(s, id, MESSAGE_NEW | old);
 }
 
 static void
@@ -139,10 +139,11 @@ find_more(struct sched *s, struct listing *l)
 void
 find_make_due(struct sched *s, struct message *m)
 {
-	m->flags |= MESSAGE_FORCED;
+	m->due_for = DUE_NOW;
 	if (message_is_active(m))
 		return; /* due again after that */
-	m->flags &= (uint8_t)~MESSAGE_HELD;
+	if (m->step == STEP_HELD)
+		m->step = STEP_WAITING;
 	heap_put(&s->heap, m, s->now);
 }
 
@@ -151,7 +152,7 @@ find_due_now(struct sched *s)
 {
 	struct message *m;
 
-	remote_hurry(s);
+	dispatch_hurry_all(s);
 	for (m = table_first(&s->table); m != NULL;
 	     m = table_after(&s->table, m))
 		find_make_due(s, m);
@@ -160,7 +161,7 @@ find_due_now(struct sched *s)
 /* --- hints ----------------------------------------------------------------------- */
 
 static bool
-is_socket(int fd, int type)
+find_is_socket(int fd, int type)
 {
 	socklen_t n = sizeof(int);
 	int t;
@@ -179,14 +180,15 @@ find_given(int type)
 	    !span_u32(span_str(pid), INT32_MAX, &v) || (pid_t)v != getpid())
 		return -1;
 	for (int fd = GIVEN_FD; fd < GIVEN_FD + (int)fds; fd++)
-		if (is_socket(fd, type) && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+		if (find_is_socket(fd, type) &&
+		    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
 			return fd;
 	return -1;
 }
 
 /*
- * Called under the queue's lock: what stands at the path is nobody's. The
- * umask makes it ours alone, and smtpd-queue's, who runs as the same user.
+ * Called under the queue's lock: a socket at the path is in use by no one. The
+ * umask leaves it to our user alone, which smtpd-queue runs as too.
  */
 int
 find_hints_open(const struct conf *conf)
@@ -212,7 +214,7 @@ find_hints_open(const struct conf *conf)
 
 /* Any message may be tried at any time, so a false hint does no harm. */
 static void
-take_hint(struct sched *s, struct span hint)
+find_take_hint(struct sched *s, struct span hint)
 {
 	char id[QUEUE_ID_SIZE];
 	struct message *m;
@@ -224,7 +226,7 @@ take_hint(struct sched *s, struct span hint)
 	m = table_find(&s->table, id);
 	if (m == NULL)
 		find_new(s, id);
-	else if ((m->flags & MESSAGE_UNREADY) != 0 && m->place != 0)
+	else if (m->step == STEP_UNREADY)
 		heap_put(&s->heap, m, s->now);
 }
 
@@ -243,5 +245,5 @@ find_hints(struct sched *s, int hints)
 	}
 	n = recvmmsg(hints, m, HINTS_AT_ONCE, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++)
-		take_hint(s, span_of(text[i], m[i].msg_len));
+		find_take_hint(s, span_of(text[i], m[i].msg_len));
 }

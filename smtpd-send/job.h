@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* A message that is being worked on: its recipients and what became of them. */
+/* A message that is being worked on: its recipients, and its log. */
 #ifndef JOB_H
 #define JOB_H
 
-#include "message.h"
-#include "progress.h"
+#include "queued.h"
 #include "schedule.h"
+#include "spool.h"
 
 struct sched;
 struct job;
@@ -19,7 +19,7 @@ enum rcpt_state {
 	RCPT_BOUNCED, /* its sender was told */
 };
 
-/* One delivery: what one R frame is, or was expanded to. */
+/* One delivery: an addressee, or one of the recipients it was expanded to. */
 struct rcpt {
 	struct rcpt *next; /* in its destination's line */
 	struct rcpt *also; /* in one transaction with it */
@@ -28,36 +28,36 @@ struct rcpt {
 	uint32_t target; /* in job->text: the payload of a T frame */
 	uint32_t route;  /* there too: the operator's destination, or 0 */
 	uint32_t index;  /* its number within the message */
-	uint16_t origin; /* number of the R frame */
-	uint8_t state;   /* enum rcpt_state */
-	bool recorded;   /* its verdict has a record */
+	uint16_t addressee; /* number of the R frame */
+	uint8_t state;      /* enum rcpt_state */
+	bool recorded;      /* its verdict has a record */
 };
 
-enum origin_state {
-	ORIGIN_UNASKED,
-	ORIGIN_EXPANDED, /* there are rcpts of it */
-	ORIGIN_DEFERRED, /* smtpd-rcpt cannot tell now */
-	ORIGIN_REFUSED,  /* smtpd-rcpt says nobody; its sender is to be told */
-	ORIGIN_BOUNCED,  /* its sender was told */
+enum addressee_state {
+	ADDRESSEE_UNASKED,
+	ADDRESSEE_EXPANDED, /* there are rcpts of it */
+	ADDRESSEE_DEFERRED, /* smtpd-rcpt cannot tell now */
+	ADDRESSEE_REFUSED, /* smtpd-rcpt refuses it; the sender is to be told */
+	ADDRESSEE_BOUNCED, /* its sender was told */
 };
 
-/* One R frame. */
-struct origin {
+/* One R frame: a recipient as the sender has named it. */
+struct addressee {
 	char *reply;   /* as a rcpt's */
 	uint32_t path; /* in job->text, with the angle brackets */
-	uint8_t state; /* enum origin_state */
+	uint8_t state; /* enum addressee_state */
 	bool local;
 };
 
-/* What smtpd-bounce is asked to say. */
-enum report_kind {
-	REPORT_NONE,
-	REPORT_FAILED,  /* to the sender: refused, or given up */
-	REPORT_DELAYED, /* to the sender: still being tried */
-	REPORT_HELD,    /* to postmaster: its delivery crashes */
+/* What the operator wants done with the message. */
+enum will {
+	WILL_DELIVER,
+	WILL_HOLD,   /* nothing, until it is released */
+	WILL_BOUNCE, /* give it up, and tell its sender */
+	WILL_REMOVE, /* throw it away without a notice */
 };
 
-/* Why a message is not tried: by its log. */
+/* Why the log says that a message is not tried. */
 enum hold {
 	HOLD_NONE,
 	HOLD_CRASH,   /* its delivery crashes: until it expires */
@@ -65,124 +65,136 @@ enum hold {
 	HOLD_OTHER,
 };
 
-#define JOB_RCPTS_MAX 20000 /* of one message, aliases expanded */
+/* How far the attempt is that runs. Each value includes the one before. */
+enum attempt {
+	ATTEMPT_NONE,     /* no result yet */
+	ATTEMPT_HEARD,    /* a recipient has a result */
+	ATTEMPT_PLANNED,  /* not all are delivered: the next one is planned */
+	ATTEMPT_RECORDED, /* it is in the log, and counted */
+};
+
+/* The notice that smtpd-bounce is asked for. */
+enum notice {
+	NOTICE_NONE,
+	NOTICE_REFUSED, /* to the sender: of recipients that were refused */
+	NOTICE_EXPIRED, /* the same, and of all that wait: it is given up */
+	NOTICE_ORDERED, /* the same: the operator gives it up */
+	NOTICE_DELAYED, /* to the sender: it is still being tried */
+	NOTICE_HELD,    /* to postmaster: its delivery crashes */
+};
+
+/* The log of the message, as far as we have read or written it. */
+struct job_log {
+	uint64_t length;
+	struct sbuf unsaved; /* records that the file does not have yet */
+	unsigned nrcpts;     /* rcpts that have their record */
+	bool begun;          /* unsaved, or the file, has the first line */
+	bool fresh;          /* its name may not be on disk */
+	bool first;          /* it must be, before the first delivery */
+};
 
 struct job {
 	struct message *message;
 	int fd; /* locked; -1: closed while it waits */
 	uint64_t nonce;
 	uint64_t size;    /* octets as received */
-	struct sbuf text; /* NUL-ended strings; the sender's path at 0 */
-	struct origin *origins;
+	struct sbuf text; /* NUL-ended strings; places in it, 0: none */
+	uint32_t sender;  /* its path, in text */
+	struct addressee *addressees;
 	struct rcpt *rcpts; /* stay where they are once one is busy */
-	unsigned norigins, nrcpts, cap;
-	uint32_t next_index; /* for rcpts beyond the first of an origin */
-	unsigned busy;       /* rcpts that are RCPT_BUSY, and guards */
-	unsigned running;    /* of those, the ones a process has */
-	unsigned crashes;
-	bool planned; /* plan is chosen for this try */
-	struct schedule_next plan;
+	unsigned naddressees, nrcpts, cap;
+	uint32_t next_index; /* for rcpts beyond the first of an addressee */
+	struct job_log log;
 
-	uint64_t log_length;
-	struct sbuf unsaved;     /* records that the log does not have yet */
-	unsigned nlogged;        /* rcpts that have their record */
-	bool log_begun;          /* unsaved, or the log, has the first line */
-	bool log_fresh;          /* its name may not be on disk */
-	bool sync_first;         /* not to be started before that is on disk */
-	bool starting, settling; /* what goes on when it is */
-	bool tried;              /* in this try something was heard */
-	bool concluded;          /* this try is recorded */
-	bool crashed;            /* in this try */
+	/* The state of the message, as its log will have it. */
+	enum will will;
+	enum hold hold;
+	uint32_t ordered; /* in text: the last order, "WHAT WHO"; or 0 */
+	unsigned crashes;
 	bool told_delay, told_hold;
-	bool report_only;   /* it is not due, what became of it is */
-	bool unreported;    /* smtpd-bounce could not, in this try */
-	bool junk;          /* so marked: it is not sent on */
-	uint8_t hold;       /* enum hold */
-	bool kept;          /* held by the operator, until released */
-	bool given_up;      /* by the operator: its sender is to be told */
-	bool discarded;     /* by the operator: nobody is */
-	uint32_t ordered;   /* in text: the last order, "WHAT WHO"; or 0 */
-	uint8_t report;     /* enum report_kind: what is being told */
+	bool junk; /* so marked: it is not sent on */
+
+	/* The attempt that runs. */
+	enum attempt attempt;
+	struct schedule_next plan;
+	unsigned busy;      /* rcpts that are RCPT_BUSY, and guards */
+	unsigned running;   /* of those, the ones a process has */
+	bool crashed;       /* a delivery of it has */
 	instant wake;       /* untried: when it may be, and */
 	uint32_t parked_at; /* for which destination it waits */
+	enum notice notice; /* what smtpd-bounce is asked for */
+	bool untold;        /* it could not: not to be asked again yet */
 
-	struct job *ask_next;    /* intake: in line */
-	unsigned ask_at;         /* intake: the next origin to look at */
-	unsigned unanswered;     /* intake: asked for, no answer yet */
-	struct job *report_next; /* report: in line */
-	struct job *sync_next;   /* sync: in line */
-	uint8_t sync;            /* sync: enum sync_state */
-	bool sync_again; /* sync: records were added since it was sent */
+	struct job *ask_next;     /* intake: in line */
+	unsigned ask_at;          /* intake: the next addressee to look at */
+	unsigned unanswered;      /* intake: asked for, no answer yet */
+	struct job *bouncer_next; /* bouncer: in line */
+	struct job *sync_next;    /* sync: in line */
+	uint8_t sync;             /* sync: enum sync_state */
 };
 
-/* What a transport, or smtpd-rcpt, says. */
-enum verdict { VERDICT_DELIVERED, VERDICT_DEFERRED, VERDICT_FAILED };
+/* --- reading, and forgetting -------------------------------------------------- */
 
-struct outcome {
-	enum verdict verdict;
-	struct span stage; /* what had been reached */
-	struct span host;  /* empty: none */
-	struct span tls;   /* what was had of it, as in smtpd-frames(5) */
-	struct span reply;
-	const char *crash; /* how the delivery died, or NULL */
-};
-
-/* Works on a message that is due, as far as it goes without waiting. */
-void job_open(struct sched *, struct message *);
-
-/* intake: adds what an origin is expanded to. False: no room, or malformed. */
-bool job_expand(struct sched *, struct job *, unsigned origin,
-    struct span target) MUST_CHECK;
-
-/* intake: leaves n rcpts (the answer that brought the others was cut). */
-void job_unexpand(struct sched *, struct job *, unsigned n);
-
-/* intake: the answer for one origin. */
-void job_answered(struct sched *, struct job *, unsigned origin,
-    enum origin_state, struct span reply);
-
-/* intake: all origins are answered. */
-void job_expanded(struct sched *, struct job *);
-
-/* sync: what the log held when it was asked is on disk, or is not. */
-void job_synced(struct sched *, struct job *, bool ok);
-
-/* Lets go of it, uncounted, before any rcpt is busy; it is due again in ms. */
-void job_release(struct sched *, struct job *, uint64_t ms);
-
-/* A transport is done with the rcpt, which may be gone afterwards. */
-void job_verdict(struct sched *, struct rcpt *, const struct outcome *);
+/* A job of the message, not loaded yet. It owns fd now, even on failure. */
+struct job *job_new(struct sched *, struct message *, int fd) MUST_CHECK;
 
 /*
- * A transport cannot try the rcpt now, which counts as no try at all. The
- * message is due again then, or when its destination (the hash) calls.
+ * Fills it from the file at fd, and from the log. After any other result than
+ * QUEUED_OK there is nothing to do but job_free.
  */
-void job_untried(struct sched *, struct rcpt *, instant wake, uint32_t hash);
+enum queued_result job_load(struct sched *, struct job *, int fd) MUST_CHECK;
 
-/* report: the frames of the request; the answer to it. */
-void job_report_frames(struct sched *, struct job *, struct sbuf *);
-void job_reported(struct sched *, struct job *, bool ok, struct span reply);
+void job_free(struct sched *, struct job *);
 
-/* What the operator says may end a try before it begins. */
-bool job_is_stopped(const struct job *);
+/*
+ * Opens and locks the message if its file was closed. A message whose lock is
+ * said to have leaked is opened all the same.
+ */
+enum spool_result job_open_file(struct sched *, struct job *) MUST_CHECK;
+void job_close_file(struct sched *, struct job *);
 
-/* Has the message come to the end of queue_lifetime? */
-bool job_is_old(const struct sched *, const struct job *);
+/* --- recipients ----------------------------------------------------------------- */
 
-/* Opens and locks the message again if that was given up while it waited. */
-bool job_reopen(struct sched *, struct job *) MUST_CHECK;
+/* Adds a rcpt of the addressee. False: no room, or malformed. */
+bool job_expand(struct sched *, struct job *, unsigned addressee,
+    struct span target) MUST_CHECK;
+
+/* Leaves n rcpts: the answer that brought the others was cut. */
+void job_unexpand(struct sched *, struct job *, unsigned n);
+
+/* How many recipients are not settled yet. */
+unsigned job_left(const struct job *);
+bool rcpt_is_done(const struct rcpt *);
+bool addressee_is_done(const struct addressee *);
+
+/* Are there refusals that the sender has not been told of? */
+bool job_has_failed(const struct job *);
 
 /* ATTEMPT of the delivery conversation: 0 when surely never tried. */
 unsigned job_attempt(const struct job *);
+
+/* Attempts so far, the one that runs and was heard of too. */
+static inline unsigned
+job_tries(const struct job *job)
+{
+	bool runs = job->attempt == ATTEMPT_HEARD ||
+	    job->attempt == ATTEMPT_PLANNED;
+
+	return job->message->attempts + (unsigned)runs;
+}
 
 /* Sets "HOST TEXT", or NULL without memory; and the parts of it. */
 void job_keep_reply(char **reply, struct span host, struct span text);
 struct span job_reply_host(const char *reply);
 struct span job_reply_text(const char *reply);
 
+/* Keeps the text of an order, "WHAT WHO", or of a route. */
+void job_keep_order(struct job *, struct span text);
+bool job_keep_route(struct rcpt *, struct span destination) MUST_CHECK;
+
 struct span job_sender(const struct job *);  /* its path */
 struct span job_ordered(const struct job *); /* the last order, or empty */
-struct span origin_path(const struct job *, unsigned origin);
+struct span addressee_path(const struct job *, unsigned addressee);
 
 /* "user NAME <address>" or "remote <path>", and its parts. */
 struct span rcpt_target(const struct rcpt *);
@@ -191,5 +203,19 @@ struct span rcpt_address(const struct rcpt *);
 
 /* Where the operator sends it, a destination as of route_find; or empty. */
 struct span rcpt_route(const struct rcpt *);
+
+/* --- the log ---------------------------------------------------------------------- */
+
+/* Add to log.unsaved; all recipients have their records before any other. */
+void job_log_rcpts(struct job *);
+void job_log_verdict(struct sched *, struct job *, enum progress_kind,
+    uint32_t number, struct span reply);
+void job_log(struct job *, const struct progress_record *);
+
+/*
+ * Writes what is unsaved, unsynced, moving the message to msg/ first. False:
+ * it could not, which is logged.
+ */
+bool job_save(struct sched *, struct job *);
 
 #endif

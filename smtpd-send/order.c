@@ -4,11 +4,9 @@
 
 #include <stdio.h>
 
-#include "find.h"
 #include "frame.h"
 #include "log.h"
-#include "sched.h"
-#include "target.h"
+#include "scheduler.h"
 
 #define TURN_MS 2     /* of one turn of the loop */
 #define TURN_LEAST 4  /* messages, however long they take */
@@ -99,7 +97,7 @@ check_what(const struct order *o)
 	case NEED_ID:
 		return id ? NULL : "that is not the id of a message";
 	case NEED_TARGET:
-		return !id && target_is_valid(o->what) ?
+		return !id && where_is_valid(o->what) ?
 		    NULL :
 		    "that is not a destination";
 	case NEED_ANY:
@@ -109,7 +107,7 @@ check_what(const struct order *o)
 	case NEED_ID_OR_TARGET:
 		break;
 	}
-	return id || target_is_valid(o->what) ?
+	return id || where_is_valid(o->what) ?
 	    NULL :
 	    "that is neither an id nor a destination";
 }
@@ -183,7 +181,7 @@ begin_one(struct sched *s, struct order *o, struct sbuf *out)
 		answer(o, out, 'X', "there is no such message in the queue");
 		return;
 	}
-	r = job_order(s, m, o, &why);
+	r = will_order(s, m, o, &why);
 	answer_order(o, r, why, out);
 }
 
@@ -260,7 +258,7 @@ is_meant(struct sched *s, struct message *m, const struct order *o)
 	if (job == NULL)
 		return false;
 	for (unsigned i = 0; i < job->nrcpts && !meant; i++)
-		meant = target_fits(o->what, s->conf, &job->rcpts[i]);
+		meant = where_fits(o->what, s->conf, &job->rcpts[i]);
 	view_end(s, m, job);
 	return meant;
 }
@@ -272,7 +270,7 @@ order_one(struct sched *s, struct message *m, struct order *o)
 
 	if (!is_meant(s, m, o))
 		return;
-	switch (job_order(s, m, o, &why)) {
+	switch (will_order(s, m, o, &why)) {
 	case ORDER_DONE:
 		o->done++;
 		break;
@@ -344,7 +342,7 @@ begin_all(struct sched *s, struct order *o, struct sbuf *out)
 {
 	struct message *m;
 
-	remote_hurry(s);
+	dispatch_hurry_all(s);
 	for (m = table_first(&s->table); m != NULL;
 	     m = table_after(&s->table, m)) {
 		o->later += message_is_active(m);
@@ -359,21 +357,21 @@ begin_pause(struct sched *s, struct order *o, struct sbuf *out)
 {
 	bool ends = o->verb == VERB_RESUME;
 
-	switch (ends ? pause_end(s, o->what) : pause_add(s, o->what)) {
-	case PAUSE_DONE:
+	switch (ends ? paused_end(s, o->what) : paused_add(s, o->what)) {
+	case PAUSED_DONE:
 		if (ends)
 			return; /* order_go_on tries all that waited */
 		tell(o);
 		answer(o, out, 'K', "done");
 		break;
-	case PAUSE_ALREADY:
+	case PAUSED_ALREADY:
 		answer(o, out, 'X',
 		    ends ? "it is not paused" : "it is paused already");
 		break;
-	case PAUSE_FULL:
+	case PAUSED_FULL:
 		answer(o, out, 'X', "too many destinations are paused");
 		break;
-	case PAUSE_IOERR:
+	case PAUSED_IOERR:
 		answer(o, out, 'Z', "the queue cannot remember it");
 		break;
 	}
@@ -384,12 +382,12 @@ list_paused(struct sched *s, struct order *o, struct sbuf *out)
 {
 	struct sbuf b;
 
-	sbuf_init(&b, TARGET_MAX + 32);
-	for (size_t i = 0; i < s->pauses.n; i++) {
+	sbuf_init(&b, WHERE_MAX + 32);
+	for (size_t i = 0; i < s->paused.n; i++) {
 		sbuf_reset(&b);
 		sbuf_addf(&b, "%llu %s",
-		    (unsigned long long)s->pauses.at[i].time,
-		    s->pauses.at[i].target);
+		    (unsigned long long)s->paused.at[i].time,
+		    s->paused.at[i].where);
 		frame_add(out, 'P', sbuf_span(&b));
 	}
 	sbuf_free(&b);

@@ -63,7 +63,7 @@ void order_begin(struct sched *, struct order *, struct span text,
  */
 void order_go_on(struct sched *, struct order *, struct sbuf *out, size_t full);
 
-/* --- job-order.c: what is done to one message -------------------------------- */
+/* --- what is done to one message: will.c ------------------------------------ */
 
 enum order_result {
 	ORDER_DONE,
@@ -72,7 +72,7 @@ enum order_result {
 	ORDER_FAILED,  /* *why says: not now */
 };
 
-enum order_result job_order(struct sched *, struct message *,
+enum order_result will_order(struct sched *, struct message *,
     const struct order *, const char **why) MUST_CHECK;
 
 /* --- show.c ------------------------------------------------------------------- */

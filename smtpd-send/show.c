@@ -4,10 +4,7 @@
 #include <unistd.h>
 
 #include "frame.h"
-#include "job-parts.h"
-#include "order.h"
-#include "spool.h"
-#include "target.h"
+#include "scheduler.h"
 
 /* Longer replies are cut: no frame is larger than this and a path. */
 #define TEXT_MAX PROGRESS_REPLY_MAX
@@ -24,14 +21,12 @@ view_begin(struct sched *s, struct message *m)
 	fd = spool_peek(s->queue, m);
 	if (fd == -1)
 		return NULL;
-	job = calloc(1, sizeof(*job));
+	job = job_new(s, m, -1); /* not locked, and not counted */
 	if (job == NULL) {
 		(void)close(fd);
 		return NULL;
 	}
-	job->message = m;
-	job->fd = -1; /* it is nobody's to lock or to count */
-	loaded = job_load(s, job, fd) == LOAD_OK;
+	loaded = job_load(s, job, fd) == QUEUED_OK;
 	(void)close(fd);
 	if (loaded)
 		return job;
@@ -51,11 +46,11 @@ view_end(struct sched *s, struct message *m, struct job *job)
 static const char *
 state_of(const struct message *m)
 {
-	if (m->job != NULL && m->job->kept)
+	if (m->job != NULL && m->job->will == WILL_HOLD)
 		return "held";
 	if (message_is_active(m))
 		return "active";
-	return (m->flags & MESSAGE_HELD) != 0 ? "held" : "waiting";
+	return m->step == STEP_HELD ? "held" : "waiting";
 }
 
 /* "ID STATE NEXT" */
@@ -66,7 +61,7 @@ add_head(struct sched *s, const struct message *m, struct sbuf *out)
 
 	sbuf_init(&b, 128);
 	sbuf_addf(&b, "%s %s ", m->id, state_of(m));
-	if (m->place == 0 || (m->job != NULL && m->job->kept))
+	if (m->place == 0 || (m->job != NULL && m->job->will == WILL_HOLD))
 		sbuf_putc(&b, '-');
 	else
 		sbuf_addf(&b, "%llu",
@@ -84,7 +79,7 @@ add_reason(const struct message *m, struct sbuf *out)
 	struct sbuf b;
 
 	sbuf_init(&b, 1024);
-	if (m->job != NULL && m->job->kept) {
+	if (m->job != NULL && m->job->will == WILL_HOLD) {
 		struct span who = job_ordered(m->job);
 
 		(void)span_cut(&who, ' ');
@@ -124,9 +119,9 @@ add_rcpt(struct sched *s, const struct rcpt *r, struct sbuf *out)
 	struct span reply = span_str(r->reply != NULL ? r->reply : "");
 	struct sbuf b;
 
-	sbuf_init(&b, TARGET_MAX + 64);
+	sbuf_init(&b, WHERE_MAX + 64);
 	sbuf_addf(&b, "%u %s ", r->index, rcpt_word(r));
-	target_of(&b, s->conf, r);
+	route_destination(&b, s->conf, rcpt_target(r), rcpt_route(r));
 	frame_add(out, 'R', sbuf_span(&b));
 	sbuf_free(&b);
 	if (reply.n > TEXT_MAX)

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 /* The scheduler: takes messages from the queue and has them delivered. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "confine.h"
-#include "control.h"
-#include "dial.h"
-#include "find.h"
+#include "helper.h"
+#include "log.h"
 #include "program.h"
+#include "scheduler.h"
 #include "spool.h"
-#include "watch.h"
 
+#define WATCH_MIN 64
 #define STOP_MS 5000    /* for running deliveries, after SIGTERM */
 #define OPEN_AT_ONCE 32 /* messages begun in one turn of the loop */
 #define OPEN_MAX 4000   /* descriptors of messages that wait */
@@ -33,9 +35,9 @@ on_signal(int signal)
 		got_term++;
 }
 
-/* They are blocked but while the loop waits: none is missed in between. */
+/* They are blocked except while the loop waits, so that none is missed. */
 static void
-take_signals(sigset_t *waiting)
+sched_take_signals(sigset_t *waiting)
 {
 	static const int ours[] = { SIGTERM, SIGINT, SIGHUP };
 	struct sigaction a = { .sa_handler = on_signal };
@@ -46,7 +48,7 @@ take_signals(sigset_t *waiting)
 		(void)sigaddset(&block, ours[i]);
 		(void)sigaction(ours[i], &a, NULL);
 	}
-	(void)signal(SIGCHLD, SIG_IGN); /* nobody waits for a child here */
+	(void)signal(SIGCHLD, SIG_IGN); /* children are never waited for */
 	(void)sigprocmask(SIG_BLOCK, &block, waiting);
 	for (size_t i = 0; i < nitems(ours); i++)
 		(void)sigdelset(waiting, ours[i]);
@@ -56,10 +58,10 @@ take_signals(sigset_t *waiting)
  * The helpers are dialled again and again, so socket() and connect() stay, for
  * UNIX sockets; with helpers that are sockets nothing is ever exec'd. A helper
  * that is a command (as tests have it) would inherit the confinement, down to
- * smtpd-local that has to write a Maildir: then there is none.
+ * smtpd-local, which has to write a Maildir: then nothing is confined.
  */
 static void
-confine_self(const struct conf *conf)
+sched_confine(const struct conf *conf)
 {
 	const struct confine keep = {
 		/* What the loop and a fork of musl or glibc call. */
@@ -75,15 +77,80 @@ confine_self(const struct conf *conf)
 		.families = { AF_UNIX },
 	};
 
-	if (dial_is_command(conf->rcpt) || dial_is_command(conf->lspawn) ||
-	    dial_is_command(conf->remote) || dial_is_command(conf->bouncer))
+	if (helper_is_command(conf->rcpt) || helper_is_command(conf->lspawn) ||
+	    helper_is_command(conf->remote) || helper_is_command(conf->bouncer))
 		return;
 	confine(&keep, conf);
 }
 
+static bool
+watch_grow(struct watch *w)
+{
+	size_t cap = w->cap > 0 ? w->cap * 2 : WATCH_MIN;
+	void *fds = reallocarray(w->fds, cap, sizeof(*w->fds)), *who;
+
+	if (fds == NULL)
+		return false;
+	w->fds = fds;
+	who = reallocarray(w->who, cap, sizeof(*w->who));
+	if (who == NULL)
+		return false;
+	w->who = who;
+	w->cap = cap;
+	return true;
+}
+
+void
+watch_add(struct watch *w, int fd, short events, watch_ready *ready, void *arg)
+{
+	if (fd == -1 || (w->n == w->cap && !watch_grow(w)))
+		return;
+	w->fds[w->n] = (struct pollfd){ fd, events, 0 };
+	w->who[w->n++] = (struct watcher){ ready, arg };
+}
+
+static int
+dial_socket(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t n = strlen(path);
+	int fd, saved;
+
+	if (n >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(sun.sun_path, path, n);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return -1;
+}
+
+int
+sched_dial(const char *spec, const struct conf *conf)
+{
+	int fd, saved;
+
+	if (!helper_is_command(spec))
+		return dial_socket(spec);
+	fd = helper_open(spec, conf);
+	if (fd == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) != -1)
+		return fd;
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return -1;
+}
+
 /* As many as we may; half of them for messages that wait for their turn. */
 static size_t
-raise_open_files(void)
+sched_raise_open_files(void)
 {
 	struct rlimit r = { .rlim_cur = OPEN_MAX_LEAST };
 
@@ -96,7 +163,7 @@ raise_open_files(void)
 }
 
 static void
-see_clock(struct sched *s)
+sched_see_clock(struct sched *s)
 {
 	s->now = clock_now();
 	s->wall = clock_wall_us();
@@ -106,7 +173,7 @@ see_clock(struct sched *s)
 
 /* When a message may be opened: now, later, or NEVER (an answer makes room). */
 static instant
-next_due(const struct sched *s)
+sched_next_due(const struct sched *s)
 {
 	const struct message *m = heap_top(&s->heap);
 
@@ -117,20 +184,12 @@ next_due(const struct sched *s)
 }
 
 static void
-open_due(struct sched *s)
+sched_open_due(struct sched *s)
 {
-	for (unsigned i = 0; i < OPEN_AT_ONCE && next_due(s) <= s->now; i++) {
-		struct message *m = heap_top(&s->heap);
-
-		heap_remove(&s->heap, m);
-		job_open(s, m);
+	for (unsigned i = 0; i < OPEN_AT_ONCE && sched_next_due(s) <= s->now;
+	     i++) {
+		life_event(s, heap_top(&s->heap), LIFE_DUE);
 	}
-}
-
-static instant
-earlier(instant a, instant b)
-{
-	return a < b ? a : b;
 }
 
 static void
@@ -154,45 +213,44 @@ child_ready(struct sched *s, void *arg)
 }
 
 static void
-watch_slots(struct watch *w, const struct transport *t)
+watch_transport(struct watch *w, const struct transport *t)
 {
 	for (struct slot *p = t->oldest; p != NULL; p = p->next)
 		watch_add(w, p->fd, POLLIN, transport_ready, p);
 }
 
 static void
-fill_watch(struct sched *s, struct watch *w, int *hints)
+sched_fill_watch(struct sched *s, struct watch *w, int *hints)
 {
 	w->n = 0;
 	watch_add(w, *hints, POLLIN, hints_ready, hints);
 	watch_add(w, intake_fd(&s->intake), POLLIN, rcpt_ready, NULL);
 	watch_add(w, s->sync.fd, POLLIN, child_ready, NULL);
-	watch_slots(w, &s->local);
-	watch_slots(w, &s->remote);
-	report_watch(s, w);
+	watch_transport(w, &s->local);
+	watch_transport(w, &s->remote);
+	bouncer_watch(s, w);
 	control_watch(s, w);
 }
 
 /* All that can go on without waiting; when it can again at the latest. */
 static instant
-pump(struct sched *s, struct listing *listing)
+sched_pump(struct sched *s, struct listing *listing)
 {
 	instant next = NEVER;
 
 	if (!s->stopping)
-		next = earlier(next, find_more(s, listing));
-	next = earlier(next, control_pump(s));
-	open_due(s);
-	next = earlier(next, intake_pump(s));
-	next = earlier(next, transport_pump(s, &s->local));
-	next = earlier(next, remote_pump(s));
-	next = earlier(next, report_pump(s));
-	next = earlier(next, sync_pump(s));
-	return earlier(next, next_due(s));
+		next = sooner(next, find_more(s, listing));
+	next = sooner(next, control_pump(s));
+	sched_open_due(s);
+	next = sooner(next, intake_pump(s));
+	next = sooner(next, dispatch_pump(s));
+	next = sooner(next, bouncer_pump(s));
+	next = sooner(next, sync_pump(s));
+	return sooner(next, sched_next_due(s));
 }
 
 static void
-tell(const char *event, const struct sched *s)
+sched_tell(const char *event, const struct sched *s)
 {
 	struct logline l;
 
@@ -202,11 +260,11 @@ tell(const char *event, const struct sched *s)
 }
 
 static void
-take_word(struct sched *s, instant *stop)
+sched_take_signal(struct sched *s, instant *stop)
 {
 	if (got_hup) {
 		got_hup = 0;
-		tell("due-now", s);
+		sched_tell("due-now", s);
 		find_due_now(s);
 	}
 	if (got_term && !s->stopping) {
@@ -216,14 +274,14 @@ take_word(struct sched *s, instant *stop)
 }
 
 static bool
-is_at_work(const struct sched *s)
+sched_is_at_work(const struct sched *s)
 {
 	return s->local.nslots > 0 || s->remote.nslots > 0 ||
-	    s->reports.nbusy > 0;
+	    s->bouncer.nbusy > 0;
 }
 
 static void
-loop(struct sched *s, struct watch *w, int hints, const sigset_t *waiting)
+sched_loop(struct sched *s, struct watch *w, int hints, const sigset_t *waiting)
 {
 	struct listing listing = { 0 };
 	instant stop = NEVER, next;
@@ -231,18 +289,18 @@ loop(struct sched *s, struct watch *w, int hints, const sigset_t *waiting)
 	int left, n;
 
 	for (;;) {
-		take_word(s, &stop);
-		next = earlier(pump(s, &listing), stop);
+		sched_take_signal(s, &stop);
+		next = sooner(sched_pump(s, &listing), stop);
 		if (s->stopping &&
-		    (got_term > 1 || s->now >= stop || !is_at_work(s)))
+		    (got_term > 1 || s->now >= stop || !sched_is_at_work(s)))
 			return;
-		fill_watch(s, w, &hints);
+		sched_fill_watch(s, w, &hints);
 		left = clock_left(next);
 		t = (struct timespec){ left / 1000, left % 1000 * 1000000L };
 		n = ppoll(w->fds, w->n, left == -1 ? NULL : &t, waiting);
 		if (n == -1 && errno != EINTR)
 			die_sys(EXIT_TEMP, "cannot wait");
-		see_clock(s);
+		sched_see_clock(s);
 		for (size_t i = 0; n > 0 && i < w->n; i++)
 			if (w->fds[i].revents != 0)
 				w->who[i].ready(s, w->who[i].arg);
@@ -250,7 +308,7 @@ loop(struct sched *s, struct watch *w, int hints, const sigset_t *waiting)
 }
 
 static void
-start(struct sched *s, const struct conf *conf)
+sched_start(struct sched *s, const struct conf *conf)
 {
 	s->conf = conf;
 	/* Before the lock is ours, so that the child never has a copy of it. */
@@ -262,10 +320,9 @@ start(struct sched *s, const struct conf *conf)
 	s->wall = s->started = clock_wall_us();
 	clockwatch_init(&s->clock, s->now, s->wall / 1000000);
 	intake_init(&s->intake);
-	local_init(s);
-	remote_init(s);
-	report_init(&s->reports);
-	pause_init(s);
+	dispatch_init(s);
+	bouncer_init(&s->bouncer);
+	paused_init(s);
 }
 
 int
@@ -279,16 +336,16 @@ main(int argc, char *argv[])
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
 		die(EXIT_PERM, "it takes no operands");
-	s.open_max = raise_open_files();
-	take_signals(&waiting);
-	start(&s, &conf);
+	s.open_max = sched_raise_open_files();
+	sched_take_signals(&waiting);
+	sched_start(&s, &conf);
 	hints = find_hints_open(&conf);
 	control_init(&s, find_given(SOCK_STREAM));
 	confine_report();
-	confine_self(&conf);
+	sched_confine(&conf);
 	find_all(&s);
-	tell("started", &s);
-	loop(&s, &w, hints, &waiting);
-	tell("stopped", &s);
+	sched_tell("started", &s);
+	sched_loop(&s, &w, hints, &waiting);
+	sched_tell("stopped", &s);
 	return EXIT_OK;
 }

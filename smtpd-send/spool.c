@@ -16,7 +16,7 @@
 static const char digits[] = "0123456789abcdef";
 
 static void
-make(int at, const char *path, bool *made)
+spool_make(int at, const char *path, bool *made)
 {
 	if (mkdirat(at, path, 0700) == 0)
 		*made = true;
@@ -25,7 +25,7 @@ make(int at, const char *path, bool *made)
 }
 
 static void
-sync_dir(int queue, const char *dir)
+spool_sync_dir(int queue, const char *dir)
 {
 	int fd = openat(queue, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -35,26 +35,26 @@ sync_dir(int queue, const char *dir)
 }
 
 static void
-make_directories(int queue)
+spool_make_all(int queue)
 {
 	static const char *const sharded[] = { "new", "msg" };
 	char path[PATH_SIZE];
 	bool made = false;
 
-	make(queue, "torn", &made);
+	spool_make(queue, "torn", &made);
 	for (size_t i = 0; i < nitems(sharded); i++) {
-		make(queue, sharded[i], &made);
+		spool_make(queue, sharded[i], &made);
 		for (unsigned s = 0; s < QUEUE_SHARDS; s++) {
 			(void)snprintf(path, sizeof(path), "%s/%c", sharded[i],
 			    digits[s]);
-			make(queue, path, &made);
+			spool_make(queue, path, &made);
 		}
 	}
 	if (!made)
 		return;
 	for (size_t i = 0; i < nitems(sharded); i++)
-		sync_dir(queue, sharded[i]);
-	sync_dir(queue, ".");
+		spool_sync_dir(queue, sharded[i]);
+	spool_sync_dir(queue, ".");
 }
 
 int
@@ -63,7 +63,7 @@ spool_start(const char *queue)
 	bool made = false;
 	int dir, lock;
 
-	make(AT_FDCWD, queue, &made);
+	spool_make(AT_FDCWD, queue, &made);
 	dir = open(queue, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir == -1)
 		die_sys(EXIT_TEMP, "cannot open '%s'", queue);
@@ -76,32 +76,34 @@ spool_start(const char *queue)
 			die(EXIT_TEMP, "'%s' has a scheduler already", queue);
 		die_sys(EXIT_TEMP, "cannot lock '%s/lock'", queue);
 	}
-	make_directories(dir);
+	spool_make_all(dir);
 	return dir;
 }
 
 static void
-path_in(char path[PATH_SIZE], const char *dir, const char *id, const char *end)
+spool_path_in(char path[PATH_SIZE], const char *dir, const char *id,
+    const char *end)
 {
 	(void)snprintf(path, PATH_SIZE, "%s/%c/%s%s", dir, id[QUEUE_ID_LEN - 1],
 	    id, end);
 }
 
 static void
-path_of(char path[PATH_SIZE], const struct message *m)
+spool_path(char path[PATH_SIZE], const struct message *m)
 {
-	path_in(path, (m->flags & MESSAGE_NEW) != 0 ? "new" : "msg", m->id, "");
+	spool_path_in(path, (m->flags & MESSAGE_NEW) != 0 ? "new" : "msg",
+	    m->id, "");
 }
 
 /* O_NONBLOCK: a fifo that somebody put there must not stop us. */
 #define OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 /*
- * Until it is committed a message has mode 0200, so that only one who writes
- * may open it; to learn whether it is locked we do.
+ * Until it is committed a message has mode 0200: it can be opened for writing
+ * only, which shows whether it is locked.
  */
 static enum spool_result
-probe_unreadable(int queue, const char *path)
+spool_probe(int queue, const char *path)
 {
 	int fd = openat(queue, path, O_WRONLY | OPEN_FLAGS);
 	bool locked;
@@ -119,10 +121,10 @@ spool_open(int queue, const struct message *m, bool insist, int *fd)
 	char path[PATH_SIZE];
 	int saved;
 
-	path_of(path, m);
+	spool_path(path, m);
 	*fd = openat(queue, path, O_RDONLY | OPEN_FLAGS);
 	if (*fd == -1 && errno == EACCES)
-		return probe_unreadable(queue, path);
+		return spool_probe(queue, path);
 	if (*fd == -1)
 		return errno == ENOENT ? SPOOL_GONE : SPOOL_IOERR;
 	if (flock(*fd, LOCK_EX | LOCK_NB) == 0 ||
@@ -140,7 +142,7 @@ spool_peek(int queue, const struct message *m)
 {
 	char path[PATH_SIZE];
 
-	path_of(path, m);
+	spool_path(path, m);
 	return openat(queue, path, O_RDONLY | OPEN_FLAGS);
 }
 
@@ -157,8 +159,8 @@ spool_settle(int queue, struct message *m)
 
 	if ((m->flags & MESSAGE_NEW) == 0)
 		return true;
-	path_in(from, "new", m->id, "");
-	path_in(to, "msg", m->id, "");
+	spool_path_in(from, "new", m->id, "");
+	spool_path_in(to, "msg", m->id, "");
 	if (renameat(queue, from, queue, to) == -1)
 		return false;
 	m->flags &= (uint8_t)~MESSAGE_NEW;
@@ -170,7 +172,7 @@ spool_put_aside(int queue, const struct message *m)
 {
 	char from[PATH_SIZE], to[PATH_SIZE];
 
-	path_of(from, m);
+	spool_path(from, m);
 	(void)snprintf(to, sizeof(to), "torn/%s", m->id);
 	return renameat(queue, from, queue, to) == 0;
 }
@@ -180,7 +182,7 @@ spool_remove(int queue, const struct message *m)
 {
 	char path[PATH_SIZE];
 
-	path_of(path, m);
+	spool_path(path, m);
 	return unlinkat(queue, path, 0) == 0 || errno == ENOENT;
 }
 
@@ -189,7 +191,7 @@ spool_log_open(int queue, const char *id, bool create)
 {
 	char path[PATH_SIZE];
 
-	path_in(path, "msg", id, ".log");
+	spool_path_in(path, "msg", id, ".log");
 	return openat(queue, path, O_RDWR | OPEN_FLAGS | (create ? O_CREAT : 0),
 	    0600);
 }
@@ -199,7 +201,7 @@ spool_log_remove(int queue, const char *id)
 {
 	char path[PATH_SIZE];
 
-	path_in(path, "msg", id, ".log");
+	spool_path_in(path, "msg", id, ".log");
 	(void)unlinkat(queue, path, 0); /* or the next start sweeps it */
 }
 
@@ -212,7 +214,7 @@ spool_log_dir(int queue, const char *id)
 }
 
 static enum spool_kind
-kind_of(const char *name, unsigned shard, char id[QUEUE_ID_SIZE])
+spool_kind_of(const char *name, unsigned shard, char id[QUEUE_ID_SIZE])
 {
 	struct span s = span_str(name);
 	enum spool_kind kind = SPOOL_MESSAGE;
@@ -253,7 +255,7 @@ spool_list(int queue, const char *dir, unsigned shard,
 		    (e->d_name[1] == '\0' ||
 			(e->d_name[1] == '.' && e->d_name[2] == '\0')))
 			continue;
-		kind = kind_of(e->d_name, shard, id);
+		kind = spool_kind_of(e->d_name, shard, id);
 		each(arg, kind, kind == SPOOL_STRAY ? e->d_name : id);
 	}
 	fd = errno;

@@ -3,32 +3,31 @@
 #ifndef SPOOL_H
 #define SPOOL_H
 
-#include "message.h"
+#include "waiting.h"
 
 /*
- * Makes what is missing of the queue directory, syncs what it made, and takes
- * its lock. Fatal when it cannot; EXIT_TEMP also when another scheduler is
- * there. Gives the directory's descriptor; the lock lasts as long as we do.
+ * Creates and syncs missing directories of the queue, and takes its lock.
+ * Fatal if it cannot; EXIT_TEMP also if another scheduler is there. Gives the directory's descriptor; the lock lasts as long as we do.
  */
 int spool_start(const char *queue);
 
 enum spool_result {
 	SPOOL_OPENED,
 	SPOOL_GONE,       /* there is no such message */
-	SPOOL_RECEIVED,   /* somebody writes it just now */
+	SPOOL_RECEIVED,   /* it is being written */
 	SPOOL_LOCKED,     /* committed, and a delivery has it */
 	SPOOL_UNREADABLE, /* not locked, but its mode is not 0400 yet */
 	SPOOL_IOERR,      /* errno says */
 };
 
 /*
- * Opens and locks it; *fd is the caller's. With insist a committed one that
- * somebody else has locked is opened all the same.
+ * Opens and locks it; *fd is the caller's. With insist a committed one is
+ * opened even if another process has locked it.
  */
 enum spool_result spool_open(int queue, const struct message *, bool insist,
     int *fd) MUST_CHECK;
 
-/* Opens it to be read and nothing else, whoever has it; -1: errno says. */
+/* Opens it to be read only, without a lock; -1: errno says. */
 int spool_peek(int queue, const struct message *) MUST_CHECK;
 
 /* The list of paused destinations, open for reading and writing. */
@@ -47,7 +46,7 @@ bool spool_remove(int queue, const struct message *) MUST_CHECK;
 int spool_log_open(int queue, const char *id, bool create) MUST_CHECK;
 void spool_log_remove(int queue, const char *id);
 
-/* The shard directory in which the log stands, to sync the name with. */
+/* The shard directory that the log is in, to sync the name with. */
 int spool_log_dir(int queue, const char *id) MUST_CHECK;
 
 enum spool_kind {

@@ -8,11 +8,11 @@
 
 #include "confine.h"
 #include "log.h"
-#include "sched.h"
+#include "scheduler.h"
 #include "spool.h"
 
 #define RESTART_MS 1000 /* after a failed fork */
-#define RENEW_MS 50     /* after a death: who dies at once must not spin us */
+#define RENEW_MS 50 /* after a death: one that dies at once must not spin us */
 
 void
 sync_init(struct sync *y)
@@ -29,7 +29,7 @@ union control {
 
 /* Gives the number of descriptors; 0 when the parent is gone. */
 static size_t
-receive(int sock, int fds[2])
+sync_receive(int sock, int fds[2])
 {
 	union control u;
 	char octet;
@@ -54,12 +54,12 @@ receive(int sock, int fds[2])
 }
 
 _Noreturn static void
-serve_syncs(int sock)
+sync_serve(int sock)
 {
 	int fds[2], err;
 	size_t n;
 
-	while ((n = receive(sock, fds)) > 0) {
+	while ((n = sync_receive(sock, fds)) > 0) {
 		err = fdatasync(fds[0]) == 0 ? 0 : errno;
 		if (n > 1 && err == 0 && fsync(fds[1]) == -1)
 			err = errno;
@@ -77,7 +77,7 @@ serve_syncs(int sock)
  * its lock, a copy of the queue's lock keeps the next scheduler out.
  */
 static void
-close_all_but(int sock)
+sync_close_all_but(int sock)
 {
 	(void)close(0);
 	(void)close(1);
@@ -85,9 +85,9 @@ close_all_but(int sock)
 	(void)syscall(SYS_close_range, (unsigned)sock + 1, ~0U, 0U);
 }
 
-/* It syncs what it is given, and does nothing else. */
+/* It syncs the logs that it is given, and does nothing else. */
 static void
-confine_child(const struct conf *conf)
+sync_confine(const struct conf *conf)
 {
 	static const struct confine keep = { .calls = {
 						 SYS_fdatasync, SYS_fsync } };
@@ -107,10 +107,10 @@ sync_start(struct sync *y, const struct conf *conf)
 	if (pid == 0) {
 		(void)signal(SIGHUP, SIG_IGN);
 		(void)signal(SIGTERM, SIG_IGN); /* ends with its parent */
-		close_all_but(sv[1]);
+		sync_close_all_but(sv[1]);
 		if (conf != NULL)
-			confine_child(conf);
-		serve_syncs(sv[1]);
+			sync_confine(conf);
+		sync_serve(sv[1]);
 	}
 	saved = errno;
 	(void)close(sv[1]);
@@ -127,7 +127,7 @@ sync_start(struct sync *y, const struct conf *conf)
 /* --- the scheduler's side ---------------------------------------------------- */
 
 static struct sync_sent *
-sent(struct sync *y, unsigned i)
+sync_sent_at(struct sync *y, unsigned i)
 {
 	return &y->sent[(y->first + i) % SYNC_INFLIGHT];
 }
@@ -138,7 +138,7 @@ sync_ask(struct sched *s, struct job *job)
 	struct sync *y = &s->sync;
 
 	if (job->sync == SYNC_SENT)
-		job->sync_again = true;
+		job->sync = SYNC_AGAIN;
 	if (job->sync != SYNC_NONE)
 		return;
 	job->sync = SYNC_LINE;
@@ -154,8 +154,8 @@ sync_forget(struct sched *s, struct job *job)
 	struct job **p = &y->head;
 
 	for (unsigned i = 0; i < y->nsent; i++)
-		if (sent(y, i)->job == job)
-			sent(y, i)->job = NULL;
+		if (sync_sent_at(y, i)->job == job)
+			sync_sent_at(y, i)->job = NULL;
 	if (job->sync == SYNC_LINE) {
 		while (*p != job)
 			p = &(*p)->sync_next;
@@ -167,23 +167,24 @@ sync_forget(struct sched *s, struct job *job)
 }
 
 static void
-lose_child(struct sched *s)
+sync_lose_child(struct sched *s)
 {
 	struct sync *y = &s->sync;
 
 	warn("the child that syncs has died");
 	(void)close(y->fd);
 	y->fd = -1;
-	y->nwritten = 0; /* what it had, the next one gets */
+	y->nwritten = 0; /* the next one gets the same logs */
 	y->again = s->now + RENEW_MS;
 }
 
 static void
-done(struct sched *s, int err)
+sync_done(struct sched *s, int err)
 {
 	struct sync *y = &s->sync;
-	struct sync_sent a = *sent(y, 0);
+	struct sync_sent a = *sync_sent_at(y, 0);
 	struct job *job = a.job;
+	bool again;
 
 	y->first = (y->first + 1) % SYNC_INFLIGHT;
 	y->nsent--;
@@ -193,18 +194,18 @@ done(struct sched *s, int err)
 		(void)close(a.dir);
 	if (job == NULL)
 		return;
+	again = job->sync == SYNC_AGAIN;
 	job->sync = SYNC_NONE;
 	errno = err;
 	if (err != 0)
 		warn_sys("cannot sync the log of '%s'", job->message->id);
 	else if (a.dir != -1)
-		job->log_fresh = false;
-	if (job->sync_again) {
-		job->sync_again = false;
+		job->log.fresh = false;
+	if (again)
 		sync_ask(s, job);
-	} else {
-		job_synced(s, job, err == 0);
-	}
+	else
+		life_event(s, job->message,
+		    err == 0 ? LIFE_SYNCED : LIFE_UNSYNCED);
 }
 
 void
@@ -217,21 +218,21 @@ sync_ready(struct sched *s)
 	while (y->fd != -1 && y->nwritten > 0) {
 		n = recv(y->fd, &err, sizeof(err), MSG_DONTWAIT);
 		if (n == (ssize_t)sizeof(err)) {
-			done(s, err);
+			sync_done(s, err);
 			continue;
 		}
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
-		lose_child(s);
+		sync_lose_child(s);
 		return;
 	}
 	if (y->fd != -1 && recv(y->fd, &err, sizeof(err), MSG_DONTWAIT) == 0)
-		lose_child(s);
+		sync_lose_child(s);
 }
 
 /* Opens the log of the first job in line and puts it among the sent. */
 static void
-take_in(struct sched *s)
+sync_take_first(struct sched *s)
 {
 	struct sync *y = &s->sync;
 	struct job *job = y->head;
@@ -244,7 +245,7 @@ take_in(struct sched *s)
 		y->tail = &y->head;
 	fd = spool_log_open(s->queue, id, false);
 	/* The file's sync brings the name only on some file systems. */
-	if (fd != -1 && job->log_fresh) {
+	if (fd != -1 && job->log.fresh) {
 		dir = spool_log_dir(s->queue, id);
 		if (dir == -1) {
 			(void)close(fd);
@@ -254,18 +255,18 @@ take_in(struct sched *s)
 	if (fd == -1) {
 		warn_sys("cannot sync the log of '%s'", id);
 		job->sync = SYNC_NONE;
-		job_synced(s, job, false);
+		life_event(s, job->message, LIFE_UNSYNCED);
 		return;
 	}
-	a = sent(y, y->nsent++);
+	a = sync_sent_at(y, y->nsent++);
 	*a = (struct sync_sent){ job, fd, dir };
 	job->sync = SYNC_SENT;
 }
 
 static bool
-write_one(struct sync *y)
+sync_write_one(struct sync *y)
 {
-	const struct sync_sent *a = sent(y, y->nwritten);
+	const struct sync_sent *a = sync_sent_at(y, y->nwritten);
 	int fds[2] = { a->fd, a->dir };
 	size_t n = a->dir == -1 ? 1 : 2;
 	union control u = { .mem = { 0 } };
@@ -301,12 +302,12 @@ sync_pump(struct sched *s)
 		}
 	}
 	while (y->head != NULL && y->nsent < SYNC_INFLIGHT)
-		take_in(s);
+		sync_take_first(s);
 	for (; y->nwritten < y->nsent; y->nwritten++)
-		if (!write_one(y)) {
+		if (!sync_write_one(y)) {
 			if (errno == EAGAIN)
 				return s->now + 100;
-			lose_child(s);
+			sync_lose_child(s);
 			return y->again;
 		}
 	return NEVER;

@@ -15,7 +15,7 @@
  * on the rest, would be given it.
  */
 static bool
-send_name(const struct slot *slot, struct sbuf *out)
+talk_send_name(const struct slot *slot, struct sbuf *out)
 {
 	sbuf_reset(out);
 	frame_add(out, 'U', span_str(slot->dest->name));
@@ -46,7 +46,7 @@ talk_send_fd(int sock, struct span out, int fd)
 }
 
 static void
-add_recipient(struct sbuf *out, const struct rcpt *r)
+talk_add_recipient(struct sbuf *out, const struct rcpt *r)
 {
 	struct span address = rcpt_address(r);
 	char text[600];
@@ -57,7 +57,7 @@ add_recipient(struct sbuf *out, const struct rcpt *r)
 }
 
 static void
-add_message(struct sbuf *out, const struct rcpt *r)
+talk_add_message(struct sbuf *out, const struct rcpt *r)
 {
 	char text[QUEUE_ID_SIZE + 16];
 	int n = snprintf(text, sizeof(text), "%s %u", r->job->message->id,
@@ -66,7 +66,7 @@ add_message(struct sbuf *out, const struct rcpt *r)
 	frame_add(out, 'D', span_of(text, (size_t)n));
 	frame_add(out, 'S', job_sender(r->job));
 	for (; r != NULL; r = r->also)
-		add_recipient(out, r);
+		talk_add_recipient(out, r);
 	frame_add(out, 'E', span_of("", 0));
 }
 
@@ -74,18 +74,18 @@ bool
 talk_give(struct slot *slot, const struct rcpt *r, struct sbuf *out)
 {
 	/* So few octets fit into a socket, or its reader is in trouble. */
-	if (!slot->named && !send_name(slot, out))
+	if (!slot->named && !talk_send_name(slot, out))
 		return false;
 	slot->named = true;
 	sbuf_reset(out);
-	add_message(out, r);
+	talk_add_message(out, r);
 	return !out->bad &&
 	    talk_send_fd(slot->fd, sbuf_span(out), r->job->fd) ==
 	    (ssize_t)out->len;
 }
 
 static bool
-is_crash(uint32_t signal)
+talk_is_crash(uint32_t signal)
 {
 	static const int own_fault[] = { SIGSEGV, SIGBUS, SIGILL, SIGABRT,
 		SIGFPE, SIGSYS };
@@ -97,7 +97,7 @@ is_crash(uint32_t signal)
 }
 
 static enum heard_kind
-hear_death(struct span payload, struct heard *h)
+talk_hear_death(struct span payload, struct heard *h)
 {
 	struct span rest = payload, name = span_cut(&rest, '=');
 	uint32_t n;
@@ -105,7 +105,7 @@ hear_death(struct span payload, struct heard *h)
 	if (!span_u32(rest, 1000, &n))
 		return HEARD_NONSENSE;
 	if (span_eq(name, SPAN("signal")))
-		h->crash = is_crash(n);
+		h->crash = talk_is_crash(n);
 	else if (span_eq(name, SPAN("exit")))
 		h->crash = n == EXIT_BUG;
 	else
@@ -123,7 +123,7 @@ hear_death(struct span payload, struct heard *h)
  * one.
  */
 static bool
-split_verdict(struct span payload, struct rcpt *parcel, struct heard *h)
+talk_split_verdict(struct span payload, struct rcpt *parcel, struct heard *h)
 {
 	struct span rest = payload, number = span_cut(&rest, ' ');
 	struct span stage = span_cut(&rest, ' ');
@@ -152,7 +152,7 @@ split_verdict(struct span payload, struct rcpt *parcel, struct heard *h)
 }
 
 static enum heard_kind
-hear_frame(const struct slot *slot, const struct frame *f, struct heard *h)
+talk_hear_frame(const struct slot *slot, const struct frame *f, struct heard *h)
 {
 	switch (f->tag) {
 	case 'K':
@@ -165,19 +165,20 @@ hear_frame(const struct slot *slot, const struct frame *f, struct heard *h)
 		h->outcome.verdict = VERDICT_FAILED;
 		break;
 	case 'D':
-		return hear_death(f->payload, h);
+		return talk_hear_death(f->payload, h);
 	default:
 		return HEARD_NONSENSE;
 	}
-	if (slot->ngiven == 0 || !split_verdict(f->payload, slot->given[0], h))
+	if (slot->ngiven == 0 ||
+	    !talk_split_verdict(f->payload, slot->given[0], h))
 		return HEARD_NONSENSE;
 	h->outcome.tls = span_of(slot->tls, slot->tls_len);
 	return HEARD_VERDICT;
 }
 
-/* What may be ignored is, but for what the log wants to know. */
+/* A frame that may be ignored; the log uses one of them. */
 static void
-keep_note(struct slot *slot, const struct frame *f)
+talk_keep_note(struct slot *slot, const struct frame *f)
 {
 	size_t n = f->payload.n;
 
@@ -208,10 +209,10 @@ talk_parse(struct slot *slot, struct heard *h)
 		h->used += used;
 		in = span_skip(in, used);
 		if (f.tag == ascii_lower(f.tag)) {
-			keep_note(slot, &f);
+			talk_keep_note(slot, &f);
 			continue;
 		}
-		return hear_frame(slot, &f, h);
+		return talk_hear_frame(slot, &f, h);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The delivery conversation: what is said to a process, and heard. */
+/* The delivery conversation: requests to a process, and its verdicts. */
 #ifndef TALK_H
 #define TALK_H
 
@@ -7,8 +7,8 @@
 
 /*
  * Hands a parcel over; the first time it names the destination before. False
- * when it could not be sent: it was then not given to anybody. out: room for
- * the frames.
+ * when it could not be sent: then no process has it. out: room for the
+ * frames.
  */
 bool talk_give(struct slot *, const struct rcpt *, struct sbuf *out) MUST_CHECK;
 
@@ -36,8 +36,8 @@ struct heard {
 enum heard_kind talk_hear(struct slot *, struct heard *);
 
 /*
- * Makes sense of what is in the slot's buffer; talk_hear without reading. What
- * stands before a verdict for all of its message goes into the slot.
+ * Parses the slot's buffer: talk_hear without reading. A frame before a verdict
+ * that is for all of its message goes into the slot.
  */
 enum heard_kind talk_parse(struct slot *, struct heard *);
 

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-/* Deliveries: whose turn it is, and when one has taken too long. */
+/* Deliveries of one kind: which one is next, and which took too long. */
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-#include "sched.h"
-#include "slot.h"
+#include "log.h"
+#include "scheduler.h"
 #include "talk.h"
+
+#define REDIAL_MS 1000
+#define BACKLOG_MS 50 /* the helper has too many in its backlog */
 
 void
 transport_init(struct transport *t, const struct transport_kind *kind,
@@ -21,7 +26,8 @@ transport_init(struct transport *t, const struct transport_kind *kind,
 }
 
 static bool
-has_place(const struct sched *s, const struct transport *t, enum line line)
+transport_has_place(const struct sched *s, const struct transport *t,
+    enum line line)
 {
 	return !s->stopping && s->now >= t->again &&
 	    t->nslots - t->nslow < transport_places(t, line) &&
@@ -32,15 +38,15 @@ bool
 transport_is_full(const struct sched *s, const struct transport *t,
     const struct dest *d)
 {
-	if (!has_place(s, t, LINE_OLD))
+	if (!transport_has_place(s, t, LINE_OLD))
 		return true;
 	return d != NULL && d->running >= t->kind->limit(s, d);
 }
 
-/* --- whose turn it is --------------------------------------------------------- */
+/* --- which one is next --------------------------------------------------------- */
 
 static bool
-may_start(const struct sched *s, const struct transport *t,
+dest_may_start(const struct sched *s, const struct transport *t,
     const struct dest *d)
 {
 	return d->idle != NULL || d->running < t->kind->limit(s, d);
@@ -50,7 +56,8 @@ void
 transport_wake(struct sched *s, struct transport *t, struct dest *d)
 {
 	for (unsigned i = 0; i < LINES; i++) {
-		if (d->ready[i] || d->head[i] == NULL || !may_start(s, t, d))
+		if (d->ready[i] || d->head[i] == NULL ||
+		    !dest_may_start(s, t, d))
 			continue;
 		d->ready[i] = true;
 		d->ready_next[i] = NULL;
@@ -60,7 +67,7 @@ transport_wake(struct sched *s, struct transport *t, struct dest *d)
 }
 
 static struct dest *
-take_ready(struct transport *t, enum line line)
+transport_take_ready(struct transport *t, enum line line)
 {
 	struct dest *d = t->ready[line];
 
@@ -73,7 +80,7 @@ take_ready(struct transport *t, enum line line)
 
 /* A message that was neither tried before, nor may have been. */
 static enum line
-line_of(const struct rcpt *r)
+rcpt_line(const struct rcpt *r)
 {
 	return job_attempt(r->job) == 0 ? LINE_NEW : LINE_OLD;
 }
@@ -82,7 +89,7 @@ void
 transport_submit(struct sched *s, struct transport *t, struct dest *d,
     struct rcpt *r)
 {
-	enum line line = line_of(r);
+	enum line line = rcpt_line(r);
 
 	if (dest_join(d, line, r, t->kind->parcel))
 		return;
@@ -90,11 +97,137 @@ transport_submit(struct sched *s, struct transport *t, struct dest *d,
 	transport_wake(s, t, d);
 }
 
+/* --- slots: opened, listed by time, closed ------------------------------------ */
+
+static void
+slot_enlist(struct transport *t, struct slot *slot)
+{
+	slot->next = NULL;
+	slot->prev = t->newest;
+	if (t->newest != NULL)
+		t->newest->next = slot;
+	else
+		t->oldest = slot;
+	t->newest = slot;
+}
+
+static void
+slot_unlist(struct transport *t, struct slot *slot)
+{
+	if (slot->prev != NULL)
+		slot->prev->next = slot->next;
+	else
+		t->oldest = slot->next;
+	if (slot->next != NULL)
+		slot->next->prev = slot->prev;
+	else
+		t->newest = slot->prev;
+}
+
+static void
+slot_set_slow(struct slot *slot, bool slow)
+{
+	struct transport *t = slot->transport;
+
+	if (slow && !slot->slow)
+		t->nslow++;
+	if (!slow && slot->slow)
+		t->nslow--;
+	slot->slow = slow;
+}
+
+static void
+slot_set_idle(struct slot *slot, bool idle)
+{
+	struct slot **p = &slot->dest->idle;
+
+	if (idle == slot->idle)
+		return;
+	slot->idle = idle;
+	if (idle) {
+		slot->idle_next = *p;
+		*p = slot;
+		return;
+	}
+	while (*p != slot)
+		p = &(*p)->idle_next;
+	*p = slot->idle_next;
+}
+
+/* It has shown that it is at work. */
+static void
+slot_touch(struct sched *s, struct slot *slot)
+{
+	slot->since = s->now;
+	slot_set_slow(slot, false);
+	slot_unlist(slot->transport, slot);
+	slot_enlist(slot->transport, slot);
+}
+
+static void
+slot_close(struct sched *s, struct slot *slot)
+{
+	struct transport *t = slot->transport;
+	struct dest *d = slot->dest;
+
+	slot_set_idle(slot, false);
+	slot_set_slow(slot, false);
+	slot_unlist(t, slot);
+	t->nslots--;
+	(void)close(slot->fd);
+	free(slot);
+	d->running--;
+	transport_wake(s, t, d);
+	dest_drop(&t->dests, d);
+}
+
+/* Not the fault of any message: waits before the helper is dialled again. */
+static void
+slot_pause(struct sched *s, struct transport *t, int err)
+{
+	t->again = s->now + (err == EAGAIN ? BACKLOG_MS : REDIAL_MS);
+	if (err == EAGAIN || t->failing)
+		return;
+	t->failing = true;
+	warn("%s ('%s') cannot be reached: %s", t->kind->program, t->helper,
+	    strerror(err));
+}
+
+/* NULL: its helper cannot be reached, and is not dialled for a while. */
+static struct slot *
+slot_open(struct sched *s, struct transport *t, struct dest *d)
+{
+	struct slot *slot = malloc(sizeof(*slot));
+
+	if (slot == NULL) {
+		slot_pause(s, t, ENOMEM);
+		return NULL;
+	}
+	slot->fd = sched_dial(t->helper, s->conf);
+	if (slot->fd == -1) {
+		slot_pause(s, t, errno);
+		free(slot);
+		return NULL;
+	}
+	t->failing = false;
+	slot->transport = t;
+	slot->dest = d;
+	slot->ngiven = 0;
+	slot->served = 0;
+	slot->named = slot->slow = slot->idle = false;
+	slot->len = slot->tls_len = 0;
+	slot->since = s->now;
+	slot_enlist(t, slot);
+	t->nslots++;
+	d->running++;
+	return slot;
+}
+
 /* --- verdicts ----------------------------------------------------------------- */
 
 /* Takes the rcpt out of the slot's first parcel, and that off when empty. */
 static void
-take_out(struct slot *slot, struct rcpt *r)
+slot_take_out(struct slot *slot, struct rcpt *r)
 {
 	struct rcpt **p = &slot->given[0];
 
@@ -112,16 +245,16 @@ take_out(struct slot *slot, struct rcpt *r)
 }
 
 static void
-verdict(struct sched *s, struct slot *slot, struct rcpt *r,
+slot_verdict(struct sched *s, struct slot *slot, struct rcpt *r,
     const struct outcome *o)
 {
-	take_out(slot, r);
-	job_verdict(s, r, o);
+	slot_take_out(slot, r);
+	attempt_verdict(s, r, o);
 }
 
 /* A parcel that no process has: all of it is deferred. */
 static void
-defer(struct sched *s, struct rcpt *r, const char *why)
+parcel_defer(struct sched *s, struct rcpt *r, const char *why)
 {
 	const struct outcome o = { .verdict = VERDICT_DEFERRED,
 		.stage = SPAN("send"),
@@ -130,7 +263,7 @@ defer(struct sched *s, struct rcpt *r, const char *why)
 
 	for (; r != NULL; r = also) {
 		also = r->also;
-		job_verdict(s, r, &o);
+		attempt_verdict(s, r, &o);
 	}
 }
 
@@ -139,7 +272,8 @@ defer(struct sched *s, struct rcpt *r, const char *why)
  * and once, however many of its recipients there are.
  */
 static void
-fail(struct sched *s, struct slot *slot, const char *why, const char *crash)
+slot_fail(struct sched *s, struct slot *slot, const char *why,
+    const char *crash)
 {
 	struct outcome o = { .verdict = VERDICT_DEFERRED,
 		.stage = span_str(slot->transport->kind->stage),
@@ -147,7 +281,7 @@ fail(struct sched *s, struct slot *slot, const char *why, const char *crash)
 		.crash = slot->ngiven == 1 ? crash : NULL };
 
 	while (slot->ngiven > 0) {
-		verdict(s, slot, slot->given[0], &o);
+		slot_verdict(s, slot, slot->given[0], &o);
 		o.crash = NULL;
 	}
 	slot_close(s, slot);
@@ -156,35 +290,35 @@ fail(struct sched *s, struct slot *slot, const char *why, const char *crash)
 /* --- giving ------------------------------------------------------------------- */
 
 static bool
-is_fresh(const struct rcpt *r)
+rcpt_is_fresh(const struct rcpt *r)
 {
 	return r->job->message->attempts == 0;
 }
 
 /*
  * Those that were never tried go together. One that was tried goes alone:
- * when its process dies again, it is known whose fault that is.
+ * when its process dies again, no other message can be the cause.
  */
 static bool
-may_follow(const struct slot *slot, const struct rcpt *r)
+slot_may_take(const struct slot *slot, const struct rcpt *r)
 {
 	return slot->ngiven == 0 ||
-	    (slot->ngiven < slot->transport->kind->ahead && is_fresh(r) &&
-		is_fresh(slot->given[0]));
+	    (slot->ngiven < slot->transport->kind->ahead && rcpt_is_fresh(r) &&
+		rcpt_is_fresh(slot->given[0]));
 }
 
 /* Those of a parcel that may still be tried; the others wait on disk. */
 static struct rcpt *
-weed(struct sched *s, struct rcpt *r)
+parcel_weed(struct sched *s, struct rcpt *r)
 {
 	struct rcpt *kept = NULL, **end = &kept, *also;
 	uint32_t pause;
 
 	for (; r != NULL; r = also) {
 		also = r->also;
-		pause = pause_of(s, r);
-		if (pause != 0 || job_is_stopped(r->job)) {
-			job_untried(s, r, s->now + PAUSE_MS, pause);
+		pause = paused_for(s, r);
+		if (pause != 0 || r->job->will != WILL_DELIVER) {
+			attempt_untried(s, r, s->now + PAUSED_MS, pause);
 		} else {
 			*end = r;
 			end = &r->also;
@@ -195,31 +329,31 @@ weed(struct sched *s, struct rcpt *r)
 }
 
 /*
- * Gives the slot its destination's next parcels. False: now it has none, as
- * there is none, or this connection takes no more.
+ * Gives the slot its destination's next parcels. False: it has none now, because
+ * there is none or this connection takes no more.
  */
 static bool
-give_next(struct sched *s, struct slot *slot)
+slot_give_next(struct sched *s, struct slot *slot)
 {
 	struct transport *t = slot->transport;
 	struct dest *d = slot->dest;
 	struct rcpt *r;
 
-	while ((r = dest_next(d)) != NULL && may_follow(slot, r)) {
+	while ((r = dest_next(d)) != NULL && slot_may_take(slot, r)) {
 		(void)dest_pop(d);
 		t->kind->moved(s, d);
-		r = weed(s, r);
+		r = parcel_weed(s, r);
 		if (r == NULL)
 			continue;
 		r->job->running++;
-		if (!job_reopen(s, r->job)) {
+		if (job_open_file(s, r->job) != SPOOL_OPENED) {
 			r->job->running--;
-			defer(s, r, "451 4.3.0 cannot open the message");
+			parcel_defer(s, r, "451 4.3.0 cannot open the message");
 			continue;
 		}
 		if (!talk_give(slot, r, &t->out)) {
 			r->job->running--;
-			dest_push_back(d, line_of(r), r);
+			dest_push_back(d, rcpt_line(r), r);
 			break;
 		}
 		slot->given[slot->ngiven++] = r;
@@ -230,7 +364,7 @@ give_next(struct sched *s, struct slot *slot)
 
 /* The destination's turn: an idle slot, or a new one in a free place. */
 static void
-start(struct sched *s, struct transport *t, struct dest *d)
+dest_start(struct sched *s, struct transport *t, struct dest *d)
 {
 	struct slot *slot = d->idle;
 
@@ -238,7 +372,7 @@ start(struct sched *s, struct transport *t, struct dest *d)
 		slot_set_idle(slot, false);
 	else
 		slot = slot_open(s, t, d);
-	if (slot != NULL && !give_next(s, slot)) {
+	if (slot != NULL && !slot_give_next(s, slot)) {
 		/* It is going down; a kept one may, any time. */
 		if (d->waiting > 0 && slot->served == 0)
 			slot_pause(s, t, EPIPE);
@@ -249,7 +383,7 @@ start(struct sched *s, struct transport *t, struct dest *d)
 
 /* The slot has done a message: the next ones of its line, or the end. */
 static void
-go_on(struct sched *s, struct slot *slot)
+slot_go_on(struct sched *s, struct slot *slot)
 {
 	struct transport *t = slot->transport;
 	struct dest *d = slot->dest;
@@ -262,7 +396,7 @@ go_on(struct sched *s, struct slot *slot)
 	if (slot->ngiven == 0 && slot->len > 0)
 		more = false;
 	slot_touch(s, slot);
-	if ((more && give_next(s, slot)) || slot->ngiven > 0)
+	if ((more && slot_give_next(s, slot)) || slot->ngiven > 0)
 		transport_wake(s, t, d); /* it may have more slots now */
 	else if (more && t->kind->idle_ms > 0 && d->waiting == 0)
 		slot_set_idle(slot, true);
@@ -270,9 +404,9 @@ go_on(struct sched *s, struct slot *slot)
 		slot_close(s, slot);
 }
 
-/* What was heard is no verdict: the slot is done with. */
+/* The slot has ended, or makes no sense. */
 static void
-hear_end(struct sched *s, struct slot *slot, enum heard_kind kind,
+slot_hear_end(struct sched *s, struct slot *slot, enum heard_kind kind,
     const struct heard *heard)
 {
 	switch (kind) {
@@ -280,14 +414,15 @@ hear_end(struct sched *s, struct slot *slot, enum heard_kind kind,
 	case HEARD_VERDICT:
 		break;
 	case HEARD_DEATH:
-		fail(s, slot, heard->why, heard->crash ? heard->how : NULL);
+		slot_fail(s, slot, heard->why,
+		    heard->crash ? heard->how : NULL);
 		break;
 	case HEARD_END:
-		fail(s, slot, "451 4.3.0 the delivery ended without a verdict",
-		    NULL);
+		slot_fail(s, slot,
+		    "451 4.3.0 the delivery ended without a verdict", NULL);
 		break;
 	case HEARD_NONSENSE:
-		fail(s, slot, "451 4.3.0 the delivery does not make sense",
+		slot_fail(s, slot, "451 4.3.0 the delivery does not make sense",
 		    NULL);
 		break;
 	}
@@ -305,7 +440,7 @@ transport_ready(struct sched *s, void *arg)
 	slot->dest->kept = true; /* until go_on is through with it */
 	while (what == HEARD_VERDICT) {
 		kind->heard(s, slot->dest, &heard.outcome);
-		verdict(s, slot, heard.rcpt, &heard.outcome);
+		slot_verdict(s, slot, heard.rcpt, &heard.outcome);
 		talk_take(slot, heard.used);
 		what = slot->ngiven > 0 && slot->len > 0 ?
 		    talk_parse(slot, &heard) :
@@ -313,22 +448,16 @@ transport_ready(struct sched *s, void *arg)
 	}
 	slot->dest->kept = false;
 	if (what != HEARD_NOTHING)
-		hear_end(s, slot, what, &heard);
+		slot_hear_end(s, slot, what, &heard);
 	else if (any)
-		go_on(s, slot);
+		slot_go_on(s, slot);
 }
 
 /* --- time --------------------------------------------------------------------- */
 
-static instant
-sooner(instant a, instant b)
-{
-	return a < b ? a : b;
-}
-
 /* When a slot has to be looked at, or NEVER when it is gone. */
 static instant
-watch_slot(struct sched *s, struct slot *slot)
+slot_watch(struct sched *s, struct slot *slot)
 {
 	const struct transport *t = slot->transport;
 	instant late = slot->since + t->timeout_ms;
@@ -343,7 +472,8 @@ watch_slot(struct sched *s, struct slot *slot)
 		return NEVER;
 	}
 	if (s->now >= late) {
-		fail(s, slot, "451 4.3.0 the delivery took too long", NULL);
+		slot_fail(s, slot, "451 4.3.0 the delivery took too long",
+		    NULL);
 		return NEVER;
 	}
 	if (t->kind->slow_ms == 0 || slot->slow)
@@ -355,21 +485,21 @@ watch_slot(struct sched *s, struct slot *slot)
 }
 
 static instant
-watch_slots(struct sched *s, struct transport *t)
+transport_watch(struct sched *s, struct transport *t)
 {
 	instant next = NEVER;
 	struct slot *slot, *after;
 
 	for (slot = t->oldest; slot != NULL; slot = after) {
 		after = slot->next;
-		next = sooner(next, watch_slot(s, slot));
+		next = sooner(next, slot_watch(s, slot));
 	}
 	return next;
 }
 
 /* An idle slot gives way to a destination that has mail. */
 static void
-make_room(struct sched *s, struct transport *t)
+transport_make_room(struct sched *s, struct transport *t)
 {
 	struct slot *slot = t->oldest;
 
@@ -381,9 +511,9 @@ make_room(struct sched *s, struct transport *t)
 		slot_close(s, slot);
 }
 
-/* Of the line whose turn it is; the other one when that has none to start. */
+/* From the line whose turn it is, or else from the other one. */
 static bool
-start_one(struct sched *s, struct transport *t)
+transport_start_one(struct sched *s, struct transport *t)
 {
 	enum line line = t->turn % LINE_TURNS == LINE_TURNS - 1 ? LINE_OLD :
 								  LINE_NEW;
@@ -393,13 +523,14 @@ start_one(struct sched *s, struct transport *t)
 		if (t->ready[line] == NULL)
 			continue;
 		if (t->ready[line]->idle == NULL)
-			make_room(s, t);
-		if (t->ready[line]->idle == NULL && !has_place(s, t, line))
+			transport_make_room(s, t);
+		if (t->ready[line]->idle == NULL &&
+		    !transport_has_place(s, t, line))
 			continue;
-		d = take_ready(t, line);
+		d = transport_take_ready(t, line);
 		d->kept = true;
-		if (d->waiting > 0 && may_start(s, t, d))
-			start(s, t, d);
+		if (d->waiting > 0 && dest_may_start(s, t, d))
+			dest_start(s, t, d);
 		d->kept = false;
 		dest_drop(&t->dests, d);
 		t->turn++;
@@ -411,9 +542,9 @@ start_one(struct sched *s, struct transport *t)
 instant
 transport_pump(struct sched *s, struct transport *t)
 {
-	instant next = watch_slots(s, t);
+	instant next = transport_watch(s, t);
 
-	while (!s->stopping && start_one(s, t))
+	while (!s->stopping && transport_start_one(s, t))
 		;
 	if ((t->ready[LINE_NEW] != NULL || t->ready[LINE_OLD] != NULL) &&
 	    !s->stopping && t->again > s->now)

@@ -4,7 +4,7 @@
 #define TRANSPORT_H
 
 #include "dest.h"
-#include "job.h"
+#include "life.h"
 
 /* "INDEX STAGE HOST TEXT" of at most 8 KiB, and the framing. */
 #define SLOT_VERDICT_MAX (8 * 1024)
@@ -14,7 +14,7 @@
 #define SLOT_BATCH 100
 #define SLOT_BATCH_SHARED 10 /* when others wait */
 
-#define SLOT_TLS 80 /* what is kept of a t frame */
+#define SLOT_TLS 80 /* octets kept of a t frame */
 
 #define SLOT_AHEAD 8 /* parcels that a slot can have at once */
 
@@ -37,9 +37,9 @@ struct slot {
 	char in[SLOT_ROOM];
 };
 
-/* What tells one kind from another; local.c and remote.c have one each. */
+/* The differences of local and remote deliveries: dispatch.c has both. */
 struct transport_kind {
-	const char *program; /* who is dialled */
+	const char *program; /* that is dialled */
 	const char *stage;   /* of failures that are ours to word */
 	unsigned parcel;     /* recipients in one transaction */
 
@@ -51,7 +51,7 @@ struct transport_kind {
 
 	/*
 	 * A delivery that takes longer leaves its place to another one, up to
-	 * slow_max such: who stops his own stops nobody else's. 0: never.
+	 * slow_max such: a user delays only his own mail. 0: never.
 	 */
 	unsigned slow_ms, slow_max;
 	unsigned idle_ms; /* a slot is kept for, when its line is empty */

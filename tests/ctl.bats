@@ -401,7 +401,7 @@ with open(sys.argv[2], "ab") as f:
 	local=$(put 'local <full@example.com>')
 	wait_for logged "$local" 'tried 1'
 	run -100 ctl reroute "$local" '[x.test]'
-	[[ $output == *'nobody it waits for is at another host' ]]
+	[[ $output == *'no waiting recipient is at another host' ]]
 	run -100 ctl reroute "$one" 'x.test:port'
 	[[ $output == *'that is not a host or a domain to go to' ]]
 }

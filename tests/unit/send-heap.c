@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The heap of due times and the table of messages, at 100,000. */
-#include "../../smtpd-send/heap.c"
-#include "../../smtpd-send/message.c"
+#include "waiting.h"
 
 #include <stdio.h>
 

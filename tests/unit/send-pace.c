@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Connections to a destination, on a clock that runs as we say. */
-#include "../../smtpd-send/pace.c"
+#include "schedule.h"
 
 #include "tap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The retry schedule, driven through months by a fake clock. */
-#include "../../smtpd-send/schedule.c"
+#include "schedule.h"
 
 #include "tap.h"
 

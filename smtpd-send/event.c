@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* What the log on stderr hears of the messages. */
-#include <stdio.h>
-
-#include "job-parts.h"
+/* The lines about messages in the log on stderr. */
 #include "log.h"
+#include "scheduler.h"
 
 static uint64_t
-age_ms(const struct sched *s, const struct message *m)
+event_age(const struct sched *s, const struct message *m)
 {
 	uint64_t born = queue_id_time(m->id);
 
@@ -14,17 +12,17 @@ age_ms(const struct sched *s, const struct message *m)
 }
 
 static void
-add_next(struct logline *l, const struct job *job, const struct sched *s)
+event_add_next(struct logline *l, const struct job *job, const struct sched *s)
 {
 	uint64_t now = s->wall / 1000000;
 
-	if (job->planned && !job->plan.expired)
+	if (job->attempt >= ATTEMPT_PLANNED && !job->plan.expired)
 		log_num(l, "next", job->plan.at > now ? job->plan.at - now : 0);
 }
 
 void
-job_event_verdict(struct sched *s, const struct rcpt *r,
-    const struct outcome *o, unsigned left)
+event_verdict(struct sched *s, const struct rcpt *r, const struct outcome *o,
+    unsigned left)
 {
 	static const char *const events[] = {
 		[VERDICT_DELIVERED] = "delivered",
@@ -40,11 +38,11 @@ job_event_verdict(struct sched *s, const struct rcpt *r,
 	if (user.n > 0)
 		log_span(&l, "user", user);
 	log_num(&l, "attempt", m->attempts + 1U);
-	log_num(&l, "delay_ms", age_ms(s, m));
+	log_num(&l, "delay_ms", event_age(s, m));
 	log_num(&l, "left", left);
 	log_num(&l, "n", r->index);
 	if (o->verdict != VERDICT_DELIVERED) {
-		add_next(&l, r->job, s);
+		event_add_next(&l, r->job, s);
 		log_span(&l, "stage", o->stage);
 	}
 	if (o->host.n > 0)
@@ -58,37 +56,37 @@ job_event_verdict(struct sched *s, const struct rcpt *r,
 }
 
 void
-job_event_origin(struct sched *s, const struct job *job, unsigned origin,
+event_answer(struct sched *s, const struct job *job, unsigned addressee,
     struct span reply)
 {
 	struct logline l;
 
 	log_begin(&l, job->message->id,
-	    job->origins[origin].state == ORIGIN_REFUSED ? "failed" :
-							   "deferred");
-	log_span(&l, "rcpt", origin_path(job, origin));
+	    job->addressees[addressee].state == ADDRESSEE_REFUSED ? "failed" :
+								    "deferred");
+	log_span(&l, "rcpt", addressee_path(job, addressee));
 	log_num(&l, "attempt", job->message->attempts + 1U);
-	log_num(&l, "delay_ms", age_ms(s, job->message));
-	log_num(&l, "n", origin);
-	add_next(&l, job, s);
+	log_num(&l, "delay_ms", event_age(s, job->message));
+	log_num(&l, "n", addressee);
+	event_add_next(&l, job, s);
 	log_str(&l, "stage", "rcpt");
 	log_span(&l, "reply", reply);
 	log_end(&l);
 }
 
 /*
- * Whoever counts the ends has to know how many there will be: the first rcpt
- * has the origin's number, the others follow each other.
+ * To count the ends, a reader must know how many there will be: the first
+ * rcpt has the addressee's number, the others follow each other.
  */
 void
-job_event_expanded(struct sched *s, const struct job *job,
-    const struct rcpt *first, unsigned n)
+event_expanded(struct sched *s, const struct job *job, const struct rcpt *first,
+    unsigned n)
 {
 	struct logline l;
 
 	log_begin(&l, job->message->id, "expanded");
-	log_span(&l, "rcpt", origin_path(job, first->origin));
-	log_num(&l, "age_ms", age_ms(s, job->message));
+	log_span(&l, "rcpt", addressee_path(job, first->addressee));
+	log_num(&l, "age_ms", event_age(s, job->message));
 	log_num(&l, "n", first->index);
 	log_num(&l, "rcpts", n);
 	if (n > 1)
@@ -97,16 +95,15 @@ job_event_expanded(struct sched *s, const struct job *job,
 }
 
 void
-job_event_end(struct sched *s, const struct job *job, const char *event,
-    const struct job_end *e)
+event_end(struct sched *s, const struct job *job, const char *event,
+    const struct event_end *e)
 {
 	struct logline l;
 
 	log_begin(&l, job->message->id, event);
 	log_span(&l, "rcpt", e->address);
-	log_num(&l, "attempts",
-	    job->message->attempts + (unsigned)(job->tried && !job->concluded));
-	log_num(&l, "age_ms", age_ms(s, job->message));
+	log_num(&l, "attempts", job_tries(job));
+	log_num(&l, "age_ms", event_age(s, job->message));
 	log_num(&l, "left", job_left(job));
 	log_num(&l, "n", e->index);
 	log_span(&l, "notice", e->notice);
@@ -116,7 +113,7 @@ job_event_end(struct sched *s, const struct job *job, const char *event,
 }
 
 void
-job_event_unreported(const struct job *job, struct span reply)
+event_unreported(const struct job *job, struct span reply)
 {
 	struct logline l;
 
@@ -127,21 +124,21 @@ job_event_unreported(const struct job *job, struct span reply)
 }
 
 void
-job_event_held(struct sched *s, const struct message *m, const char *event,
+event_held(struct sched *s, const struct message *m, const char *event,
     const char *reason)
 {
 	struct logline l;
 
 	log_begin(&l, m->id, event);
 	log_num(&l, "attempts", m->attempts);
-	log_num(&l, "age_ms", age_ms(s, m));
+	log_num(&l, "age_ms", event_age(s, m));
 	log_str(&l, "reason", reason);
 	log_end(&l);
 }
 
 /* The operator has thrown it away: "remove WHO". */
 void
-job_event_discarded(struct sched *s, const struct job *job, uint32_t n,
+event_discarded(struct sched *s, const struct job *job, uint32_t n,
     struct span address, unsigned left)
 {
 	struct span who = job_ordered(job);
@@ -151,7 +148,7 @@ job_event_discarded(struct sched *s, const struct job *job, uint32_t n,
 	log_begin(&l, job->message->id, "discarded");
 	log_span(&l, "rcpt", address);
 	log_num(&l, "attempts", job->message->attempts);
-	log_num(&l, "age_ms", age_ms(s, job->message));
+	log_num(&l, "age_ms", event_age(s, job->message));
 	log_num(&l, "left", left);
 	log_num(&l, "n", n);
 	log_span(&l, "by", who);
@@ -159,11 +156,11 @@ job_event_discarded(struct sched *s, const struct job *job, uint32_t n,
 }
 
 void
-job_event_removed(struct sched *s, const struct message *m)
+event_removed(struct sched *s, const struct message *m)
 {
 	struct logline l;
 
 	log_begin(&l, m->id, "removed");
-	log_num(&l, "age_ms", age_ms(s, m));
+	log_num(&l, "age_ms", event_age(s, m));
 	log_end(&l);
 }
