@@ -44,7 +44,7 @@ view_end(struct sched *s, struct message *m, struct job *job)
 /* --- what the queue's files do not say ---------------------------------------------- */
 
 static const char *
-state_of(const struct message *m)
+show_state(const struct message *m)
 {
 	if (m->job != NULL && m->job->will == WILL_HOLD)
 		return "held";
@@ -55,12 +55,12 @@ state_of(const struct message *m)
 
 /* "ID STATE NEXT" */
 static void
-add_head(struct sched *s, const struct message *m, struct sbuf *out)
+show_head(struct sched *s, const struct message *m, struct sbuf *out)
 {
 	struct sbuf b;
 
 	sbuf_init(&b, 128);
-	sbuf_addf(&b, "%s %s ", m->id, state_of(m));
+	sbuf_addf(&b, "%s %s ", m->id, show_state(m));
 	if (m->place == 0 || (m->job != NULL && m->job->will == WILL_HOLD))
 		sbuf_putc(&b, '-');
 	else
@@ -74,7 +74,7 @@ add_head(struct sched *s, const struct message *m, struct sbuf *out)
 
 /* Why it is not tried as usual. */
 static void
-add_reason(const struct message *m, struct sbuf *out)
+show_reason(const struct message *m, struct sbuf *out)
 {
 	struct sbuf b;
 
@@ -114,7 +114,7 @@ rcpt_word(const struct rcpt *r)
 
 /* "INDEX STATE DESTINATION", and what was answered. */
 static void
-add_rcpt(struct sched *s, const struct rcpt *r, struct sbuf *out)
+show_rcpt(struct sched *s, const struct rcpt *r, struct sbuf *out)
 {
 	struct span reply = span_str(r->reply != NULL ? r->reply : "");
 	struct sbuf b;
@@ -139,8 +139,8 @@ show_message(struct sched *s, struct message *m, uint32_t *from,
 
 	*from = 0;
 	if (n == 0) {
-		add_head(s, m, out);
-		add_reason(m, out);
+		show_head(s, m, out);
+		show_reason(m, out);
 		n = 1;
 	}
 	for (; job != NULL && n <= job->nrcpts; n++) {
@@ -148,6 +148,6 @@ show_message(struct sched *s, struct message *m, uint32_t *from,
 			*from = n;
 			return;
 		}
-		add_rcpt(s, &job->rcpts[n - 1], out);
+		show_rcpt(s, &job->rcpts[n - 1], out);
 	}
 }

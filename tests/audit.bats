@@ -204,7 +204,7 @@ waiting() {
 	audit
 	[[ $status -eq 1 ]]
 	counts lost 1 unaccepted 0
-	says "^lost +$id +<ann@example.com>: recipient 2 of 2 has no end and was removed"
+	says "^lost +$id +<ann@example.com>: recipient 2 of 2 is not settled, but the message was removed"
 }
 
 @test "audit: one of those an alias stands for: lost" {
@@ -241,10 +241,10 @@ waiting() {
 	audit
 	[[ $status -eq 1 ]]
 	counts lost 0
-	says "^untold +$id: its sender was told by [0-9a-f]+, which nobody accepted"
+	says "^untold +$id: its sender was told by [0-9a-f]+, which was never accepted"
 }
 
-@test "audit: dropped, and smtpd-bounce does not say so: untold" {
+@test "audit: dropped, but smtpd-bounce does not say so: untold" {
 	remove 'event=dropped'
 	audit
 	[[ $status -eq 1 ]]
@@ -265,7 +265,7 @@ waiting() {
 	audit
 	[[ $status -eq 2 ]]
 	counts lost 0 unaccepted 1
-	says "^unaccepted +$id: came to an end"
+	says "^unaccepted +$id: is settled"
 }
 
 @test "audit: nothing is older than a queue that was empty" {
@@ -274,10 +274,10 @@ waiting() {
 	id=$(id_of 'event=delivered rcpt=<a@good')
 	audit
 	[[ $status -eq 2 ]]
-	says "^unaccepted +$id: came to an end"
+	says "^unaccepted +$id: is settled"
 	sed -i '/event=started messages=0/d' "$LOG"
 	audit
-	run ! says "^unaccepted +$id: came to an end"
+	run ! says "^unaccepted +$id: is settled"
 }
 
 @test "audit: a queue file without an acceptance" {
@@ -295,7 +295,7 @@ waiting() {
 	audit
 	[[ $status -eq 1 ]]
 	counts lost 1 waiting 0
-	says "^lost +${id##*/} +<d@slow.example>: recipient 1 of 2 has no end and is not in the queue"
+	says "^lost +${id##*/} +<d@slow.example>: recipient 1 of 2 is not settled, and the message is not in the queue"
 }
 
 @test "audit: a queue file of which half is there: lost; changed: damaged" {
@@ -311,7 +311,7 @@ waiting() {
 	audit
 	[[ $status -eq 1 ]]
 	counts lost 1 damaged 0 waiting 0
-	says '^lost .* and its queue file is not whole'
+	says '^lost .* and its queue file is incomplete'
 }
 
 @test "audit: an end that only the queue knows: unlogged" {
@@ -460,7 +460,7 @@ waiting() {
 	                                     550 5.1.1 "no" id=ID prog=smtpd-send event=delivered n=0
 	T  removed
 
-	queue       it is not there
+	queue       it is not in the queue
 	EOT
 }
 
@@ -490,7 +490,7 @@ waiting() {
 	EOT
 	)
 	trace 0 "$id" /dev/null
-	says '^accepted +no line says so$'
+	says '^accepted +not according to the log$'
 	diff <(sed '1,/^queue/d' "$BATS_TEST_TMPDIR/told") \
 		<(told | sed '1,/^queue/d')
 	# As it was before it was held.
@@ -514,7 +514,7 @@ waiting() {
 
 @test "trace: what a peer quotes is no message, and no terminal obeys it" {
 	trace 1 0660ee029bdfc00c7da957
-	says '^queue +it is not there$'
+	says '^queue +it is not in the queue$'
 	id=$(id_of 'event=queued')
 	echo "id=$id prog=smtpd-send event=deferred rcpt=<x@example.net> attempt=1 delay_ms=5 left=1 n=0 stage=rcpt reply=\"450-4.2.0 \\x1b[2J\\\"\\\\\\r\\n450 id=$id\\x00\"" \
 		>>"$LOG"
@@ -553,7 +553,7 @@ waiting() {
 	for id in '' x 0660EE029BDFC00C7DA957 ../../../etc/passwd; do
 		run -100 as_user "$SMTPD_BIN/smtpd-trace" \
 			-c "$T/chain/smtpd.conf" "$id" "$LOG"
-		[[ $output == *"'$id' is no queue id" ]]
+		[[ $output == *"'$id' is not a queue id" ]]
 	done
 }
 

@@ -2,12 +2,14 @@
 /* One line of the log, read back: what log.h has written, and its prefix. */
 #include "line.h"
 
+#include <time.h>
+
 #include "queuefile.h"
 
 #define PREFIX_WORDS 8 /* of the longest prefix that journalctl writes: 7 */
 
 static bool
-is_plain(char c)
+line_is_plain(char c)
 {
 	return c > ' ' && c <= '~' && c != '"' && c != '=' && c != '\\';
 }
@@ -68,7 +70,7 @@ escape_length(struct span s)
 
 /* Takes a quoted value off *rest, at its first octet after the quote. */
 static bool
-take_quoted(struct span *rest, struct span *value)
+line_take_quoted(struct span *rest, struct span *value)
 {
 	struct span s = *rest;
 	size_t n = 0, step;
@@ -86,11 +88,11 @@ take_quoted(struct span *rest, struct span *value)
 }
 
 static bool
-take_plain(struct span *rest, struct span *value)
+line_take_plain(struct span *rest, struct span *value)
 {
 	size_t n = 0;
 
-	while (n < rest->n && is_plain(rest->p[n]))
+	while (n < rest->n && line_is_plain(rest->p[n]))
 		n++;
 	*value = span_of(rest->p, n);
 	*rest = span_skip(*rest, n);
@@ -98,7 +100,7 @@ take_plain(struct span *rest, struct span *value)
 }
 
 static bool
-take_name(struct span *rest, struct span *name)
+line_take_name(struct span *rest, struct span *name)
 {
 	size_t n = 0;
 
@@ -113,17 +115,17 @@ take_name(struct span *rest, struct span *name)
 
 /* One field and the blank before the next. */
 static bool
-take_field(struct span *rest, struct span *name, struct span *value)
+line_take_field(struct span *rest, struct span *name, struct span *value)
 {
 	bool ok;
 
-	if (!take_name(rest, name))
+	if (!line_take_name(rest, name))
 		return false;
 	if (rest->n > 0 && rest->p[0] == '"') {
 		*rest = span_skip(*rest, 1);
-		ok = take_quoted(rest, value);
+		ok = line_take_quoted(rest, value);
 	} else {
-		ok = take_plain(rest, value);
+		ok = line_take_plain(rest, value);
 	}
 	if (!ok || rest->n == 0)
 		return ok;
@@ -134,11 +136,11 @@ take_field(struct span *rest, struct span *name, struct span *value)
 }
 
 static bool
-take_named(struct span *rest, const char *name, struct span *value)
+line_take_named(struct span *rest, const char *name, struct span *value)
 {
 	struct span found;
 
-	return take_field(rest, &found, value) &&
+	return line_take_field(rest, &found, value) &&
 	    span_eq(found, span_str(name));
 }
 
@@ -151,15 +153,15 @@ line_parse(struct span s, struct line *l)
 	if (at == s.n)
 		return LINE_OTHER;
 	l->prefix = span_of(s.p, at);
-	if (!take_named(&rest, "id", &l->id) ||
-	    !take_named(&rest, "prog", &l->prog) ||
-	    !take_named(&rest, "event", &l->event))
+	if (!line_take_named(&rest, "id", &l->id) ||
+	    !line_take_named(&rest, "prog", &l->prog) ||
+	    !line_take_named(&rest, "event", &l->event))
 		return LINE_DAMAGED;
 	if (!queue_id_valid(l->id) && !span_eq(l->id, SPAN("-")))
 		return LINE_DAMAGED;
 	l->fields = rest;
 	while (rest.n > 0)
-		if (!take_field(&rest, &name, &value))
+		if (!line_take_field(&rest, &name, &value))
 			return LINE_DAMAGED;
 	return LINE_EVENT;
 }
@@ -167,7 +169,7 @@ line_parse(struct span s, struct line *l)
 bool
 line_next(struct span *fields, struct span *name, struct span *value)
 {
-	return fields->n > 0 && take_field(fields, name, value);
+	return fields->n > 0 && line_take_field(fields, name, value);
 }
 
 bool
@@ -199,7 +201,7 @@ line_is(const struct line *l, const char *prog, const char *event)
 
 /* The octet that an escape sequence of n octets stands for. */
 static char
-unescape(struct span s, size_t n)
+line_unescape(struct span s, size_t n)
 {
 	static const char from[] = "\"\\nrt", to[] = "\"\\\n\r\t";
 	uint64_t octet = 0;
@@ -216,7 +218,150 @@ line_text(struct sbuf *b, struct span value)
 	while (value.n > 0) {
 		size_t n = value.p[0] == '\\' ? escape_length(value) : 0;
 
-		sbuf_putc(b, n == 0 ? value.p[0] : unescape(value, n));
+		sbuf_putc(b, n == 0 ? value.p[0] : line_unescape(value, n));
 		value = span_skip(value, n == 0 ? 1 : n);
 	}
+}
+
+/* --- times ----------------------------------------------------------------- */
+
+#define TAI64N_LEN 24
+#define TAI_1970 (0x4000000000000000U + 10) /* as multilog(8) has it */
+#define SECONDS_MAX 253402300799U           /* year 9999 */
+
+static uint64_t
+parse_tai64n(struct span s)
+{
+	uint64_t seconds, nano;
+
+	if (s.n < TAI64N_LEN ||
+	    !span_hex(span_of(s.p, 16), UINT64_MAX, &seconds) ||
+	    !span_hex(span_of(s.p + 16, 8), 999999999, &nano) ||
+	    seconds < TAI_1970 || seconds - TAI_1970 > SECONDS_MAX)
+		return 0;
+	return (seconds - TAI_1970) * 1000000 + nano / 1000;
+}
+
+/* ".456789" as microseconds; takes it off *s. */
+static uint64_t
+line_take_fraction(struct span *s)
+{
+	uint64_t us = 0, unit = 100000;
+
+	if (s->n == 0 || (s->p[0] != '.' && s->p[0] != ','))
+		return 0;
+	for (*s = span_skip(*s, 1); s->n > 0 && ascii_isdigit(s->p[0]);
+	     *s = span_skip(*s, 1)) {
+		us += (uint64_t)(s->p[0] - '0') * unit;
+		unit /= 10;
+	}
+	return us;
+}
+
+/* Takes n digits and what must follow them (0: nothing) off *s. */
+static bool
+line_take_number(struct span *s, size_t n, char after, int *out)
+{
+	uint64_t v;
+
+	if (s->n < n + (after != 0) || !span_u64(span_of(s->p, n), 9999, &v) ||
+	    (after != 0 && s->p[n] != after))
+		return false;
+	*out = (int)v;
+	*s = span_skip(*s, n + (after != 0));
+	return true;
+}
+
+/* The zone at the front of s, in seconds east of UTC. */
+static bool
+parse_zone(struct span s, int64_t *east)
+{
+	int hours, minutes;
+	bool west = s.n > 0 && s.p[0] == '-';
+
+	*east = 0;
+	if (span_starts(s, SPAN("Z")) || span_starts(s, SPAN("UTC")))
+		return true;
+	if (s.n == 0 || (s.p[0] != '+' && s.p[0] != '-'))
+		return false;
+	s = span_skip(s, 1);
+	if (!line_take_number(&s, 2, 0, &hours))
+		return false;
+	if (s.n > 0 && s.p[0] == ':')
+		s = span_skip(s, 1);
+	if (!line_take_number(&s, 2, 0, &minutes))
+		return false;
+	*east = (hours * 60 + minutes) * (west ? -60 : 60);
+	return true;
+}
+
+static uint64_t
+parse_iso(struct span s)
+{
+	struct tm tm = { 0 };
+	int64_t east, seconds;
+	uint64_t us;
+
+	if (!line_take_number(&s, 4, '-', &tm.tm_year) ||
+	    !line_take_number(&s, 2, '-', &tm.tm_mon) ||
+	    !line_take_number(&s, 2, 0, &tm.tm_mday) || s.n == 0 ||
+	    (s.p[0] != 'T' && s.p[0] != ' '))
+		return 0;
+	s = span_skip(s, 1);
+	if (!line_take_number(&s, 2, ':', &tm.tm_hour) ||
+	    !line_take_number(&s, 2, ':', &tm.tm_min) ||
+	    !line_take_number(&s, 2, 0, &tm.tm_sec))
+		return 0;
+	us = line_take_fraction(&s);
+	if (s.n > 0 && s.p[0] == ' ')
+		s = span_skip(s, 1);
+	if (!parse_zone(s, &east))
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	seconds = timegm(&tm) - east;
+	return seconds > 0 ? (uint64_t)seconds * 1000000 + us : 0;
+}
+
+static uint64_t
+parse_unix(struct span s)
+{
+	size_t n = 0;
+	uint64_t seconds;
+
+	while (n < s.n && ascii_isdigit(s.p[n]))
+		n++;
+	if (n < 9 || !span_u64(span_of(s.p, n), SECONDS_MAX, &seconds))
+		return 0;
+	s = span_skip(s, n);
+	return seconds * 1000000 + line_take_fraction(&s);
+}
+
+uint64_t
+line_time(struct span s)
+{
+	uint64_t t;
+
+	/* "Wed 2026-11-25 ...": the name of the day says nothing more. */
+	if (s.n > 4 && ascii_isalpha(s.p[0]) && s.p[3] == ' ')
+		s = span_skip(s, 4);
+	if (s.n > 0 && s.p[0] == '@')
+		return parse_tai64n(span_skip(s, 1));
+	t = parse_iso(s);
+	return t != 0 ? t : parse_unix(s);
+}
+
+void
+line_time_add(struct sbuf *b, uint64_t us)
+{
+	time_t t = (time_t)(us / 1000000);
+	struct tm tm;
+	char text[32];
+
+	if (us / 1000000 > SECONDS_MAX || gmtime_r(&t, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0) {
+		sbuf_addf(b, "%*s", LINE_TIME_LEN, "");
+		return;
+	}
+	sbuf_addf(b, "%s.%03u", text, (unsigned)(us / 1000 % 1000));
 }

@@ -49,4 +49,18 @@ bool line_is(const struct line *, const char *prog, const char *event);
 /* Appends a value as it was before it was escaped: any octets. */
 void line_text(struct sbuf *, struct span value);
 
+/* --- times ----------------------------------------------------------------- */
+
+/*
+ * The time that a prefix says, in microseconds since 1970: TAI64N (multilog,
+ * s6-log), seconds since 1970, or ISO 8601 with a zone. 0: none of these, as
+ * with syslog's, which has neither year nor zone.
+ */
+uint64_t line_time(struct span prefix);
+
+#define LINE_TIME_LEN 23
+
+/* Appends "2026-11-26 01:02:03.456", UTC. */
+void line_time_add(struct sbuf *, uint64_t us);
+
 #endif

@@ -46,7 +46,7 @@ mailid_hash(const struct mailid *id)
 }
 
 static struct mailset_entry *
-place_of(const struct mailset *s, const struct mailid *id)
+mailset_place(const struct mailset *s, const struct mailid *id)
 {
 	size_t i = mailid_hash(id);
 
@@ -62,13 +62,13 @@ place_of(const struct mailset *s, const struct mailid *id)
 struct mailset_entry *
 mailset_find(const struct mailset *s, const struct mailid *id)
 {
-	struct mailset_entry *e = s->size > 0 ? place_of(s, id) : NULL;
+	struct mailset_entry *e = s->size > 0 ? mailset_place(s, id) : NULL;
 
 	return e != NULL && e->time != 0 ? e : NULL;
 }
 
 static void
-grow(struct mailset *s)
+mailset_grow(struct mailset *s)
 {
 	struct mailset old = *s;
 
@@ -81,7 +81,7 @@ grow(struct mailset *s)
 		const struct mailid id = { e->time, e->random };
 
 		if (e->time != 0)
-			*place_of(s, &id) = *e;
+			*mailset_place(s, &id) = *e;
 	}
 	free(old.entries);
 }
@@ -90,8 +90,8 @@ void
 mailset_add(struct mailset *s, const struct mailid *id, uint32_t flags)
 {
 	if (s->used >= s->size / 4 * 3)
-		grow(s);
-	*place_of(s, id) = (struct mailset_entry){ id->time, id->random,
+		mailset_grow(s);
+	*mailset_place(s, id) = (struct mailset_entry){ id->time, id->random,
 		flags };
 	s->used++;
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "../../smtpd-send/audit/line.h"
-#include "../../smtpd-send/audit/stamp.h"
 #include "log.h"
 #include "queuefile.h"
 
@@ -49,8 +48,8 @@ show_time(struct span prefix)
 	struct sbuf b;
 
 	sbuf_init(&b, 64);
-	stamp_add(&b, stamp_parse(prefix));
-	if (b.len != STAMP_LEN)
+	line_time_add(&b, line_time(prefix));
+	if (b.len != LINE_TIME_LEN)
 		abort();
 	sbuf_free(&b);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The log files of a command line, line by line. */
-#include "source.h"
+#include "logfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include "log.h"
 
 static int
-open_one(const char *name)
+logfile_open_one(const char *name)
 {
 	int fd = 0;
 
@@ -21,10 +21,10 @@ open_one(const char *name)
 	return fd;
 }
 
-struct source *
-source_open(char *const names[], int n, int *count)
+struct logfile *
+logfile_open(char *const names[], int n, int *count)
 {
-	struct source *s;
+	struct logfile *s;
 
 	*count = n > 0 ? n : 1;
 	s = calloc((size_t)*count, sizeof(*s));
@@ -32,12 +32,12 @@ source_open(char *const names[], int n, int *count)
 		die_sys(EXIT_TEMP, "no memory");
 	s[0].name = "-";
 	for (int i = 0; i < n; i++)
-		s[i] = (struct source){ names[i], open_one(names[i]) };
+		s[i] = (struct logfile){ names[i], logfile_open_one(names[i]) };
 	return s;
 }
 
 static ssize_t
-read_some(const struct source *s, char *to, size_t room)
+logfile_read_some(const struct logfile *s, char *to, size_t room)
 {
 	ssize_t n;
 
@@ -50,14 +50,15 @@ read_some(const struct source *s, char *to, size_t room)
 }
 
 static void
-read_one(const struct source *s, int file, source_line *each, void *arg)
+logfile_read_one(const struct logfile *s, int file, logfile_line *each,
+    void *arg)
 {
 	static char buf[65536];
 	size_t len = 0, n;
 	bool skipping = false; /* the rest of a line that is too long */
 	ssize_t got;
 
-	while ((got = read_some(s, buf + len, sizeof(buf) - len)) > 0) {
+	while ((got = logfile_read_some(s, buf + len, sizeof(buf) - len)) > 0) {
 		struct span rest = span_of(buf, len + (size_t)got);
 
 		while ((n = span_find(rest, '\n')) < rest.n) {
@@ -76,10 +77,10 @@ read_one(const struct source *s, int file, source_line *each, void *arg)
 }
 
 void
-source_read(const struct source *s, int count, source_line *each, void *arg)
+logfile_read(const struct logfile *s, int count, logfile_line *each, void *arg)
 {
 	for (int i = 0; i < count; i++) {
-		read_one(&s[i], i, each, arg);
+		logfile_read_one(&s[i], i, each, arg);
 		(void)close(s[i].fd);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The log files of a command line, line by line. */
-#ifndef SOURCE_H
-#define SOURCE_H
+#ifndef LOGFILE_H
+#define LOGFILE_H
 
 #include "span.h"
 
@@ -10,20 +10,20 @@
  * be opened is fatal, as are input errors later. To be called before rights
  * are given up.
  */
-struct source {
+struct logfile {
 	const char *name;
 	int fd;
 };
-struct source *source_open(char *const names[], int n, int *count);
+struct logfile *logfile_open(char *const names[], int n, int *count);
 
 /* One line without its newline; file: its number, 0 for the first. */
-typedef void source_line(void *arg, struct span line, int file);
+typedef void logfile_line(void *arg, struct span line, int file);
 
 /*
  * Reads them to their ends, one after the other. A last line without newline
  * is still being written and is left out, and so is one that is longer than
  * any of ours.
  */
-void source_read(const struct source *, int count, source_line *, void *arg);
+void logfile_read(const struct logfile *, int count, logfile_line *, void *arg);
 
 #endif
