@@ -49,7 +49,7 @@ pem_append(char *to, struct span line)
 }
 
 static enum pem_event
-pem_decode(char *text, size_t n, struct span *der)
+pem_decode_in_place(char *text, size_t n, struct span *der)
 {
 	struct sbuf b = { .s = text, .cap = n + 1, .max = n };
 
@@ -72,7 +72,8 @@ pem_next(struct pem *p, struct span *name, struct span *der)
 	body = to = p->at;
 	while (pem_line(p, &line)) {
 		if (pem_is_boundary(line, "-----END ", &ignored))
-			return pem_decode(body, (size_t)(to - body), der);
+			return pem_decode_in_place(body, (size_t)(to - body),
+			    der);
 		to = pem_append(to, line);
 	}
 	return PEM_END;
