@@ -130,17 +130,17 @@ auth_session_uid(const struct conf *conf)
 static void
 auth_check_peer(const struct conf *conf, uid_t ours, uid_t session)
 {
-	struct ucred who = { .uid = (uid_t)-1 };
-	socklen_t n = sizeof(who);
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(peer);
 
-	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &who, &n) == -1) {
+	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &peer, &n) == -1) {
 		if (errno == ENOTSOCK)
 			return;
 		die_sys(EXIT_TEMP, "cannot get the uid of the client");
 	}
-	if (who.uid == (uid_t)-1 || (who.uid != ours && who.uid != session))
+	if (peer.uid == (uid_t)-1 || (peer.uid != ours && peer.uid != session))
 		die(EXIT_PERM, "uid %ld is not '%s': connection refused",
-		    (long)(int)who.uid, conf->session_user);
+		    (long)(int)peer.uid, conf->session_user);
 }
 
 /* Each connection gets a process, which can take one of the slots. */

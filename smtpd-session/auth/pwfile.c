@@ -64,7 +64,7 @@ static void
 pwfile_take_line(struct search *s, struct span line)
 {
 	struct span user, hash;
-	bool his;
+	bool same;
 
 	s->line++;
 	if (!pwfile_line(line, &user, &hash)) {
@@ -72,12 +72,12 @@ pwfile_take_line(struct search *s, struct span line)
 			s->bad = s->line;
 		return;
 	}
-	his = span_eq(user, s->user);
-	if (user.n == 0 || s->found || (!his && s->hash->len > 0))
+	same = span_eq(user, s->user);
+	if (user.n == 0 || s->found || (!same && s->hash->len > 0))
 		return;
 	sbuf_reset(s->hash);
 	sbuf_addspan(s->hash, hash);
-	s->found = his;
+	s->found = same;
 }
 
 /* Takes whole lines; at the end of the file the last one too. */

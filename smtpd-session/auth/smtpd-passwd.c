@@ -147,10 +147,10 @@ passwd_edit(struct span text, struct span user, struct span hash,
 	bool had = false;
 
 	while (text.n > 0) {
-		struct span line = span_cut(&text, '\n'), who, its;
+		struct span line = span_cut(&text, '\n'), name, its;
 
-		if (pwfile_line(line, &who, &its) && who.n > 0 &&
-		    span_eq(who, user)) {
+		if (pwfile_line(line, &name, &its) && name.n > 0 &&
+		    span_eq(name, user)) {
 			had = true;
 			continue;
 		}
