@@ -69,7 +69,7 @@ alias_is_local(const struct alias_table *t, struct span domain)
 	return conf_has_domain(t->conf->local_domains, domain);
 }
 
-/* FNV-1a: the administrator chooses the names, so nobody attacks the hash. */
+/* FNV-1a: the administrator chooses the names, so no attacker does. */
 static uint32_t
 alias_hash(struct span s)
 {

@@ -11,6 +11,7 @@
 
 #include "confine.h"
 #include "delivery.h"
+#include "maildir.h"
 #include "program.h"
 
 #define VERDICT_MAX 8192

@@ -513,13 +513,7 @@ lspawn_check_start(const struct conf *conf, const char *program)
 }
 
 /* This also confines smtpd-local: it gains nothing from setuid files. */
-static void
-lspawn_confine(const struct conf *conf)
-{
-	static const struct confine keep = { .kind = CONFINE_SPAWNERS };
-
-	confine(&keep, conf);
-}
+static const struct confine keep = { .kind = CONFINE_SPAWNERS };
 
 /*
  * Incoming mail goes before mail that is already queued: deliveries get the
@@ -549,7 +543,7 @@ main(int argc, char *argv[])
 	lspawn_step_back();
 	if (listener >= 0)
 		confine_report();
-	lspawn_confine(&conf);
+	confine(&keep, &conf);
 	startup_sentinel(&conf);
 	lspawn_loop(&conf, argv[first], listener,
 	    listener < 0 ? lspawn_connection() : -1);

@@ -52,7 +52,7 @@ rcpt_table_check(const struct alias_table *t, struct span *domain)
 	return RECIPIENT_OK;
 }
 
-/* Says, with FILE:LINE if postmaster is an alias, that it leads to nobody. */
+/* Says, with FILE:LINE if postmaster is an alias, that it leads to no recipient. */
 static void
 rcpt_name_postmaster(const struct alias_table *t, struct span domain,
     struct sbuf *why)
@@ -64,7 +64,7 @@ rcpt_name_postmaster(const struct alias_table *t, struct span domain,
 	if (e != NULL)
 		sbuf_addf(why, ":%u", (unsigned)e->line);
 	sbuf_addf(why, ": postmaster@%.*s %s", (int)domain.n, domain.p,
-	    e != NULL ? "leads to nobody" :
+	    e != NULL ? "leads to no recipient" :
 			"is neither an alias nor a mailbox");
 }
 
@@ -135,7 +135,7 @@ rcpt_settled(const struct stat *st)
 
 /*
  * Loads the aliases at start. Dies when they are wrong or postmaster of a local
- * domain leads to nobody (EXIT_PERM), and when that cannot be determined
+ * domain leads to no recipient (EXIT_PERM), and when that cannot be determined
  * (EXIT_TEMP).
  */
 static void
@@ -575,14 +575,8 @@ rcpt_converse(struct rcpt_table *table, instant patience_ms)
  * (systemd, sssd, ldap), as the system's nsswitch.conf says. So the calls that
  * no module needs are forbidden, and so is writing files.
  */
-static void
-rcpt_confine(const struct conf *conf)
-{
-	static const struct confine keep = { .kind = CONFINE_MODULES,
-		.paths = { { "/", CONFINE_READ } } };
-
-	confine(&keep, conf);
-}
+static const struct confine keep = { .kind = CONFINE_MODULES,
+	.paths = { { "/", CONFINE_READ } } };
 
 int
 main(int argc, char *argv[])
@@ -596,7 +590,7 @@ main(int argc, char *argv[])
 	listener = serve_listener();
 	if (listener >= 0)
 		confine_report();
-	rcpt_confine(&conf);
+	confine(&keep, &conf);
 	startup_sentinel(&conf);
 	rcpt_table_open(&table, &conf);
 	if (listener >= 0)

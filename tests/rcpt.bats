@@ -193,10 +193,10 @@ K ' ]]
 	[[ $output == *"aliases: postmaster@example.com is neither an alias nor a mailbox" ]]
 	aliases <<<$'\npostmaster: gone'
 	run -100 as_user "$SMTPD_BIN/smtpd-rcpt" -c "$D/conf" </dev/null
-	[[ $output == *"aliases:2: postmaster@example.com leads to nobody" ]]
+	[[ $output == *"aliases:2: postmaster@example.com leads to no recipient" ]]
 	aliases <<<$'postmaster: user\npostmaster@example.org: gone'
 	run -100 as_user "$SMTPD_BIN/smtpd-rcpt" -c "$D/conf" </dev/null
-	[[ $output == *"aliases:2: postmaster@example.org leads to nobody" ]]
+	[[ $output == *"aliases:2: postmaster@example.org leads to no recipient" ]]
 	aliases <<<$'postmaster: user'
 	run -0 as_user "$SMTPD_BIN/smtpd-rcpt" -c "$D/conf" </dev/null
 	aliases <<<$'postmaster: admin@elsewhere.test'
@@ -388,7 +388,7 @@ long_list() {
 	wait_for answered_and_logged "aliases:2: .* the old aliases stay"
 	answers 'Q:<info@example.com>' 'K '
 	aliases <<<$'info: user\npostmaster: gone'
-	wait_for answered_and_logged "aliases:2: .*leads to nobody: the old"
+	wait_for answered_and_logged "aliases:2: .*leads to no recipient: the old"
 	answers 'Q:<info@example.com>' 'K '
 	rm "$D/aliases"
 	answers 'Q:<info@example.com>' 'K '

@@ -287,10 +287,8 @@ transaction_deliver(struct client *c, struct mail *m)
 static void
 transaction_rset(struct client *c)
 {
-	enum io r = client_say(c, "RSET", SPAN(""));
+	enum io r = client_ask(c, "RSET", SPAN(""));
 
-	if (r == IO_OK)
-		r = client_hear(c, WAIT_COMMAND);
 	if (r != IO_OK || c->answer.code / 100 != 2)
 		client_close(c);
 }

@@ -167,6 +167,14 @@ client_hear(struct client *c, uint64_t ms)
 	return r;
 }
 
+enum io
+client_ask(struct client *c, const char *verb, struct span argument)
+{
+	enum io r = client_say(c, verb, argument);
+
+	return r == IO_OK ? client_hear(c, WAIT_COMMAND) : r;
+}
+
 struct span
 client_lost(enum io r)
 {
@@ -177,8 +185,7 @@ client_lost(enum io r)
 		if (errno == EPROTO)
 			return SPAN("451 4.5.0 The server does not speak SMTP");
 		if (errno == EALREADY)
-			return SPAN("451 4.5.0 The server answers before it "
-				    "is asked");
+			return SPAN("451 4.5.0 The server speaks out of turn");
 		break;
 	case IO_OK:
 	case IO_EOF:
@@ -210,18 +217,24 @@ client_refusal(const struct client *c, const char *stage)
 	return f;
 }
 
-/* The conversation failed: r is not IO_OK. */
-static struct client_failure
-client_broken(const char *stage, enum io r)
+/* *why for a stage that ended in r, or in an unwanted reply; false. */
+static bool
+client_failed(const struct client *c, const char *stage, enum io r,
+    struct client_failure *why)
 {
-	return (struct client_failure){
-		.verdict = MAIL_DEFERRED, .stage = stage, .text = client_lost(r)
-	};
+	if (r == IO_OK)
+		*why = client_refusal(c, stage);
+	else
+		*why = (struct client_failure){ .verdict = MAIL_DEFERRED,
+			.stage = stage,
+			.text = client_lost(r) };
+	return false;
 }
 
-/* A deferral with a text of our own: "451 4.7.4 ..." */
-static struct client_failure __attribute__((format(printf, 2, 3)))
-client_deferral(const char *stage, const char *fmt, ...)
+/* A deferral with a text of our own: "451 4.7.4 ..."; false. */
+static bool __attribute__((format(printf, 3, 4)))
+client_defer(struct client_failure *why, const char *stage, const char *fmt,
+    ...)
 {
 	static char text[MAIL_TEXT];
 	va_list ap;
@@ -229,9 +242,10 @@ client_deferral(const char *stage, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return (struct client_failure){
+	*why = (struct client_failure){
 		.verdict = MAIL_DEFERRED, .stage = stage, .text = span_str(text)
 	};
+	return false;
 }
 
 /* --- EHLO ---------------------------------------------------------------- */
@@ -291,9 +305,7 @@ client_note_extensions(struct client *c)
 static bool
 client_greet(struct client *c, const char *verb, enum io *r)
 {
-	*r = client_say(c, verb, span_str(c->conf->hostname));
-	if (*r == IO_OK)
-		*r = client_hear(c, WAIT_COMMAND);
+	*r = client_ask(c, verb, span_str(c->conf->hostname));
 	return *r == IO_OK && c->answer.code / 100 == 2;
 }
 
@@ -311,9 +323,7 @@ client_hello(struct client *c, struct client_failure *why)
 	}
 	if (r == IO_OK && c->answer.code >= 500 && client_greet(c, "HELO ", &r))
 		return true;
-	*why = r == IO_OK ? client_refusal(c, "ehlo") :
-			    client_broken("ehlo", r);
-	return false;
+	return client_failed(c, "ehlo", r, why);
 }
 
 static bool
@@ -321,11 +331,8 @@ client_hear_greeting(struct client *c, struct client_failure *why)
 {
 	enum io r = client_hear(c, WAIT_GREETING);
 
-	if (r == IO_OK && c->answer.code / 100 == 2)
-		return true;
-	*why = r == IO_OK ? client_refusal(c, "greeting") :
-			    client_broken("greeting", r);
-	return false;
+	return (r == IO_OK && c->answer.code / 100 == 2) ||
+	    client_failed(c, "greeting", r, why);
 }
 
 /* --- TLS, by STARTTLS (RFC 3207) or from the first octet ----------------- */
@@ -364,7 +371,7 @@ client_tls_failed(struct client *c, const char *reason,
 {
 	(void)snprintf(c->tls, sizeof(c->tls), "failed: %s", reason);
 	client_log_tls(c, "tls-failed", "reason", reason);
-	*why = client_deferral("tls",
+	(void)client_defer(why, "tls",
 	    "451 4.7.5 TLS with the server failed (%s)", reason);
 	why->tls = true;
 	return false;
@@ -403,20 +410,17 @@ static bool
 client_starttls(struct client *c, const char *name,
     const struct client_plan *plan, struct client_failure *why)
 {
-	enum io r = client_say(c, "STARTTLS", SPAN(""));
+	enum io r = client_ask(c, "STARTTLS", SPAN(""));
 
-	if (r == IO_OK)
-		r = client_hear(c, WAIT_COMMAND);
 	if (r != IO_OK)
 		return client_tls_failed(c,
 		    r == IO_TIMEOUT ? "timeout" : "closed", why);
 	if (c->answer.code != 220) {
 		if (plan->policy.tls <= POLICY_MAY)
 			return true; /* no octet of TLS was sent */
-		*why = client_deferral("tls",
+		return client_defer(why, "tls",
 		    "451 4.7.4 TLS is required, but the server refuses it: %s",
 		    c->answer.text.s);
-		return false;
 	}
 	if (inbuf_view(&c->in).n > 0)
 		return client_tls_failed(c, "injection", why);
@@ -434,9 +438,7 @@ client_say_secret(struct client *c, const char *verb, struct span secret)
 
 	sbuf_init(&b, SECRET_MAX * 2);
 	base64_encode(&b, secret);
-	r = client_say(c, verb, sbuf_span(&b));
-	if (r == IO_OK)
-		r = client_hear(c, WAIT_COMMAND);
+	r = client_ask(c, verb, sbuf_span(&b));
 	explicit_bzero(b.s, b.len);
 	explicit_bzero(c->outmem, sizeof(c->outmem));
 	sbuf_free(&b);
@@ -463,10 +465,8 @@ client_auth_plain(struct client *c, const struct policy *p)
 static enum io
 client_auth_login(struct client *c, const struct policy *p)
 {
-	enum io r = client_say(c, "AUTH LOGIN", SPAN(""));
+	enum io r = client_ask(c, "AUTH LOGIN", SPAN(""));
 
-	if (r == IO_OK)
-		r = client_hear(c, WAIT_COMMAND);
 	if (r == IO_OK && c->answer.code == 334)
 		r = client_say_secret(c, "", p->user);
 	if (r == IO_OK && c->answer.code == 334)
@@ -482,20 +482,17 @@ client_login(struct client *c, const struct client_plan *plan,
 	const struct policy *p = &plan->policy;
 	enum io r;
 
-	if (c->layer == NULL || (!c->auth_plain && !c->auth_login)) {
-		*why = client_deferral("auth",
+	if (c->layer == NULL || (!c->auth_plain && !c->auth_login))
+		return client_defer(why, "auth",
 		    "451 4.7.0 The server offers no known AUTH mechanism");
-		return false;
-	}
 	r = c->auth_plain ? client_auth_plain(c, p) : client_auth_login(c, p);
 	if (r == IO_OK && c->answer.code == 235)
 		return true;
 	/* We have to correct the password; until then the mail waits. */
-	*why = r == IO_OK ? client_deferral("auth",
+	return r != IO_OK ? client_failed(c, "auth", r, why) :
+			    client_defer(why, "auth",
 				"451 4.7.8 The server rejects our password: %s",
-				c->answer.text.s) :
-			    client_broken("auth", r);
-	return false;
+				c->answer.text.s);
 }
 
 /* --- from the connection to the first transaction, and QUIT -------------- */
@@ -549,9 +546,8 @@ client_secure(struct client *c, const char *name,
 		return client_starttls(c, name, plan, why);
 	if (plan->policy.tls <= POLICY_MAY)
 		return true;
-	*why = client_deferral("tls",
+	return client_defer(why, "tls",
 	    "451 4.7.4 TLS is required, but the server does not offer it");
-	return false;
 }
 
 static bool
@@ -575,11 +571,9 @@ client_attempt(struct client *c, const char *name, const struct ip *ip,
 	*why = (struct client_failure){ .verdict = MAIL_DEFERRED,
 		.stage = "connect" };
 	c->fd = client_dial(c, ip, plan->port);
-	if (c->fd == -1) {
-		*why = client_deferral("connect",
+	if (c->fd == -1)
+		return client_defer(why, "connect",
 		    "451 4.4.1 Cannot connect: %s", strerror(errno));
-		return false;
-	}
 	why->ourselves = plan->guard && client_is_ourselves(c->fd, ip);
 	if (!why->ourselves && client_converse(c, name, plan, clear, why))
 		return true;

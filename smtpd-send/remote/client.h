@@ -104,6 +104,10 @@ enum io client_say(struct client *, const char *verb,
  */
 enum io client_hear(struct client *, uint64_t ms) MUST_CHECK;
 
+/* Both, with WAIT_COMMAND. */
+enum io client_ask(struct client *, const char *verb,
+    struct span argument) MUST_CHECK;
+
 /* What a failure of these means to the sender: "4xx 4.4.2 ..." */
 struct span client_lost(enum io r);
 

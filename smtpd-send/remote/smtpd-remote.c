@@ -13,6 +13,7 @@
 #include "confine.h"
 #include "dns/dns.h"
 #include "program.h"
+#include "remote-mail.h"
 #include "serve.h"
 
 #define LIMIT 10000 /* smtpd-send counts; this is a safety net */
@@ -416,22 +417,17 @@ remote_make_plan(void)
 		warn("%s", p->policy.trouble);
 }
 
-/* Keeps sockets; gives up files, programs and other processes. */
-static void
-remote_confine(void)
-{
-	/* No UNIX sockets: /run/smtpd/submit accepts mail from every user. */
-	static const struct confine keep = {
-		.calls = { SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_socket,
-		    SYS_connect, SYS_bind, SYS_getsockname, SYS_getpeername,
-		    SYS_getsockopt, SYS_setsockopt, SYS_time, SYS_gettimeofday,
-		    SYS_getpid, SYS_getrandom, SYS_futex, SYS_gettid,
-		    SYS_tgkill },
-		.families = { AF_INET, AF_INET6 },
-	};
-
-	confine(&keep, &remote.conf);
-}
+/*
+ * Keeps sockets; gives up files, programs and other processes. No UNIX sockets:
+ * /run/smtpd/submit accepts mail from every user.
+ */
+static const struct confine keep = {
+	.calls = { SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_socket,
+	    SYS_connect, SYS_bind, SYS_getsockname, SYS_getpeername,
+	    SYS_getsockopt, SYS_setsockopt, SYS_time, SYS_gettimeofday,
+	    SYS_getpid, SYS_getrandom, SYS_futex, SYS_gettid, SYS_tgkill },
+	.families = { AF_INET, AF_INET6 },
+};
 
 int
 main(int argc, char *argv[])
@@ -449,7 +445,7 @@ main(int argc, char *argv[])
 	/* From the scheduler; no stranger's octet has been read yet. */
 	remote_take_destination();
 	remote_make_plan();
-	remote_confine();
+	confine(&keep, &remote.conf);
 	while ((r = mail_receive(&mail, &chan)) == IO_OK) {
 		remote_deliver();
 		r = mail_answer(&mail, &chan, remote.client.host,
