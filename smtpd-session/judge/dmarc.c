@@ -312,7 +312,7 @@ lowered_wish(enum dmarc_wish p)
 }
 
 static void
-copy_name(char to[DNS_NAME_SIZE], struct span from)
+dmarc_copy_name(char to[DNS_NAME_SIZE], struct span from)
 {
 	memcpy(to, from.p, from.n);
 	to[from.n] = '\0';
@@ -329,7 +329,7 @@ dmarc_evaluate(struct resolve *r, const char *author_text,
 	*v = (struct dmarc_verdict){ .result = DMARC_TEMPERROR,
 		.reason = "no answer from DNS",
 		.tag = "" };
-	copy_name(v->domain, author);
+	dmarc_copy_name(v->domain, author);
 	w.resolve = r;
 	w.n = 0;
 	switch (find_record(&w, author, &p)) {
@@ -342,7 +342,7 @@ dmarc_evaluate(struct resolve *r, const char *author_text,
 	case WALK_RECORD:
 		break;
 	}
-	copy_name(v->policy_domain, p.domain);
+	dmarc_copy_name(v->policy_domain, p.domain);
 	v->result = judge_identifiers(&w, &p, author, ids, n);
 	if (v->result != DMARC_TEMPERROR)
 		v->reason = "";

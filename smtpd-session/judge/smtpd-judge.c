@@ -510,7 +510,7 @@ rehearsed_family(struct resolve *r, struct span name, unsigned char size,
  * going to be forked for each conversation. The result does not matter.
  */
 static void
-rehearse(struct resolve *r)
+judge_rehearse(struct resolve *r)
 {
 	static struct signature list[SIGNATURES_MAX];
 	const struct resolve real = *r;
@@ -575,7 +575,7 @@ prepare_checks(struct judge *j)
 	sbuf_init(&j->local, HELO_MAX);
 	sbuf_init(&j->domain, HELO_MAX);
 	if (warm_is(&since))
-		rehearse(&j->resolve);
+		judge_rehearse(&j->resolve);
 }
 
 /*

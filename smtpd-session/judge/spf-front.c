@@ -199,6 +199,23 @@ is_sound_record(struct span record, struct spf_term *redirect)
 	return next == SPF_NEXT_END && nredirect <= 1 && nexp <= 1;
 }
 
+/* Does it match whatever the DNS says? */
+static bool
+is_decided(const struct spf_term *t, const struct ip *client)
+{
+	return t->kind == SPF_ALL ||
+	    ((t->kind == SPF_IP4 || t->kind == SPF_IP6) &&
+		spf_term_covers(t, client));
+}
+
+/* Is it a mechanism that asks the DNS? redirect comes after all of them. */
+static bool
+asks_dns(enum spf_kind kind)
+{
+	return kind == SPF_INCLUDE || kind == SPF_A || kind == SPF_MX ||
+	    kind == SPF_PTR || kind == SPF_EXISTS;
+}
+
 bool
 spf_translate(struct spf *s, struct span record, struct span domain,
     struct sbuf *out)
@@ -210,27 +227,12 @@ spf_translate(struct spf *s, struct span record, struct span domain,
 		return false;
 	sbuf_adds(out, "v=spf1");
 	while (spf_term_next(&record, &t) == SPF_NEXT_TERM) {
-		switch (t.kind) {
-		case SPF_IP4:
-		case SPF_IP6:
-			if (!spf_term_covers(&t, &s->who.ip))
-				continue;
+		if (is_decided(&t, &s->who.ip)) {
 			sbuf_addf(out, " %call", t.qualifier);
 			return true;
-		case SPF_ALL:
-			sbuf_addf(out, " %call", t.qualifier);
-			return true;
-		case SPF_REDIRECT:
-		case SPF_EXP:
-		case SPF_OTHER:
-			continue;
-		case SPF_INCLUDE:
-		case SPF_A:
-		case SPF_MX:
-		case SPF_PTR:
-		case SPF_EXISTS:
-			break;
 		}
+		if (!asks_dns(t.kind))
+			continue;
 		if (!name_term(s, &t, domain, &index))
 			return false;
 		if (t.kind == SPF_PTR)
