@@ -109,11 +109,13 @@ tls_check(const struct conf *conf)
 	struct sbuf why, text;
 	struct engine *e = tls_load(conf, &why);
 
-	if (e == NULL)
-		die(EXIT_PERM, "%s", why.s);
 	sbuf_init(&text, CHECK_ROOM);
-	engine_describe(e, &text);
-	engine_free(e);
+	if (e != NULL) {
+		engine_describe(e, &text);
+		engine_free(e);
+	} else {
+		die(EXIT_PERM, "%s", why.s);
+	}
 	if (io_write(1, text.s, text.len, NEVER) != IO_OK)
 		die_sys(EXIT_TEMP, "cannot write to the standard output");
 	return EXIT_OK;
