@@ -256,26 +256,9 @@ queued_take(struct queued *q, const struct frame *f)
 	return true;
 }
 
-/* Before the rest, so that their strings are in a row. */
-static void
-take_facts(struct queued *q, const struct queuefile *file)
-{
-	struct frame f;
-	size_t pos = 0, at;
-
-	while (queuefile_next(file, &pos, &f)) {
-		if (f.tag != 'C')
-			continue;
-		at = queued_keep(q, f.payload);
-		if (q->nfacts++ == 0)
-			q->facts = at;
-	}
-}
-
 enum queued_result
 queued_envelope(struct queued *q, int fd, const char *id)
 {
-	struct queuefile file;
 	struct frame f;
 	size_t pos = 0;
 	bool good = true;
@@ -284,7 +267,7 @@ queued_envelope(struct queued *q, int fd, const char *id)
 	memcpy(q->id, id, QUEUE_ID_LEN);
 	sbuf_init(&q->text, TEXT_MAX);
 	sbuf_putc(&q->text, '\0');
-	switch (queuefile_open(&file, fd, id)) {
+	switch (queuefile_open(&q->file, fd, id)) {
 	case QUEUEFILE_OK:
 		break;
 	case QUEUEFILE_TORN:
@@ -294,12 +277,8 @@ queued_envelope(struct queued *q, int fd, const char *id)
 	case QUEUEFILE_IOERR:
 		return QUEUED_IOERR;
 	}
-	q->size = file.body_len;
-	q->nonce = file.nonce;
-	take_facts(q, &file);
-	while (good && queuefile_next(&file, &pos, &f))
+	while (good && queuefile_next(&q->file, &pos, &f))
 		good = queued_take(q, &f);
-	queuefile_close(&file);
 	errno = ENOMEM;
 	if (q->text.bad)
 		return QUEUED_IOERR;
@@ -493,7 +472,7 @@ log_record(void *queued, const struct progress_record *p)
 enum progress_result
 queued_log(struct queued *q, int fd)
 {
-	enum progress_result r = progress_read(fd, q->id, q->nonce,
+	enum progress_result r = progress_read(fd, q->id, q->file.nonce,
 	    &q->log_length, log_record, q);
 
 	q->logged = r == PROGRESS_READ;
@@ -508,6 +487,7 @@ queued_free(struct queued *q)
 {
 	int saved = errno;
 
+	queuefile_close(&q->file);
 	free(q->rcpts);
 	q->rcpts = NULL;
 	q->n = q->naddressees = q->cap = 0;

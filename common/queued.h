@@ -63,8 +63,8 @@ struct queued_rcpt {
 
 struct queued {
 	char id[QUEUE_ID_SIZE];
-	uint64_t size; /* octets as received */
-	uint64_t nonce;
+	struct queuefile
+	    file;            /* its lengths, nonce and frames; no descriptor */
 	uint64_t log_length; /* of what is whole in the log */
 	bool logged;         /* there is a log of this message */
 	bool junk;           /* marked as such */
@@ -77,8 +77,6 @@ struct queued {
 
 	struct sbuf text; /* NUL-ended strings, the first one empty */
 	size_t sender;    /* the reverse-path */
-	size_t facts;     /* the first of nfacts strings in a row */
-	size_t nfacts;
 
 	uint32_t tries, crashes;
 	uint64_t next; /* when it is due, s since 1970; 0: no try has ended */

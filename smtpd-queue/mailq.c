@@ -85,7 +85,7 @@ print_message(const struct queued *q, bool tried)
 	    !tried   ? '*' :
 		held ? '!' :
 		       ' ',
-	    (unsigned long long)q->size);
+	    (unsigned long long)q->file.body_len);
 	print_date(q->id);
 	(void)printf("  ");
 	mailq_text(queued_text(q, q->sender));
@@ -107,7 +107,7 @@ print_entry(struct listing *l, const char *entry)
 	case QUEUED_OK:
 		print_message(&q, entry[QUEUE_ID_LEN] == 'm');
 		l->messages++;
-		l->octets += q.size;
+		l->octets += q.file.body_len;
 		queued_free(&q);
 		break;
 	case QUEUED_CORRUPT:

@@ -282,8 +282,8 @@ job_take_state(struct job *job, const struct queued *q)
 
 	if (tries > m->attempts)
 		m->attempts = (uint16_t)tries;
-	job->nonce = q->nonce;
-	job->size = q->size;
+	job->nonce = q->file.nonce;
+	job->size = q->file.body_len;
 	job->sender = (uint32_t)q->sender;
 	job->junk = q->junk;
 	job->plan.at = q->next;

@@ -193,7 +193,7 @@ message_read(struct ctl_list *l, const char *id, struct ctl_message *m)
 	m->damaged = is_damaged(l, m->live, r);
 	if (!m->damaged)
 		return QUEUED_GONE;
-	m->q = (struct queued){ .size = 0 };
+	m->q = (struct queued){ .n = 0 };
 	memcpy(m->q.id, key.id, QUEUE_ID_SIZE);
 	sbuf_init(&m->q.text, 0);
 	return QUEUED_OK;
@@ -435,8 +435,9 @@ put_head(const struct ctl_list *l, const struct ctl_message *m)
 	struct sbuf mem;
 
 	(void)printf("%s  %" PRIu64 " octets, %s old, %" PRIu32 " %s, ",
-	    m->q.id, m->q.size, ctl_in_words(age_of(l, m->q.id), since),
-	    m->q.tries, m->q.tries == 1 ? "try" : "tries");
+	    m->q.id, m->q.file.body_len,
+	    ctl_in_words(age_of(l, m->q.id), since), m->q.tries,
+	    m->q.tries == 1 ? "try" : "tries");
 	if (next == UINT64_MAX || !span_eq(state, SPAN("waiting")))
 		put_text(state);
 	else
@@ -454,20 +455,34 @@ put_head(const struct ctl_list *l, const struct ctl_message *m)
 	sbuf_free(&mem);
 }
 
+/* The next of the facts of its acceptance; *pos starts at 0. */
+static bool
+next_fact(const struct ctl_message *m, size_t *pos, struct span *fact)
+{
+	struct frame f = { .tag = 0 };
+
+	while (queuefile_next(&m->q.file, pos, &f))
+		if (f.tag == 'C') {
+			*fact = f.payload;
+			return true;
+		}
+	return false;
+}
+
 /* to: only the recipients at that destination; or NULL. */
 static void
 put_message(const struct ctl_list *l, struct ctl_message *m, const char *to,
     bool all)
 {
-	size_t at = m->q.facts;
 	struct ctl_rcpt r;
+	struct span fact;
+	size_t pos = 0;
 
 	put_head(l, m);
-	for (size_t i = 0; all && i < m->q.nfacts; i++) {
+	while (all && next_fact(m, &pos, &fact)) {
 		(void)printf("    ");
-		put_text(queued_text(&m->q, at));
+		put_text(fact);
 		(void)putchar('\n');
-		at += queued_text(&m->q, at).n + 1;
 	}
 	rcpt_init(&r);
 	for (size_t i = 0; i < m->q.n; i++)
@@ -596,17 +611,17 @@ json_rcpt(const struct ctl_rcpt *r)
 }
 
 static void
-json_facts(const struct queued *q)
+json_facts(const struct ctl_message *m)
 {
-	size_t at = q->facts;
+	struct span fact;
+	size_t pos = 0, i = 0;
 
-	(void)printf("\"facts\":[");
-	for (size_t i = 0; i < q->nfacts; i++) {
-		(void)printf(i > 0 ? "," : "");
-		json_string(queued_text(q, at));
-		at += queued_text(q, at).n + 1;
+	while (next_fact(m, &pos, &fact)) {
+		(void)printf(i++ == 0 ? "\"facts\":[" : ",");
+		json_string(fact);
 	}
-	(void)printf("],");
+	if (i > 0)
+		(void)printf("],");
 }
 
 static void
@@ -622,15 +637,15 @@ json_message(const struct ctl_list *l, struct ctl_message *m, bool all)
 	json_path("sender", sender_of(m));
 	(void)printf("\"size\":%" PRIu64 ",\"age\":%" PRIu64
 		     ",\"tries\":%" PRIu32 ",\"next\":",
-	    m->q.size, age_of(l, m->q.id), m->q.tries);
+	    m->q.file.body_len, age_of(l, m->q.id), m->q.tries);
 	if (next == UINT64_MAX)
 		(void)printf("null,");
 	else
 		(void)printf("%" PRIu64 ",", next);
 	json_member("state", ctl_state_of(l, m));
 	json_member("reason", reason_of(l, m, &r.mem));
-	if (all && m->q.nfacts > 0)
-		json_facts(&m->q);
+	if (all)
+		json_facts(m);
 	(void)printf("\"recipients\":[");
 	for (size_t i = 0; i < m->q.n; i++) {
 		if (!rcpt_get(l, m, i, all, &r))
