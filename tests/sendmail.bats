@@ -426,7 +426,7 @@ with_answer() {
 
 @test "sendmail: the session's local role is not for clients on the network" {
 	run -100 as_user "$SMTPD_BIN/smtpd-session" -c "$CONF" relay </dev/null
-	[[ $output == *"'relay' is no role"* ]]
+	[[ $output == *"'relay' is not a role"* ]]
 	run -0 as_user python3 - "$SMTPD_BIN/smtpd-session" "$CONF" <<-'PY'
 	import socket, subprocess, sys
 	listener = socket.create_server(("127.0.0.1", 0))
@@ -435,7 +435,7 @@ with_answer() {
 	p = subprocess.run([sys.argv[1], "-c", sys.argv[2], "local"],
 	    stdin=server, stdout=server, stderr=subprocess.PIPE)
 	server.close()
-	assert p.returncode == 100 and b"no local user" in p.stderr, p
+	assert p.returncode == 100 and b"not a local user" in p.stderr, p
 	assert client.recv(100).startswith(b"421 4.3.0"), "no farewell"
 	PY
 }
