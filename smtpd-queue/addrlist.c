@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Addresses out of To, Cc and Bcc, or off the command line. */
+/* Addresses from header fields or from the command line. */
 #include "addrlist.h"
 
 enum token { TOKEN_END, TOKEN_WORD, TOKEN_SPECIAL, TOKEN_BAD };
@@ -17,14 +17,14 @@ is_blank(char c)
 	return ascii_isblank(c) || c == '\r' || c == '\n';
 }
 
-/* What stands alone; of the others "[" and "(" begin more. */
+/* Tokens of one octet; "[" and "(" begin longer ones. */
 static bool
 is_special(char c)
 {
 	return memchr(",;:<>@.", c, 7) != NULL;
 }
 
-/* The length of what ends with close, its first octet being open; or 0. */
+/* The length of s from open, its first octet, to close; 0 if not closed. */
 static size_t
 delimited(struct span s, char open, char close, bool nests)
 {
@@ -93,7 +93,7 @@ struct element {
 	struct sbuf *out;
 	enum { BARE, INSIDE, AFTER } at; /* of <...> */
 	bool after_word;
-	bool phrase; /* words side by side: no address, a name */
+	bool phrase; /* several words: a name, not an address */
 };
 
 static void
@@ -103,7 +103,7 @@ forget(struct element *e)
 	e->after_word = e->phrase = false;
 }
 
-/* A quoted-string may be folded: the line end is none of it. */
+/* A quoted-string may be folded: its line ends are dropped. */
 static void
 add(struct element *e, struct span text)
 {
@@ -131,7 +131,7 @@ is_route(const struct element *e)
 	return e->out->len > 0 && e->out->s[0] == '@';
 }
 
-/* ":" ends the name of a group, or a route (which is ignored). */
+/* ":" ends the name of a group or a route; both are ignored. */
 static bool
 take_colon(struct addrlist *l, struct element *e)
 {
@@ -177,7 +177,7 @@ ends_element(const struct element *e, enum token t, struct span text)
 	return text.p[0] == ',' && !(e->at == INSIDE && is_route(e));
 }
 
-/* The element is over: an address, nothing, or none that can be used. */
+/* The element is over: an address, empty, or malformed. */
 static enum addrlist_event
 finish(const struct element *e)
 {

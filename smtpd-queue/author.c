@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Which addresses an authenticated user may write as. */
+/* Which sender addresses belong to an authenticated user. */
 #include "author.h"
 
 #include "addrlist.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Which addresses an authenticated user may write as. */
+/* Which sender addresses belong to an authenticated user. */
 #ifndef AUTHOR_H
 #define AUTHOR_H
 
@@ -7,43 +7,43 @@
 #include "conf.h"
 
 #define AUTHOR_NAME_MAX 255
-#define AUTHOR_SENDERS_MAX (1024 * 1024) /* octets of what one user may be */
+#define AUTHOR_SENDERS_MAX (1024 * 1024) /* octets of one user's patterns */
 
 /*
- * His own are NAME at any of local_domains or, for a NAME with "@", NAME;
- * with any "+detail". Others stand in the file senders:
+ * The user NAME has NAME at any of local_domains or, if NAME has an "@", just
+ * NAME; both also with "+detail". The file senders gives further ones:
  *
  *	name pattern ...
  *
- * a line, where a pattern is an address, @domain, or * for any; "#" begins a
- * comment, and a user may have many lines. All is compared case folded, but
- * for the name.
+ * in each line. A pattern is an address, @domain, or * for any address. "#"
+ * begins a comment, and a user may have several lines. Case is ignored in all
+ * but the name.
  */
 struct author {
-	const struct conf *conf; /* NULL: nobody */
+	const struct conf *conf; /* NULL: no user */
 	char name[AUTHOR_NAME_MAX + 1];
-	struct sbuf senders; /* his patterns, blank-separated */
+	struct sbuf senders; /* the user's patterns, blank-separated */
 };
 
-/* False: no such name can be. */
+/* False: the name is malformed. */
 bool author_init(struct author *, const struct conf *,
     struct span name) MUST_CHECK;
 
-/* Takes his lines out of the file senders; false: they are too many. */
+/* Takes the user's lines out of the file senders; false: too many. */
 bool author_read(struct author *, struct span file) MUST_CHECK;
 
-/* For one of author_init, or all zero: which it is then. */
+/* For one of author_init, or all zero. Afterwards conf is NULL. */
 void author_free(struct author *);
 
 bool author_may_send(const struct author *, const struct address *);
 
 /*
- * The value of From or Sender: a list of one or more addresses, all of which
- * he may write as.
+ * list: the value of From or Sender. True if it is a list of one or more
+ * addresses that all belong to the user.
  */
 bool author_may_write(const struct author *, struct span list);
 
-/* Appends the address that is his own. */
+/* Appends the user's first address. */
 void author_address(const struct author *, struct sbuf *);
 
 #endif

@@ -29,7 +29,7 @@ letter_end_line(struct letter_lines *t, struct sbuf *out)
 	return LETTER_OK;
 }
 
-/* Octets up to the next that means something, in one piece. */
+/* Octets up to the next special one, in one piece. */
 static size_t
 letter_add_run(struct letter_lines *t, struct span in, struct sbuf *out)
 {
@@ -79,7 +79,7 @@ letter_finish(struct letter_lines *t, struct sbuf *out)
 	return t->at == LETTER_AT_START ? LETTER_OK : letter_end_line(t, out);
 }
 
-/* What mbox files have on top is no header field. */
+/* The first line of an mbox file is not a header field. */
 static void
 drop_from_line(struct sbuf *text)
 {
@@ -149,7 +149,7 @@ recipients_has(const struct recipients *r, struct span one)
 	return false;
 }
 
-/* Makes one an address: as it is, or with our domain. */
+/* Makes one an address, if need be with our domain. */
 static bool
 recipients_qualify(struct recipients *r)
 {
@@ -184,7 +184,7 @@ recipients_bad(struct recipients *r, struct span list, struct span rest)
 {
 	struct span from = span_trim(list);
 
-	/* What was read of it so far: it ends in the fault, or behind it. */
+	/* What was read so far: it ends in the error, or behind it. */
 	from.n = (size_t)(rest.p - from.p) < from.n ?
 	    (size_t)(rest.p - from.p) :
 	    from.n;
@@ -222,7 +222,7 @@ letter_recipients_add(struct recipients *r, struct span list)
 
 /* --- recipients out of its header ------------------------------------------ */
 
-/* Fields by what they mean here; the Resent- ones have bits of their own. */
+/* Fields by their meaning here; FIELD_RESENT is added to a Resent- one. */
 enum field {
 	FIELD_TO = 1,
 	FIELD_CC = 2,
@@ -289,9 +289,9 @@ struct choice {
 };
 
 /*
- * Each resending puts a block of Resent- fields on top, in which a name
- * stands once (RFC 5322 3.6.6): the first that repeats begins an older block,
- * whose recipients have had the message.
+ * Each resending adds a block of Resent- fields on top, in which each name
+ * occurs once (RFC 5322 3.6.6): the first repeated name begins an older block,
+ * whose recipients have already received the message.
  */
 static bool
 is_chosen(struct choice *c, unsigned field)
@@ -307,7 +307,7 @@ is_chosen(struct choice *c, unsigned field)
 	    !(resent && c->block_over);
 }
 
-/* The fields that stay move up; each has been looked at before. */
+/* The fields that stay move up; the walk is past them. */
 enum recipients_result
 letter_take_recipients(struct sbuf *text, struct recipients *to)
 {

@@ -20,7 +20,7 @@
 _Noreturn static void sendmail_fail(int code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* To whoever ran us: not a log, so it may hold what he himself wrote. */
+/* Not a log: it may repeat what the caller wrote. */
 _Noreturn static void
 sendmail_fail(int code, const char *fmt, ...)
 {
@@ -57,10 +57,10 @@ struct options {
 	char **argv;
 };
 
-/* Accepted for the sake of old callers, and without effect here. */
+/* Accepted for compatibility, and ignored. */
 #define IGNORED "GUmnx"
 #define IGNORED_WITH_WORD "ADLNORVXehp"
-#define IGNORED_WITH_TAIL "d" /* its value only ever in the same word */
+#define IGNORED_WITH_TAIL "d" /* their value is the rest of the word */
 
 static bool
 options_among(const char *letters, char c)
@@ -101,7 +101,7 @@ options_mode_of(struct options *o, const char *value)
 		return NULL;
 	case 'd':
 	case 'D':
-		return "smtpd is no daemon of sendmail's: see smtpd-session(8)";
+		return "sendmail is not a daemon here: see smtpd-session(8)";
 	default:
 		return "this mode is not supported";
 	}
@@ -115,11 +115,11 @@ options_body(struct options *o, const char *value)
 	else if (strcasecmp(value, "7BIT") == 0)
 		o->body = "BODY=7BIT";
 	else
-		return "give 7BIT or 8BITMIME";
+		return "not 7BIT or 8BITMIME";
 	return NULL;
 }
 
-/* -oi and its kin; with a "=" it is a setting of ours. */
+/* -oi and the like; with a "=" it is one of our settings. */
 static const char *
 options_o(struct options *o, char *value)
 {
@@ -197,7 +197,7 @@ options_word(struct options *o, char **words[])
 		if (options_among("bBcCfFor" IGNORED_WITH_WORD, *p)) {
 			char *value = p[1] != '\0' ? p + 1 : *++*words;
 
-			return value == NULL ? "it lacks its value" :
+			return value == NULL ? "option requires an argument" :
 					       options_with_value(o, *p, value);
 		}
 		why = options_flag(o, *p);
@@ -246,14 +246,14 @@ options_parse(struct options *o, int argc, char *argv[], const char **why,
 
 /* --- the message ---------------------------------------------------------------- */
 
-/* program_start cannot go on: nothing is wrong with the mail. */
+/* program_start failed: the mail may be sent again. */
 static void
 sendmail_farewell(void)
 {
 	_exit(EX_TEMPFAIL);
 }
 
-/* Who runs us, as far as the system knows; NULL: nobody it knows. */
+/* The account of the caller; NULL: there is none. */
 static const struct passwd *
 sendmail_account(void)
 {
@@ -293,11 +293,11 @@ sendmail_check(enum recipients_result r, const struct recipients *to,
 	case RECIPIENTS_OK:
 		return;
 	case RECIPIENTS_BAD:
-		sendmail_fail(EX_DATAERR, "no address %s: '%s'", where,
+		sendmail_fail(EX_DATAERR, "malformed address %s: '%s'", where,
 		    to->bad.s);
 	case RECIPIENTS_TOO_MANY:
 		sendmail_fail(EX_UNAVAILABLE,
-		    "more recipients than a message can have");
+		    "too many recipients for one message");
 	case RECIPIENTS_NO_MEMORY:
 		sendmail_fail(EX_TEMPFAIL, "out of memory");
 	}
@@ -313,7 +313,7 @@ sendmail_sender(const struct options *o, const struct conf *conf,
 
 	if (who == NULL && pw == NULL)
 		sendmail_fail(EX_NOUSER,
-		    "uid %lu has no account: name a sender with -f",
+		    "uid %lu has no account: give a sender with -f",
 		    (unsigned long)getuid());
 	if (who == NULL)
 		who = pw->pw_name;
@@ -323,7 +323,7 @@ sendmail_sender(const struct options *o, const struct conf *conf,
 	sendmail_check(letter_recipients_add(&from, span_str(who)), &from,
 	    "as sender");
 	if (from.n != 1)
-		sendmail_fail(EX_DATAERR, "one sender is needed: '%s'", who);
+		sendmail_fail(EX_DATAERR, "not one sender: '%s'", who);
 	return span_of(from.all.s, from.all.len - 1);
 }
 
@@ -335,9 +335,9 @@ sendmail_read(struct sbuf *text, const struct options *o)
 	case LETTER_END:
 		return;
 	case LETTER_BARE_CR:
-		sendmail_fail(EX_DATAERR, "a CR without LF cannot be mailed");
+		sendmail_fail(EX_DATAERR, "the message has a CR without LF");
 	case LETTER_NUL:
-		sendmail_fail(EX_DATAERR, "a NUL cannot be mailed");
+		sendmail_fail(EX_DATAERR, "the message has a NUL");
 	case LETTER_TOO_BIG:
 		sendmail_fail(EX_DATAERR,
 		    "the message is larger than max_size, "
@@ -385,7 +385,7 @@ sendmail_submit(const struct post *p, const struct conf *conf, bool verbose)
 		    answer.s);
 	case POST_LOST:
 		sendmail_fail(EX_TEMPFAIL,
-		    "not queued: '%s' gave no answer%s%s", conf->submitter,
+		    "not queued: no answer from '%s'%s%s", conf->submitter,
 		    errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
 	}
 	sbuf_free(&answer);
@@ -404,7 +404,7 @@ send_mail(const struct options *o, const struct conf *conf)
 		sendmail_check(letter_recipients_add(&to, span_str(*word)), &to,
 		    "on the command line");
 	if (to.n == 0 && !o->from_header)
-		sendmail_fail(EX_USAGE, "no recipients: give some, or -t");
+		sendmail_fail(EX_USAGE, "no recipients: name some, or use -t");
 	p.body = o->body;
 	p.sender = sendmail_sender(o, conf, pw);
 	p.name = sendmail_full_name(o, pw);
@@ -420,7 +420,7 @@ send_mail(const struct options *o, const struct conf *conf)
 	sendmail_submit(&p, conf, o->verbose);
 }
 
-/* Beside ourselves, as in a build directory, or where it is installed. */
+/* In our own directory, as in a build directory, or where it is installed. */
 static void
 session_path(char path[PATH_MAX])
 {
@@ -433,7 +433,7 @@ session_path(char path[PATH_MAX])
 		    sizeof(LIBDIR "/smtpd-session"));
 }
 
-/* SMTP on 0 and 1: the session, in its role for a local user. */
+/* SMTP on 0 and 1: runs the session in its role for a local user. */
 static void
 serve_smtp(const struct conf *conf)
 {
@@ -462,7 +462,7 @@ list_queue(const struct conf *conf)
 		break;
 	case MAILQ_FORBIDDEN:
 		sendmail_fail(EX_NOPERM,
-		    "only the owner of '%s' and root may see the "
+		    "only root and the owner of '%s' may list the "
 		    "queue",
 		    conf->queue);
 	case MAILQ_FAILED:

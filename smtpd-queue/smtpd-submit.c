@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The adviser on mail of our own users: whose it is, and what it lacks. */
+/* The adviser on users' mail: checks the sender, adds missing fields. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -11,11 +11,11 @@
 #include "submission.h"
 
 /*
- * The entrances that ask us: each may have as many conversations as it can, so
- * that one kind does not take the place of another.
+ * The entrances that ask us. Each may have all its conversations open, so that
+ * one kind does not keep out another.
  */
 #define ENTRANCES 3
-#define SPARE 64 /* conversations of an entrance beside those of sessions */
+#define SPARE 64 /* conversations of an entrance besides those of sessions */
 #define SENDERS_MAX (64 * 1024 * 1024)
 
 static bool
@@ -36,7 +36,7 @@ read_whole(int fd, struct sbuf *b)
 	return !b->bad;
 }
 
-/* Who may write as whom. It is not read again: a successor does that. */
+/* The file senders. After a change a successor of this process reads it. */
 static void
 read_senders(struct sbuf *b, const char *path)
 {
@@ -62,7 +62,7 @@ main(int argc, char *argv[])
 	struct sbuf senders;
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
-		die(EXIT_PERM, "there are no operands");
+		die(EXIT_PERM, "takes no operands");
 	how.limit = ENTRANCES * ((unsigned)conf.max_sessions + SPARE);
 	serve_warm(argv, &how);
 	read_senders(&senders, conf.senders);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What smtpd-submit makes of each message that it is asked about. */
+/* Checks and completes each message that smtpd-submit is asked about. */
 #include "submission.h"
 
 #include "clock.h"
@@ -48,7 +48,7 @@ submission_reply(struct submission *s, struct span reply)
 
 /* --- facts and envelope -------------------------------------------------- */
 
-/* As a rule the messages of a conversation are all of one user. */
+/* The messages of a conversation usually belong to one user. */
 static void
 submission_meet_author(struct submission *s, struct span name)
 {
@@ -56,12 +56,12 @@ submission_meet_author(struct submission *s, struct span name)
 	    !span_eq(name, span_str(s->author.name))) {
 		author_free(&s->author);
 		if (!author_init(&s->author, s->conf, name)) {
-			warn("no user can have this name");
+			warn("malformed user name");
 			return;
 		}
 		if (!author_read(&s->author, s->senders)) {
-			warn("'%s': too much for user '%s'", s->conf->senders,
-			    s->author.name);
+			warn("'%s': too many addresses for user '%s'",
+			    s->conf->senders, s->author.name);
 			author_free(&s->author);
 			return;
 		}
@@ -114,7 +114,7 @@ submission_sender(void *context, struct span payload)
 	s->origin = submission_origin(s);
 }
 
-/* The null reverse-path is everybody's: for receipts and the like. */
+/* Every user may send with the null reverse-path: receipts and the like. */
 static bool
 submission_sender_is_own(const struct submission *s)
 {
@@ -127,7 +127,7 @@ submission_sender_is_own(const struct submission *s)
 
 /* --- the header section -------------------------------------------------- */
 
-/* The field in h, and whether it holds a NUL. */
+/* Notes the field in h. nul: it contains one. */
 static void
 submission_note_field(struct submission *s, struct header *h, bool nul)
 {
@@ -147,7 +147,7 @@ submission_note_field(struct submission *s, struct header *h, bool nul)
 		    !author_may_write(&s->author, header_value(h));
 }
 
-/* What stands on top already is not added. */
+/* Fields that are on top already are not added. */
 static void
 submission_fields(void *context, struct span lines)
 {
@@ -194,7 +194,7 @@ submission_push(struct submission *s, struct span *in, uint64_t *taken)
 	return e;
 }
 
-/* Where in the text the octet is that so many of those that stay precede. */
+/* The offset in the text of the octet that follows so many kept ones. */
 static uint64_t
 place_of(const struct submission *s, uint64_t kept)
 {
@@ -204,8 +204,8 @@ place_of(const struct submission *s, uint64_t kept)
 }
 
 /*
- * Reads on at *at, over what goes: the r-th range is the next. As
- * advise_read; 0 at the end of the text.
+ * Reads on at *at, skipping ranges that are deleted: the r-th is the next one.
+ * Returns as advise_read does; 0 at the end of the text.
  */
 static ssize_t
 submission_read_on(const struct submission *s, const struct advise_text *t,
@@ -225,7 +225,7 @@ submission_read_on(const struct submission *s, const struct advise_text *t,
 	return n;
 }
 
-/* The section without what goes. False: it cannot be read. */
+/* Reads the section without deleted ranges. False: it cannot be read. */
 static bool
 submission_read_header(struct submission *s, const struct advise_text *t)
 {
@@ -249,15 +249,16 @@ submission_read_header(struct submission *s, const struct advise_text *t)
 		return false;
 	while (n == 0 && header_finish(&s->header) == HEADER_FIELD)
 		submission_note_field(s, &s->header, s->nul_here);
-	/* What the machine holds now is of the first line of the text. */
+	/* The machine still holds the start of the first line of the text. */
 	s->header_end = place_of(s, taken - s->header.field.len);
 	s->unended = !s->header.ended && s->header_end < t->length;
 	if (taken > SUBMISSION_HEADER_MAX)
-		submission_reply(s, SPAN("552 5.3.4 Header section too big"));
+		submission_reply(s,
+		    SPAN("552 5.3.4 Message header size exceeds limit"));
 	return true;
 }
 
-/* What keeps a message from being sent as it is, or from being signed. */
+/* Refuses a message that may not be sent or could not be signed. */
 static void
 submission_check_header(struct submission *s)
 {
@@ -265,9 +266,11 @@ submission_check_header(struct submission *s)
 		submission_reply(s, ADVISE_LOCAL_ERROR);
 	if (s->foreign)
 		submission_reply(s,
-		    SPAN("550 5.7.1 From or Sender is no address of yours"));
+		    SPAN(
+			"550 5.7.1 From or Sender address rejected: not owned by user"));
 	if (s->nul)
-		submission_reply(s, SPAN("554 5.6.0 NUL in a header field"));
+		submission_reply(s,
+		    SPAN("554 5.6.0 NUL not allowed in a header field"));
 	if (s->covered > SIGNED_FIELDS_MAX)
 		submission_reply(s, SPAN("554 5.6.0 Too many header fields"));
 }
@@ -426,8 +429,8 @@ add_missing_fields(const struct submission *s, struct sbuf *b)
 }
 
 /*
- * Below what goes and has its place before the text, the empty line: else the
- * text's first line would stand among the fields.
+ * The empty line goes below the deleted ranges that lie before the text, or the
+ * first line of the text would end up among the fields.
  */
 static void
 advise_changes(const struct submission *s, struct span missing)
@@ -446,7 +449,7 @@ advise_changes(const struct submission *s, struct span missing)
 		advise_put(s->header_end, SPAN("\r\n"));
 }
 
-/* Of others the session has made it. */
+/* For other mail the session has made it. */
 static void
 submission_add_received(const struct submission *s, struct sbuf *b)
 {
@@ -481,13 +484,14 @@ look_at_message(struct submission *s, const struct advise_text *t)
 {
 	s->ngone = 0;
 	if (s->origin == SUBMISSION_UNKNOWN) {
-		warn("it was not said whose mail this is");
+		warn("smtpd-queue did not say whose mail this is");
 		submission_reply(s, ADVISE_LOCAL_ERROR);
 		return;
 	}
 	if (s->origin == SUBMISSION_AUTH && !submission_sender_is_own(s))
 		submission_reply(s,
-		    SPAN("550 5.7.1 Sender is no address of yours"));
+		    SPAN(
+			"550 5.7.1 Sender address rejected: not owned by user"));
 	if (s->reply.n > 0)
 		return;
 	if (forged_find(t->fd, t->length, s->conf->hostname,

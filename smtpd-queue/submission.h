@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What smtpd-submit makes of each message that it is asked about. */
+/* Checks and completes each message that smtpd-submit is asked about. */
 #ifndef SUBMISSION_H
 #define SUBMISSION_H
 
@@ -16,8 +16,8 @@
 
 enum submission_origin {
 	SUBMISSION_UNKNOWN,
-	SUBMISSION_LOCAL, /* a user of this host, whom the kernel knows */
-	SUBMISSION_AUTH,  /* a user that smtpd-auth knows */
+	SUBMISSION_LOCAL, /* a user of this host, known from the kernel */
+	SUBMISSION_AUTH,  /* a user that was authenticated */
 	SUBMISSION_RELAY, /* a client of relay_clients */
 };
 
@@ -27,26 +27,26 @@ struct submission {
 	/* facts and envelope */
 	char id[QUEUE_ID_SIZE];
 	bool user_entrance, relay_entrance, has_uid, has_author;
-	enum submission_origin origin; /* what they come to */
+	enum submission_origin origin; /* what follows from these */
 	uint32_t uid;
-	struct author author; /* the last one there was */
+	struct author author; /* of this message or an earlier one */
 	struct sbuf sender;   /* the payload of S */
-	struct sbuf name;     /* the user's full name, as he writes it */
+	struct sbuf name;     /* the full name, as the user gave it */
 	/* the header section, and the fields on top of it */
 	bool has_date, has_message_id, has_from;
-	bool foreign;   /* From or Sender is none of the author's */
+	bool foreign;   /* From or Sender does not belong to the author */
 	bool nul;       /* in a field that signatures cover */
 	bool nul_here;  /* in the one that is being read */
 	size_t covered; /* how many fields signatures cover */
 	struct header header;
-	uint64_t header_end; /* where the text begins, which is no field */
-	bool unended;        /* and there is no empty line before it */
+	uint64_t header_end; /* where the section ends */
+	bool unended;        /* text follows without an empty line */
 	struct forged_range gone[SUBMISSION_FORGED_MAX];
 	size_t ngone;
-	struct span reply; /* not empty: why the message is not taken */
+	struct span reply; /* not empty: why the message is refused */
 };
 
-/* senders: what stands in that file. Both are kept. */
+/* senders: the content of that file. Both must stay. */
 void submission_init(struct submission *, const struct conf *,
     struct span senders);
 

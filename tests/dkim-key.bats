@@ -95,7 +95,7 @@ public() {
 	key example.com s
 	before=$(public "$DKIM/example.com/s.key")
 	run -100 key example.com s ed25519
-	[[ $output == *"'example.com/s.key' is there already: a new key has a new selector"* ]]
+	[[ $output == *"'example.com/s.key' exists already: give the new key another selector"* ]]
 	[[ $(public "$DKIM/example.com/s.key") == "$before" ]]
 	[[ $(ls -A "$DKIM/example.com") == s.key ]]
 }
@@ -114,9 +114,9 @@ public() {
 		[[ $output == *"has 2048 to 4096 bits"* ]]
 	done
 	run -100 key ../x s
-	[[ $output == *"'../x' is no domain name"* ]]
+	[[ $output == *"'../x' is not a domain name"* ]]
 	run -100 key example.com ../s
-	[[ $output == *"'../s' is no selector"* ]]
+	[[ $output == *"'../s' is not a selector"* ]]
 	run -100 key example.org
 	[[ $output == *"no key for 'example.org'"* ]]
 	run -100 key -o dkim_keys=/nonexistent example.com s
@@ -148,5 +148,5 @@ public() {
 	"$SMTPD_BIN/smtpd-dkim-key" -c "$CONF" example.org
 	chown 0:0 "$DKIM"
 	run -0 "$SMTPD_BIN/smtpd-dkim-key" -c "$CONF" example.net s
-	[[ $output == *"smtpd-sign cannot read what is made there"* ]]
+	[[ $output == *"smtpd-sign will not be able to read the key"* ]]
 }

@@ -43,7 +43,7 @@ make_zones() {
 	start_of good.example >"$D/good.example"
 	as_user "$SMTPD_BIN/smtpd-dns" -c "$D/conf" zone good.example \
 		>>"$D/good.example"
-	sed -i 's/^; an address, .*: \(.*\) ADDRESS$/\1 192.0.2.1/' \
+	sed -i 's/^; fill in the address, .*: \(.*\) ADDRESS$/\1 192.0.2.1/' \
 		"$D/good.example"
 	start_of empty.example >"$D/empty.example"
 	{
@@ -114,12 +114,12 @@ dns() {
 
 @test "dns: for each line that is missing it prints the line" {
 	run -100 --separate-stderr dns check empty.example
-	[[ $(grep -c '^wrong .*: there is none$' <<<"$output") -eq 6 ]]
-	[[ $output == *'wrong   empty.example. DKIM: its mail leaves unsigned'* ]]
+	[[ $(grep -c '^wrong .*: not found$' <<<"$output") -eq 6 ]]
+	[[ $output == *'wrong   empty.example. DKIM: its mail is not signed'* ]]
 	# those lines together are what zone prints
 	diff <(sed -n 's/^        should be: //p' <<<"$output") \
 		<(dns zone empty.example 2>/dev/null |
-			sed '/^; of the host/,$d')
+			sed '/^; for the host/,$d')
 }
 
 @test "dns: what is published and does not work is wrong, and says why" {
@@ -130,14 +130,14 @@ dns() {
 			return 1
 		}
 	done <<-'EOT'
-	wrong   worse.example. MX: this host is not among them; there is: 10 mail.other.example.
+	wrong   worse.example. MX: this host is missing; published: 10 mail.other.example.
 	should be: worse.example. IN MX 10 mail.good.example.
-	wrong   worse.example. TXT: there are several, which count as none
-	wrong   w._domainkey.worse.example. TXT: p= is another key; there is: v=DKIM1; k=ed25519; p=AAAA\027[2J
-	note    _dmarc.worse.example. TXT: p=none: forged mail is taken as before; there is: v=DMARC1; p=none
-	note    _mta-sts.worse.example. TXT: id= is not that of the policy
-	wrong   mta-sts.worse.example. address: there is none
-	wrong   _smtp._tls.worse.example. TXT: it has no rua=; there is: v=TLSRPTv1
+	wrong   worse.example. TXT: several records: receivers ignore them all
+	wrong   w._domainkey.worse.example. TXT: p= is another key; published: v=DKIM1; k=ed25519; p=AAAA\027[2J
+	note    _dmarc.worse.example. TXT: p=none: receivers accept forged mail; published: v=DMARC1; p=none
+	note    _mta-sts.worse.example. TXT: id= is not the one of the policy
+	wrong   mta-sts.worse.example. address: not found
+	wrong   _smtp._tls.worse.example. TXT: no rua=; published: v=TLSRPTv1
 	right   mail.good.example. address: 192.0.2.1
 	EOT
 	[[ $output != *$'\e'* ]]
@@ -145,37 +145,37 @@ dns() {
 
 @test "dns: an address that has another name is a note" {
 	run -100 dns -o hostname=ns.good.example check good.example
-	[[ $output == *"note    ns.good.example. address: 192.0.2.1 is not named so (PTR): many take no mail from it"* ]]
+	[[ $output == *"note    ns.good.example. address: 192.0.2.1 has another name (PTR): many servers refuse its mail"* ]]
 }
 
 @test "dns: a DMARC record of a domain above is a note" {
 	run -100 dns check a.b.good.example
-	[[ $output == *"note    _dmarc.a.b.good.example. TXT: v=DMARC1; p=quarantine; rua=mailto:postmaster@good.example (of good.example, above it)"* ]]
+	[[ $output == *"note    _dmarc.a.b.good.example. TXT: v=DMARC1; p=quarantine; rua=mailto:postmaster@good.example (published for good.example)"* ]]
 	run -100 dns check sub.worse.example
-	[[ $output == *"note    _dmarc.sub.worse.example. TXT: p=none: "*"(of worse.example, above it)"* ]]
+	[[ $output == *"note    _dmarc.sub.worse.example. TXT: p=none: "*"(published for worse.example)"* ]]
 	run -100 dns check sub.empty.example
-	[[ $output == *"wrong   _dmarc.sub.empty.example. TXT: there is none"* ]]
+	[[ $output == *"wrong   _dmarc.sub.empty.example. TXT: not found"* ]]
 }
 
 @test "dns: a DNS that does not answer is no verdict" {
 	run -111 --separate-stderr dns -o resolver=127.0.0.1:1 \
 		check good.example
-	[[ $output == "unknown good.example. MX: the DNS does not answer" ]]
+	[[ $output == "unknown good.example. MX: no answer from the DNS" ]]
 	# nor one that refuses
 	run -111 --separate-stderr dns check elsewhere.example
-	[[ $output == "unknown elsewhere.example. MX: the DNS does not answer" ]]
+	[[ $output == "unknown elsewhere.example. MX: no answer from the DNS" ]]
 }
 
 @test "dns: with a smarthost SPF has to let that send" {
 	run -0 --separate-stderr dns -o smarthost=relay.example zone good.example
-	[[ ${lines[1]} == "; mail leaves through 'relay.example': add what lets that send (a:, include:)" ]]
+	[[ ${lines[1]} == "; mail leaves through 'relay.example': allow it to send (a:, include:)" ]]
 	[[ ${lines[2]} == *'"v=spf1 mx -all"' ]]
 }
 
 @test "dns: a policy, another id for another one, and what Caddy serves" {
 	run -0 --separate-stderr dns policy good.example
 	[[ $output == $'version: STSv1\nmode: testing\nmx: mail.good.example\nmax_age: 604800' ]]
-	[[ $stderr == *"no tls_cert is set: the policy of MTA-STS is one for testing"* ]]
+	[[ $stderr == *"tls_cert is not set: the mode of the MTA-STS policy is testing"* ]]
 	id=$(dns zone good.example 2>/dev/null | grep -o 'id=[0-9a-f]*')
 	# shellcheck disable=SC2030 # for this test
 	tls=(-o tls_cert=/c -o tls_key=/k)
@@ -195,7 +195,7 @@ dns() {
 		[[ $output == *usage:* ]]
 	done
 	run -100 dns zone -x.example
-	[[ $output == *"'-x.example' is no domain name"* ]]
+	[[ $output == *"'-x.example' is not a domain name"* ]]
 	label=$(printf 'a%.0s' {1..60})
 	run -100 dns zone "$label.$label.$label.$label.example"
 	[[ $output == *"a name in its zone would be too long"* ]]
@@ -203,7 +203,7 @@ dns() {
 	as_user touch "$D/dkim/broken.example/s.key"
 	as_user chmod 400 "$D/dkim/broken.example/s.key"
 	run -100 dns zone broken.example
-	[[ $output == *"broken.example/s.key holds no private key in PEM"* ]]
+	[[ $output == *"broken.example/s.key has no private key in PEM"* ]]
 }
 
 @test "dns: as root it reads the keys and is nobody when it asks" {

@@ -358,21 +358,21 @@ waits_for() {
 		waits_for "can be used by others (mode 0$mode)"
 	done
 	key example.com s weak
-	waits_for "has 512 bits, and must have 1024 or more"
+	waits_for "has 512 bits, but needs at least 1024"
 	key example.com s ec
-	waits_for "is a key neither of RSA nor of Ed25519"
+	waits_for "is not an RSA or Ed25519 key"
 	key example.com s encrypted
 	waits_for "is encrypted"
 	for file in broken empty; do
 		key example.com s $file
-		waits_for "holds no private key in PEM"
+		waits_for "has no private key in PEM format"
 	done
 	as_user rm "$DKIM/example.com/s.key"
 	key example.com s_1 rsa
-	waits_for "s_1.key is not named after a selector"
+	waits_for "s_1.key has a name that is not a selector"
 	as_user rm "$DKIM/example.com/s_1.key"
 	as_user mkfifo -m 400 "$DKIM/example.com/s.key"
-	waits_for "is no file"
+	waits_for "is not a regular file"
 	as_user rm "$DKIM/example.com/s.key"
 	head -c 20000 /dev/zero >"$K/large"
 	key example.com s large
@@ -387,11 +387,11 @@ waits_for() {
 	for n in 1 2 3 4 5; do
 		key example.com k$n ed
 	done
-	waits_for "is one more than can be used"
+	waits_for "is one key too many"
 	# one bad key beside a good one: it is not left out in silence
 	as_user rm "$DKIM/example.com"/k[2-5].key
 	key example.com s broken
-	waits_for "holds no private key"
+	waits_for "has no private key"
 }
 
 @test "sign: a key of somebody else's keeps the message waiting" {
@@ -400,7 +400,7 @@ waits_for() {
 	chown 61234 "$DKIM/example.com/s.key"
 	waits_for "s.key cannot be opened: Permission denied"
 	chmod 444 "$DKIM/example.com/s.key"
-	waits_for "belongs to uid 61234, neither mine nor root"
+	waits_for "belongs to uid 61234, not to this user or root"
 	# root's, for our group alone, as a packager might have it
 	chown "0:$TEST_UID" "$DKIM/example.com/s.key"
 	chmod 440 "$DKIM/example.com/s.key"
@@ -662,7 +662,7 @@ waits_for() {
 	[[ $stderr == *"ended with 100"* ]]
 	OPTIONS=(/bin/true)
 	run -1 --separate-stderr advise "text:$TEXT" advice
-	[[ $stderr == *"there are no operands"*"ended with 100"* ]]
+	[[ $stderr == *"takes no operands"*"ended with 100"* ]]
 }
 
 @test "sign: in the chain, what users send and what bounces is signed" {

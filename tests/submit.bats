@@ -293,7 +293,7 @@ sys.stdout.buffer.write(b"Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n" +
 	queue_tool body "$(only_queued)" | tail -c 1048576 |
 		cmp - "$BATS_TEST_TMPDIR/header"
 	rm -r "$Q/new"
-	refused '552 5.3.4 Header section too big' "${HEAD[@]}" \
+	refused '552 5.3.4 Message header size exceeds limit' "${HEAD[@]}" \
 		B@"$BATS_TEST_TMPDIR/header" B:X E
 	run -0 submit "${HEAD[@]}" B@"$BATS_TEST_TMPDIR/header" B:X \
 		B@"$BATS_TEST_TMPDIR/header" E "${HEAD[@]}" "B:$FULL" E
@@ -336,11 +336,11 @@ sys.stdout.buffer.write(b"Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n" +
 	done
 	for from in ann@example.com joe@example.net ann@example.net; do
 		mail "$from" "From: joe@example.com"
-		refused '550 5.7.1 Sender is no address of yours' "${MAIL[@]}"
+		refused '550 5.7.1 Sender address rejected: not owned by user' "${MAIL[@]}"
 		for field in "From: $from" "From: joe@example.com, $from" \
 		    "Sender: $from" "From: joe <$from" $'From: joe@example.com\r\n'"from: $from"; do
 			mail joe@example.com "$field"
-			refused '550 5.7.1 From or Sender is no address of yours' \
+			refused '550 5.7.1 From or Sender address rejected: not owned by user' \
 				"${MAIL[@]}"
 		done
 	done
@@ -396,7 +396,7 @@ sys.stdout.buffer.write(b"Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n" +
 		for name in Subject from List-Id; do
 			printf 'X: y\r\n%s: a\0b\r\n\r\nx\r\n' $name \
 				>"$BATS_TEST_TMPDIR/m"
-			refused '554 5.6.0 NUL in a header field' C:version=1 \
+			refused '554 5.6.0 NUL not allowed in a header field' C:version=1 \
 				peer:tcp "${HEAD[@]:1}" B@"$BATS_TEST_TMPDIR/m" E
 		done
 		refused '554 5.6.0 Too many header fields' C:version=1 peer:tcp \
@@ -420,7 +420,7 @@ sys.stdout.buffer.write(b"Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n" +
 		run -75 --separate-stderr advise C:id=0123456789abcdef012345 \
 			$facts "${HEAD[@]:1}" "text:$FULL" advice
 		[[ $output == "Z 451 4.3.0 "* ]]
-		[[ $stderr == *"it was not said whose mail this is"* ]]
+		[[ $stderr == *"smtpd-queue did not say whose mail this is"* ]]
 	done
 }
 
@@ -477,7 +477,7 @@ sys.stdout.buffer.write(b"Date: d\r\nFrom: f\r\nMessage-ID: m\r\n\r\n" +
 @test "submit: says at the start what is wrong" {
 	run -100 --separate-stderr as_user "$SMTPD_BIN/smtpd-submit" -c "$CONF" \
 		auth </dev/null
-	[[ $stderr == *"there are no operands"* ]]
+	[[ $stderr == *"takes no operands"* ]]
 	run -111 --separate-stderr as_user "$SMTPD_BIN/smtpd-submit" -c "$CONF" \
 		-o senders=/nonexistent/senders </dev/null
 	[[ $stderr == *"cannot read '/nonexistent/senders': No such file"* ]]

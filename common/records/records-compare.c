@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Whether the TXT records that are published do what they should. */
+/* Compares the TXT records that are published with those we need. */
 #include "records-compare.h"
 
 #define SHOWN_MAX 300
@@ -27,7 +27,7 @@ say(struct sbuf *why, enum records_verdict r, const char *what)
 
 /* --- lists of tags -------------------------------------------------------------- */
 
-/* The value of a tag. False: there is none of that name. */
+/* The value of a tag. False: there is no tag of that name. */
 static bool
 get_tag(struct span list, struct span name, struct span *value)
 {
@@ -62,7 +62,7 @@ has_word(struct span list, struct span word)
 	return false;
 }
 
-/* Equal but for blanks, which p= may hold anywhere. */
+/* Equal apart from blanks, which may be anywhere in p=. */
 static bool
 same_key(struct span a, struct span b)
 {
@@ -87,15 +87,16 @@ compare_dkim(const struct record *r, struct span text, struct sbuf *why)
 
 	(void)get_tag(sbuf_span(&r->text), SPAN("p"), &ours);
 	if (get_tag(text, SPAN("v"), &v) && !span_eq(v, SPAN("DKIM1")))
-		return say(why, RECORDS_WRONG, "it is not of v=DKIM1");
+		return say(why, RECORDS_WRONG, "v= is not DKIM1");
 	if (!get_tag(text, SPAN("p"), &p))
-		return say(why, RECORDS_WRONG, "it has no p=");
+		return say(why, RECORDS_WRONG, "no p=");
 	if (p.n == 0)
-		return say(why, RECORDS_WRONG, "p= is empty: it is revoked");
+		return say(why, RECORDS_WRONG,
+		    "p= is empty: the key is revoked");
 	if (!get_tag(text, SPAN("k"), &v))
 		v = SPAN("rsa");
 	if (!span_ieq(v, span_str(dkim_key_type(r->algorithm))))
-		return say(why, RECORDS_WRONG, "k= is of another kind of key");
+		return say(why, RECORDS_WRONG, "k= names another type of key");
 	if (!same_key(p, ours))
 		return say(why, RECORDS_WRONG, "p= is another key");
 	if (get_tag(text, SPAN("h"), &v) && !has_word(v, SPAN("sha256")))
@@ -105,11 +106,11 @@ compare_dkim(const struct record *r, struct span text, struct sbuf *why)
 		return say(why, RECORDS_WRONG, "s= excludes email");
 	if (get_tag(text, SPAN("t"), &v) && has_word(v, SPAN("y")))
 		return say(why, RECORDS_DOUBT,
-		    "t=y: receivers are not to rely on it");
+		    "t=y: in test mode, receivers ignore signatures");
 	return RECORDS_RIGHT;
 }
 
-/* Would a signature of a domain above it be no proof? */
+/* Do our signatures of a domain above it fail strict alignment? */
 static bool
 is_strict_amiss(const struct records *all, struct span text)
 {
@@ -132,18 +133,18 @@ compare_dmarc(const struct records *all, struct span text, struct sbuf *why)
 	    (!span_ieq(p, SPAN("none")) && !span_ieq(p, SPAN("quarantine")) &&
 		!span_ieq(p, SPAN("reject"))))
 		return say(why, RECORDS_WRONG,
-		    "p= is none of none, quarantine and reject");
+		    "p= is not none, quarantine or reject");
 	if (is_strict_amiss(all, text))
 		return say(why, RECORDS_WRONG,
-		    "adkim=s: a key of the domain above does not count");
+		    "adkim=s: a key of the domain above is not accepted");
 	if (span_ieq(p, SPAN("none")))
 		return say(why, RECORDS_DOUBT,
-		    "p=none: forged mail is taken as before");
+		    "p=none: receivers accept forged mail");
 	if (tag_is(text, SPAN("t"), SPAN("y")))
 		return say(why, RECORDS_DOUBT,
-		    "t=y: forged mail is treated one step better");
+		    "t=y: in test mode, receivers apply a weaker policy");
 	if (!get_tag(text, SPAN("rua"), &rua) || rua.n == 0)
-		return say(why, RECORDS_DOUBT, "no rua=: nobody gets reports");
+		return say(why, RECORDS_DOUBT, "no rua=: no reports are sent");
 	return RECORDS_RIGHT;
 }
 
@@ -154,23 +155,23 @@ compare_sts(const struct record *r, struct span text, struct sbuf *why)
 
 	(void)get_tag(sbuf_span(&r->text), SPAN("id"), &ours);
 	if (!get_tag(text, SPAN("id"), &id) || id.n == 0)
-		return say(why, RECORDS_WRONG, "it has no id=");
+		return say(why, RECORDS_WRONG, "no id=");
 	if (!span_eq(id, ours))
 		return say(why, RECORDS_DOUBT,
-		    "id= is not that of the policy that 'smtpd-dns policy' "
-		    "prints: senders keep the one they have until it changes");
+		    "id= is not the one of the policy that 'smtpd-dns policy' "
+		    "prints: senders notice a new policy by its id only");
 	return RECORDS_RIGHT;
 }
 
 /* --- SPF ---------------------------------------------------------------------- */
 
-/* What a term of SPF is to this host. */
+/* What a term of SPF means for this host. */
 enum term {
 	TERM_OTHER,
-	TERM_US,      /* lets it send */
-	TERM_PERHAPS, /* may let it, by what stands elsewhere */
+	TERM_US,      /* allows it to send */
+	TERM_PERHAPS, /* may allow it; depends on other records */
 	TERM_ALL,     /* "all" with - or ~ */
-	TERM_ANYBODY, /* "all" that lets everybody */
+	TERM_ANYBODY, /* "all" that allows every host */
 };
 
 static enum term
@@ -217,27 +218,27 @@ compare_spf(struct span domain, struct span host, struct span text,
 		enum term t = term_of(term, domain, host);
 
 		redirects = redirects || span_istarts(term, SPAN("redirect="));
-		/* Nothing counts that stands behind "all". */
+		/* Terms behind "all" are ignored. */
 		if (!seen[TERM_ALL] && !seen[TERM_ANYBODY])
 			seen[t] = true;
 	}
 	if (seen[TERM_ANYBODY])
-		return say(why, RECORDS_WRONG, "it lets everybody send");
+		return say(why, RECORDS_WRONG, "it allows every host to send");
 	if (!seen[TERM_US] && !seen[TERM_PERHAPS])
 		return say(why, RECORDS_WRONG,
-		    "it does not let this host send");
+		    "it does not allow this host to send");
 	if (!seen[TERM_US])
 		return say(why, RECORDS_DOUBT,
-		    "it names no mx: see that it lets this host send");
+		    "it has no mx: make sure that it allows this host");
 	if (!seen[TERM_ALL] && !redirects)
 		return say(why, RECORDS_DOUBT,
-		    "it has no '-all': it stops nobody");
+		    "it has no '-all': other hosts may send too");
 	return RECORDS_RIGHT;
 }
 
 /* --- all of them ------------------------------------------------------------------ */
 
-/* What such a record begins with. Empty: every record of the name is one. */
+/* What such a record begins with. Empty: every record of the name counts. */
 static struct span
 version_of(enum records_kind kind)
 {
@@ -289,7 +290,7 @@ compare_one(const struct records *all, const struct record *r, struct span text,
 		return compare_sts(r, text, why);
 	case RECORDS_TLSRPT:
 		if (!get_tag(text, SPAN("rua"), &rua) || rua.n == 0)
-			return say(why, RECORDS_WRONG, "it has no rua=");
+			return say(why, RECORDS_WRONG, "no rua=");
 		break;
 	case RECORDS_MX:
 	case RECORDS_NO_KEY:
@@ -315,14 +316,14 @@ records_compare(const struct records *all, const struct record *r,
 		}
 	}
 	if (found == 0)
-		return say(why, RECORDS_WRONG, "there is none");
+		return say(why, RECORDS_WRONG, "not found");
 	if (found > 1)
 		return say(why, RECORDS_WRONG,
-		    "there are several, which count as none");
+		    "several records: receivers ignore them all");
 	sbuf_reset(why);
 	result = compare_one(all, r, text, why);
 	if (result != RECORDS_RIGHT)
-		sbuf_adds(why, "; there is: ");
+		sbuf_adds(why, "; published: ");
 	records_show(why, text);
 	return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Whether the TXT records that are published do what they should. */
+/* Compares the TXT records that are published with those we need. */
 #ifndef RECORDS_COMPARE_H
 #define RECORDS_COMPARE_H
 
@@ -7,22 +7,21 @@
 
 enum records_verdict {
 	RECORDS_RIGHT,
-	RECORDS_DOUBT, /* works, but perhaps not as one wants */
+	RECORDS_DOUBT, /* works, but perhaps not as wanted */
 	RECORDS_WRONG,
-	RECORDS_UNKNOWN, /* the DNS did not tell; not from this module */
+	RECORDS_UNKNOWN, /* no answer from the DNS */
 };
 
 /*
- * texts: all TXT records of the name; those that are about something else
- * are passed over. For kinds whose type is TXT. What another could have
- * written as well is right. why: what is there when it is RIGHT, else what is
- * the matter; no octet in it is outside of ASCII that prints.
+ * For records of type TXT. texts: all TXT records of the name; those for other
+ * purposes are ignored. A record that differs but works is right. why: the
+ * published record if it is RIGHT, else what is wrong; always printable ASCII.
  */
 enum records_verdict records_compare(const struct records *,
     const struct record *, const struct span *texts, size_t n,
     struct sbuf *why);
 
-/* Appends octets from the DNS so that a terminal can show them. */
+/* Appends octets from the DNS, made safe for a terminal. */
 void records_show(struct sbuf *, struct span);
 
 #endif

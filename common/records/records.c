@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* What the DNS should say of a domain, as this host is configured. */
+/* The DNS records that a mail domain of this host needs. */
 #include "records.h"
 
 #include <openssl/evp.h>
 
 #define STRING_MAX 255 /* octets of one string of a TXT record */
 #define POLICY_MAX 1024
-#define ID_OCTETS 8 /* of the policy's hash; an id has 32 letters at most */
+#define ID_OCTETS 8 /* of the policy's hash; an id has at most 32 letters */
 
 const char *
 records_type(enum records_kind kind)
@@ -34,8 +34,8 @@ records_type(enum records_kind kind)
 /* --- the policy ----------------------------------------------------------- */
 
 /*
- * Without a certificate nobody who keeps to the policy could send here: then
- * it is one that is only tried out.
+ * Without a certificate, senders that obey an enforced policy could not send
+ * here: then the mode is testing.
  */
 void
 records_policy(struct sbuf *b, const struct conf *conf)
@@ -48,7 +48,7 @@ records_policy(struct sbuf *b, const struct conf *conf)
 	    conf->tls_cert[0] == '\0' ? "testing" : "enforce", conf->hostname);
 }
 
-/* Another policy has another id: by that senders see that it changed. */
+/* The id changes with the policy: that is how senders notice a change. */
 static void
 add_policy_id(struct sbuf *b, const struct conf *conf)
 {
@@ -67,7 +67,7 @@ add_policy_id(struct sbuf *b, const struct conf *conf)
 	sbuf_free(&policy);
 }
 
-/* A quoted word of a Caddyfile may hold line ends. */
+/* A quoted word of a Caddyfile may span lines. */
 void
 records_caddy(struct sbuf *b, const struct records *r)
 {
@@ -82,7 +82,7 @@ records_caddy(struct sbuf *b, const struct records *r)
 
 /* --- the records ------------------------------------------------------------ */
 
-/* Its text is the caller's to write. prefix: "" or labels with their dot. */
+/* The caller writes its text. prefix: "" or labels with a dot at the end. */
 static struct sbuf *
 add(struct records *r, enum records_kind kind, const char *prefix,
     const char *domain)
@@ -148,7 +148,7 @@ records_make(struct records *r, const struct conf *conf, struct span domain,
 	sbuf_addf(add(r, RECORDS_TLSRPT, "_smtp._tls.", r->domain),
 	    "v=TLSRPTv1; rua=mailto:postmaster@%s", r->domain);
 	sbuf_adds(add(r, RECORDS_HOST, "", conf->hostname), "ADDRESS");
-	/* Two records of SPF at one name would be none. */
+	/* Receivers ignore two SPF records at one name. */
 	if (!span_ieq(span_str(conf->hostname), span_str(r->domain)))
 		sbuf_adds(add(r, RECORDS_HOST_SPF, "", conf->hostname),
 		    "v=spf1 a -all");
@@ -217,12 +217,12 @@ records_print_one(struct sbuf *b, const struct record *record)
 
 	if (type == NULL) {
 		sbuf_addf(b,
-		    "; no key signs for it: smtpd-dkim-key %s SELECTOR\n",
+		    "; no DKIM key: make one with smtpd-dkim-key %s SELECTOR\n",
 		    record->name);
 		return;
 	}
 	if (record->kind == RECORDS_HOST)
-		sbuf_adds(b, "; an address, by A, AAAA or both: ");
+		sbuf_adds(b, "; fill in the address, as A, AAAA or both: ");
 	if (strcmp(type, "TXT") == 0)
 		records_txt(b, name, sbuf_span(&record->text));
 	else
@@ -234,12 +234,12 @@ records_print(struct sbuf *b, const struct records *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->list[i].kind == RECORDS_HOST)
-			sbuf_adds(b, "; of the host, whatever the domain:\n");
+			sbuf_adds(b, "; for the host itself:\n");
 		if (r->list[i].kind == RECORDS_SPF &&
 		    r->conf->smarthost[0] != '\0')
 			sbuf_addf(b,
-			    "; mail leaves through '%s': add what lets that "
-			    "send (a:, include:)\n",
+			    "; mail leaves through '%s': allow it to send "
+			    "(a:, include:)\n",
 			    r->conf->smarthost);
 		records_print_one(b, &r->list[i]);
 	}

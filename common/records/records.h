@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What the DNS should say of a domain, as this host is configured. */
+/* The DNS records that a mail domain of this host needs. */
 #ifndef RECORDS_H
 #define RECORDS_H
 
@@ -10,20 +10,20 @@ enum records_kind {
 	RECORDS_MX,
 	RECORDS_SPF,
 	RECORDS_DKIM,
-	RECORDS_NO_KEY, /* no record: there is nothing to publish */
+	RECORDS_NO_KEY, /* a remark in place of a record */
 	RECORDS_DMARC,
-	RECORDS_STS,      /* MTA-STS: there is a policy, RFC 8461 */
-	RECORDS_STS_HOST, /* who serves the policy */
+	RECORDS_STS,      /* MTA-STS, RFC 8461: that there is a policy */
+	RECORDS_STS_HOST, /* the web server with the policy */
 	RECORDS_TLSRPT,   /* RFC 8460 */
-	RECORDS_HOST,     /* an address of this host; which, nobody knows */
-	RECORDS_HOST_SPF, /* for HELO, and for mail with no sender */
+	RECORDS_HOST,     /* the address of this host, which we do not know */
+	RECORDS_HOST_SPF, /* for HELO, and for mail without a sender */
 };
 
 struct record {
 	enum records_kind kind;
 	char name[DNS_NAME_SIZE];
-	struct sbuf text; /* of TXT: joined; else as in a zone */
-	/* Of DKIM; the domain is a part of the name. */
+	struct sbuf text; /* of TXT: one string; else as in a zone file */
+	/* for DKIM; key_domain points into name */
 	enum dkim_algorithm algorithm;
 	const char *key_domain;
 };
@@ -38,25 +38,25 @@ struct records {
 	char domain[DNS_NAME_SIZE];
 };
 
-/* domain: a domain name. Nothing is kept of the keys. False: too long names. */
+/* The keys may be freed afterwards. False: a name would be too long. */
 bool records_make(struct records *, const struct conf *, struct span domain,
     const struct dkim_keys *) MUST_CHECK;
 void records_free(struct records *);
 
-/* "TXT" and the like; NULL for RECORDS_NO_KEY. */
+/* "TXT", "MX", ...; NULL for RECORDS_NO_KEY. */
 const char *records_type(enum records_kind);
 
-/* Appends one, or all of them, as lines of a zone file. */
+/* Appends one or all as lines of a zone file. */
 void records_print_one(struct sbuf *, const struct record *);
 void records_print(struct sbuf *, const struct records *);
 
 /*
- * Appends a TXT record of the name (without a dot at its end), cut into as
- * many strings as it needs. text: ASCII that prints.
+ * Appends a TXT record, cut into as many strings as it needs. name: without a
+ * dot at its end; text: printable ASCII.
  */
 void records_txt(struct sbuf *, struct span name, struct span text);
 
-/* Appends the policy of MTA-STS, and what makes Caddy serve it. */
+/* Appends the policy of MTA-STS, or a configuration of Caddy that serves it. */
 void records_policy(struct sbuf *, const struct conf *);
 void records_caddy(struct sbuf *, const struct records *);
 

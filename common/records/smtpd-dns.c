@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Prints what the DNS should say of a domain, and checks what it says. */
+/* Prints the DNS records that a mail domain needs, and checks them. */
 #include <errno.h>
 #include <grp.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #define NOBODY 65534
 #define TEXT_MAX 65536
 #define HOSTS_MAX 32
-#define NONE SPAN("there is none")
+#define NONE SPAN("not found")
 #define DNS_MS 5000    /* for one record */
 #define CHECK_MS 60000 /* for all */
 
@@ -27,7 +27,7 @@ die_usage(void)
 	    USAGE);
 }
 
-/* root was needed for the keys only; what follows reads a stranger's octets. */
+/* Root was needed for the keys only; what follows reads strangers' octets. */
 static void
 leave_root(void)
 {
@@ -41,7 +41,7 @@ leave_root(void)
 		die(EXIT_BUG, "left root, and could come back");
 }
 
-/* Talks with the resolver, and writes; no file, no other program. */
+/* Keeps the resolver and the output; no file, no other program. */
 static void
 give_up_the_rest(const struct conf *conf)
 {
@@ -67,16 +67,16 @@ print(struct sbuf *b)
 
 /* --- what is published ---------------------------------------------------------- */
 
-/* Of a look-up that found nothing. */
+/* The verdict if a look-up found nothing. */
 static enum records_verdict
 say_none(enum dns_result r, struct sbuf *why)
 {
 	switch (r) {
 	case DNS_TEMPORARY:
-		sbuf_adds(why, "the DNS does not answer");
+		sbuf_adds(why, "no answer from the DNS");
 		return RECORDS_UNKNOWN;
 	case DNS_BAD_NAME:
-		sbuf_adds(why, "one cannot ask for such a name");
+		sbuf_adds(why, "this name cannot be looked up");
 		return RECORDS_WRONG;
 	case DNS_FOUND:
 	case DNS_NXDOMAIN:
@@ -106,8 +106,8 @@ check_txt(struct dns_resolver *dns, const struct records *all,
 }
 
 /*
- * A domain without DMARC comes under a record above it (RFC 9989). Which, if
- * there are several, is the receivers' to find: the nearest one is shown.
+ * A domain without DMARC falls under a record above it (RFC 9989). If there
+ * are several, receivers choose; the nearest one is shown.
  */
 static enum records_verdict
 check_dmarc(struct dns_resolver *dns, const struct records *all,
@@ -132,7 +132,7 @@ check_dmarc(struct dns_resolver *dns, const struct records *all,
 			return result;
 		if (result == RECORDS_WRONG)
 			continue;
-		sbuf_addf(why, " (of %.*s, above it)", (int)above.n, above.p);
+		sbuf_addf(why, " (published for %.*s)", (int)above.n, above.p);
 		return RECORDS_DOUBT;
 	}
 	sbuf_reset(why);
@@ -140,7 +140,7 @@ check_dmarc(struct dns_resolver *dns, const struct records *all,
 	return RECORDS_WRONG;
 }
 
-/* Other hosts may take its mail too; the policy has to name them then. */
+/* Other hosts may be MX too; then the policy has to name them. */
 static enum records_verdict
 judge_hosts(const struct dns_mx_host *mx, size_t n, struct span host,
     struct sbuf *why)
@@ -160,7 +160,7 @@ judge_hosts(const struct dns_mx_host *mx, size_t n, struct span host,
 		sbuf_putc(&list, '.');
 	}
 	if (!ours)
-		sbuf_adds(why, "this host is not among them; there is: ");
+		sbuf_adds(why, "this host is missing; published: ");
 	else if (others)
 		sbuf_adds(why,
 		    "the policy of MTA-STS names this host only; "
@@ -184,13 +184,13 @@ check_mx(struct dns_resolver *dns, const struct records *all,
 	if (r != DNS_FOUND || n == 0)
 		return say_none(r, why);
 	if (n == 1 && mx[0].name[0] == '\0') {
-		sbuf_adds(why, "it says that the domain takes no mail");
+		sbuf_adds(why, "null MX: the domain accepts no mail");
 		return RECORDS_WRONG;
 	}
 	return judge_hosts(mx, n, span_str(all->conf->hostname), why);
 }
 
-/* Does the address lead back to the host? Many take no mail from others. */
+/* Has the address the name of the host? Many servers insist on that. */
 static enum records_verdict
 check_back(struct dns_resolver *dns, const struct ip *ip, struct span host,
     instant deadline, struct sbuf *why)
@@ -210,15 +210,15 @@ check_back(struct dns_resolver *dns, const struct ip *ip, struct span host,
 	sbuf_reset(why);
 	if (r == DNS_TEMPORARY) {
 		(void)say_none(r, why);
-		sbuf_addf(why, " when asked for the name of %s", text);
+		sbuf_addf(why, " for the name of %s", text);
 		return RECORDS_UNKNOWN;
 	}
-	sbuf_addf(why, "%s is not named so (PTR): many take no mail from it",
-	    text);
+	sbuf_addf(why,
+	    "%s has another name (PTR): many servers refuse its mail", text);
 	return RECORDS_DOUBT;
 }
 
-/* back: is it a host that sends? */
+/* back: check the PTR records too */
 static enum records_verdict
 check_host(struct dns_resolver *dns, const struct record *record, bool back,
     instant deadline, struct sbuf *why)
@@ -245,8 +245,8 @@ check_host(struct dns_resolver *dns, const struct record *record, bool back,
 }
 
 /*
- * Is what the record should do done by what is published? why: what is
- * there, or what is the matter, fit for a terminal.
+ * Looks up the record and compares it. why: what is published, or what is
+ * wrong, safe for a terminal.
  */
 static enum records_verdict
 check_record(struct dns_resolver *dns, const struct records *all,
@@ -261,7 +261,7 @@ check_record(struct dns_resolver *dns, const struct records *all,
 		return check_host(dns, record, record->kind == RECORDS_HOST,
 		    deadline, why);
 	case RECORDS_NO_KEY:
-		sbuf_adds(why, "its mail leaves unsigned");
+		sbuf_adds(why, "its mail is not signed");
 		return RECORDS_WRONG;
 	case RECORDS_DMARC:
 		return check_dmarc(dns, all, record, deadline, why);
@@ -293,7 +293,7 @@ word_of(enum records_verdict p)
 	return "unknown";
 }
 
-/* One line, and for what is not right another: what should be there. */
+/* One line, and unless it is right a second one: the record to publish. */
 static void
 report(struct sbuf *b, const struct record *record, enum records_verdict p,
     const struct sbuf *why)
@@ -330,7 +330,7 @@ check(struct dns_resolver *dns, const struct records *records, struct sbuf *b)
 			code = EXIT_PERM;
 		else if (p == RECORDS_UNKNOWN && code == EXIT_OK)
 			code = EXIT_TEMP;
-		/* Nothing will come of the others. */
+		/* Then the others would not be answered either. */
 		if (p == RECORDS_UNKNOWN && i == 0)
 			break;
 	}
@@ -366,7 +366,7 @@ find_keys(struct dkim_keys *keys, const struct conf *conf, struct span domain)
 	sbuf_free(&why);
 }
 
-/* All that needs rights has been done when it is over, and no key is left. */
+/* Does all that needs rights, then forgets the keys and leaves root. */
 static void
 prepare(struct records *records, const struct conf *conf, const char *domain)
 {
@@ -374,7 +374,7 @@ prepare(struct records *records, const struct conf *conf, const char *domain)
 	struct span name = span_str(domain);
 
 	if (!address_is_domain(name))
-		die(EXIT_PERM, "'%.300s' is no domain name", domain);
+		die(EXIT_PERM, "'%.300s' is not a domain name", domain);
 	find_keys(&keys, conf, name);
 	if (!records_make(records, conf, name, &keys))
 		die(EXIT_PERM, "'%s': a name in its zone would be too long",
@@ -404,7 +404,7 @@ main(int argc, char *argv[])
 		die_sys(EXIT_TEMP, "cannot open the resolver");
 	give_up_the_rest(&conf);
 	if (conf.tls_cert[0] == '\0' && what != CHECK)
-		warn("no tls_cert is set: the policy of MTA-STS is one for "
+		warn("tls_cert is not set: the mode of the MTA-STS policy is "
 		     "testing");
 	sbuf_init(&b, TEXT_MAX);
 	switch (what) {

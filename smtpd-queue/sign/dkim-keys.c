@@ -54,16 +54,16 @@ complain_sys(struct sbuf *why, const char *what)
 	return false;
 }
 
-/* Ours, or root's for us: nobody else can have read or made it. */
+/* It belongs to us or root, and nobody else can have read or written it. */
 static bool
 check_file(const struct stat *st, struct sbuf *why)
 {
 	unsigned mode = st->st_mode & 07777;
 
 	if (!S_ISREG(st->st_mode))
-		return complain(why, "is no file");
+		return complain(why, "is not a regular file");
 	if (st->st_uid != geteuid() && st->st_uid != 0 && geteuid() != 0) {
-		sbuf_addf(why, "belongs to uid %lu, neither mine nor root",
+		sbuf_addf(why, "belongs to uid %lu, not to this user or root",
 		    (unsigned long)st->st_uid);
 		return false;
 	}
@@ -97,7 +97,7 @@ read_file(struct dkim_key *k, int fd, struct sbuf *why)
 	return true;
 }
 
-/* For a key that wants a password: there is none. */
+/* For an encrypted key: we have no password. */
 static int
 no_password(char *buf, int size, int writing, void *asked)
 {
@@ -130,14 +130,14 @@ examine(struct dkim_key *k, const EVP_PKEY *pkey, struct sbuf *why)
 		k->algorithm = DKIM_KEY_RSA;
 		if (k->bits >= DKIM_KEY_BITS_MIN)
 			return true;
-		sbuf_addf(why, "has %u bits, and must have %d or more", k->bits,
+		sbuf_addf(why, "has %u bits, but needs at least %d", k->bits,
 		    DKIM_KEY_BITS_MIN);
 		return false;
 	case EVP_PKEY_ED25519:
 		k->algorithm = DKIM_KEY_ED25519;
 		return true;
 	default:
-		return complain(why, "is a key neither of RSA nor of Ed25519");
+		return complain(why, "is not an RSA or Ed25519 key");
 	}
 }
 
@@ -150,9 +150,9 @@ parse_and_examine(struct dkim_key *k, struct sbuf *why)
 	dkim_keys_start_crypto();
 	pkey = parse(k, &asked);
 	if (asked)
-		good = complain(why, "is encrypted: it must not be");
+		good = complain(why, "is encrypted, which is not supported");
 	else if (pkey == NULL)
-		good = complain(why, "holds no private key in PEM");
+		good = complain(why, "has no private key in PEM format");
 	else
 		good = examine(k, pkey, why);
 	EVP_PKEY_free(pkey);
@@ -197,7 +197,7 @@ bool
 dkim_key_load(struct dkim_key *k, int dir, const char *path,
     struct dkim_key_memory *m, struct sbuf *why)
 {
-	/* A FIFO that somebody left there must not hold us. */
+	/* O_NONBLOCK: a FIFO must not block us. */
 	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	bool good;
@@ -206,7 +206,7 @@ dkim_key_load(struct dkim_key *k, int dir, const char *path,
 	if (fd == -1)
 		return complain_sys(why, "cannot be opened");
 	if (fstat(fd, &st) == -1)
-		good = complain_sys(why, "cannot be looked at");
+		good = complain_sys(why, "cannot be examined");
 	else
 		good = check_file(&st, why) && read_file(k, fd, why);
 	(void)close(fd);
@@ -278,7 +278,7 @@ dkim_keys_configured(const struct conf *conf)
 	return conf->dkim_key[0] != '\0' || conf->dkim_keys[0] != '\0';
 }
 
-/* Lower case: so are the names of the directories. */
+/* In lower case, like the names of the directories. */
 static void
 set_name(char to[DKIM_NAME_MAX + 1], struct span name)
 {
@@ -295,8 +295,7 @@ bad(struct sbuf *why, const char *path, const char *what)
 }
 
 /*
- * Adds the key of a file, those of RSA before the others. shown: its whole
- * path.
+ * Adds the key of a file, RSA keys before the others. shown: its whole path.
  */
 static enum dkim_keys_result
 add(struct dkim_keys *keys, int dir, const char *path, const char *shown,
@@ -310,7 +309,7 @@ add(struct dkim_keys *keys, int dir, const char *path, const char *shown,
 			return DKIM_KEYS_FOUND; /* dkim_key itself */
 	}
 	if (keys->n == DKIM_KEYS_MAX)
-		return bad(why, shown, "is one more than can be used");
+		return bad(why, shown, "is one key too many");
 	sbuf_addf(why, "%s ", shown);
 	if (!dkim_key_load(&key, dir, path, keys->known, why)) {
 		dkim_key_free(&key);
@@ -329,7 +328,7 @@ add(struct dkim_keys *keys, int dir, const char *path, const char *shown,
 	return DKIM_KEYS_FOUND;
 }
 
-/* Is it the name of a key? Others, and what an editor leaves, are not. */
+/* Is it the name of a key? The files that editors leave behind are not. */
 static bool
 is_key_file(struct span name, struct span *selector)
 {
@@ -357,11 +356,11 @@ add_entry(struct dkim_keys *keys, int dir, const char *path, const char *name,
 	memcpy(shown, b.s, b.len + 1);
 	sbuf_free(&b);
 	if (!address_is_domain(selector))
-		return bad(why, shown, "is not named after a selector");
+		return bad(why, shown, "has a name that is not a selector");
 	return add(keys, dir, name, shown, domain, selector, why);
 }
 
-/* path: of the domain's directory. */
+/* path: the domain's directory. */
 static enum dkim_keys_result
 add_directory(struct dkim_keys *keys, const char *path, struct span domain,
     struct sbuf *why)
@@ -401,7 +400,7 @@ find_exactly(struct dkim_keys *keys, const struct conf *conf,
 	set_name(name, domain);
 	sbuf_init(&path, PATH_SIZE - DKIM_NAME_MAX - 2);
 	sbuf_addf(&path, "%s/%s", conf->dkim_keys, name);
-	r = path.bad ? bad(why, conf->dkim_keys, "is too long a path") :
+	r = path.bad ? bad(why, conf->dkim_keys, "is too long") :
 		       add_directory(keys, path.s, domain, why);
 	sbuf_free(&path);
 	if (r == DKIM_KEYS_BAD)

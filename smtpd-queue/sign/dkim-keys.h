@@ -5,7 +5,7 @@
 
 #include "conf.h"
 
-#define DKIM_KEY_FILE_MAX 16384 /* octets; one of 4096 bits has 3300 */
+#define DKIM_KEY_FILE_MAX 16384 /* octets; an RSA key of 4096 bits has 3300 */
 #define DKIM_KEY_BITS_MIN 1024  /* of RSA: RFC 8301 3.2 */
 #define DKIM_NAME_MAX 255       /* of a selector or domain */
 
@@ -20,43 +20,42 @@ struct dkim_key {
 };
 
 /*
- * Keys that were found good: to examine one takes half as long as to sign. All
- * zero at first. A file is read each time all the same.
+ * Keys that were found good, since examining one takes half as long as signing.
+ * All zero at first. The file is read each time nevertheless.
  */
 #define DKIM_KEYS_KNOWN 16
 
 struct dkim_key_memory {
 	struct dkim_key known[DKIM_KEYS_KNOWN]; /* without names */
-	unsigned next;                          /* whose place is taken next */
+	unsigned next; /* the one that is replaced next */
 };
 
 /*
- * Reads the key at path, relative to the directory dir: a private key of RSA
- * or Ed25519 in PEM, in a file that nobody else can read or change (of root,
- * who runs a command, it is not asked whose it is). False
- * when it is none, and why then says what is wrong of it ("cannot be
- * opened: ..."). domain and selector are the caller's to set, before or
- * after. dkim_key_free in either case. The memory may be NULL.
+ * Reads the key at path, relative to the directory dir: a private RSA or
+ * Ed25519 key in PEM format, in a file that nobody else can read or change (the
+ * owner does not matter to root, which runs a command). False: why says what is
+ * wrong ("cannot be opened: ..."). The caller sets domain and selector, before
+ * or after. dkim_key_free in either case. The memory may be NULL.
  */
 bool dkim_key_load(struct dkim_key *, int dir, const char *path,
     struct dkim_key_memory *, struct sbuf *why) MUST_CHECK;
 
-/* Overwrites the memory that it gives back. */
+/* Wipes the memory before it frees it. */
 void dkim_key_free(struct dkim_key *);
 
 /*
- * Appends p= of its public half: base64 of the SubjectPublicKeyInfo for RSA,
- * of the 32 octets for Ed25519 (RFC 8463 4). False: no memory.
+ * Appends the public key as p= has it: base64 of the SubjectPublicKeyInfo for
+ * RSA, of the 32 octets for Ed25519 (RFC 8463 4). False: out of memory.
  */
 bool dkim_key_public(const struct dkim_key *, struct sbuf *) MUST_CHECK;
 
-/* Appends the text of its DNS record, v=DKIM1. False: no memory. */
+/* Appends the text of its DNS record, v=DKIM1. False: out of memory. */
 bool dkim_key_record(const struct dkim_key *, struct sbuf *) MUST_CHECK;
 
 /* "rsa" or "ed25519", as k= has it. */
 const char *dkim_key_type(enum dkim_algorithm);
 
-/* Call it before anything else of libcrypto: it reads no configuration. */
+/* Call it before all else of libcrypto: keeps it from its configuration. */
 void dkim_keys_start_crypto(void);
 
 #define DKIM_KEYS_MAX 4 /* signatures of one message */
@@ -64,28 +63,28 @@ void dkim_keys_start_crypto(void);
 struct dkim_keys {
 	struct dkim_key key[DKIM_KEYS_MAX]; /* those of RSA first */
 	size_t n;
-	struct dkim_key_memory *known; /* NULL: nothing is remembered */
+	struct dkim_key_memory *known; /* NULL: remember nothing */
 };
 
 enum dkim_keys_result {
 	DKIM_KEYS_FOUND,
-	DKIM_KEYS_NONE, /* there is none for this domain */
-	DKIM_KEYS_BAD,  /* there is, but it cannot be used */
+	DKIM_KEYS_NONE, /* the domain has no key */
+	DKIM_KEYS_BAD,  /* the domain has a key that cannot be used */
 };
 
-/* Are there any keys to be asked for? */
+/* Is any setting for keys given? */
 bool dkim_keys_configured(const struct conf *);
 
 /*
- * The keys of the domain: dkim_key, if it is of dkim_domain, and every file
- * <selector>.key in dkim_keys/<domain>. When it has none, those of the
- * nearest domain above it that has any. why: what is wrong, with its path,
- * when it is BAD. Free them in any case.
+ * The keys of the domain: dkim_key, if it is dkim_domain, and every file
+ * <selector>.key in dkim_keys/<domain>. If there are none, those of the
+ * nearest domain above it that has any. why: the path and what is wrong, if
+ * BAD. Free them in any case.
  */
 enum dkim_keys_result dkim_keys_find(struct dkim_keys *, const struct conf *,
     struct span domain, struct sbuf *why) MUST_CHECK;
 
-/* The same for who asks again and again. */
+/* The same for frequent callers. */
 enum dkim_keys_result dkim_keys_find_known(struct dkim_keys *,
     struct dkim_key_memory *, const struct conf *, struct span domain,
     struct sbuf *why) MUST_CHECK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One DKIM signature in the making, by libopendkim. */
+/* Makes one DKIM signature with libopendkim. */
 #include "signer.h"
 
 #include <opendkim/dkim.h>
@@ -56,8 +56,8 @@ signer_open(struct signer *s, const struct dkim_key *key)
 }
 
 /*
- * Blanks before the colon, which relaxed leaves out, are left out here: the
- * library calls a TAB there a fault.
+ * Relaxed canonicalization removes blanks before the colon. They are removed
+ * here because the library rejects a TAB there.
  */
 bool
 signer_field(struct signer *s, struct span name, struct span value)
@@ -100,7 +100,7 @@ signer_body(struct signer *s, struct span octets)
 	    DKIM_STAT_OK;
 }
 
-/* The line end that the last line will get when it is sent. */
+/* Adds the line end that the last line gets when it is sent. */
 static bool
 end_body(struct signer *s)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One DKIM signature in the making, by libopendkim. */
+/* Makes one DKIM signature with libopendkim. */
 #ifndef SIGNER_H
 #define SIGNER_H
 
@@ -14,21 +14,20 @@ struct signer {
 };
 
 /*
- * oversigned: NULL-ended names that stay in force for all signers until the
- * next call. False when there is no memory.
+ * oversigned: NULL-ended names, used by all signers until the next call. False:
+ * out of memory.
  */
 bool signer_oversign(const char *const oversigned[]) MUST_CHECK;
 
 /*
- * In this order: open, each field that is to be signed (from the top down;
- * its value without the last line end, and without NUL, at which the library
- * would stop), end_header, the body in pieces, finish. All are false when it
- * cannot be done; signer_error then says why. The body is hashed as it will
- * leave: with an end to its last line.
+ * Call in this order: open; field for each field to be signed, from the top
+ * down (its value without the last line end, and without NUL, at which the
+ * library would stop); end_header; body for each piece of it; finish. If one
+ * returns false, signer_error says why. The body is hashed as it will be sent:
+ * with an end to its last line.
  *
- * libopendkim 2.11.0~beta2 forgets to free the key of an Ed25519 signature,
- * 600 octets each. A process serves one connection, and that has
- * max_messages.
+ * libopendkim 2.11.0~beta2 does not free the key of an Ed25519 signature, 600
+ * octets each. A process serves one connection, which has max_messages.
  */
 bool signer_open(struct signer *, const struct dkim_key *) MUST_CHECK;
 bool signer_field(struct signer *, struct span name,

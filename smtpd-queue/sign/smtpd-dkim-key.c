@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Makes a DKIM key where smtpd-sign finds it, and prints its DNS record. */
+/* Makes a DKIM key for smtpd-sign, and prints its DNS record. */
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -85,7 +85,7 @@ keymake(struct dkim_key *k, enum dkim_algorithm a, unsigned bits)
 
 /* --- where it is kept ------------------------------------------------------- */
 
-/* Whose the keys are: the directory of all of them says it. */
+/* The owner of new keys: that of the directory of all keys. */
 struct owner {
 	uid_t uid;
 	gid_t gid;
@@ -93,8 +93,8 @@ struct owner {
 };
 
 /*
- * root's directory that a group may enter: the group may read the keys, and
- * who runs with it can change none of them. Else they are their owner's only.
+ * If the directory belongs to root and a group, the group may read the keys
+ * and change none of them. Otherwise only the owner may read them.
  */
 static mode_t
 key_mode(const struct owner *o)
@@ -116,13 +116,13 @@ open_keys(const struct conf *conf, struct owner *o)
 		die_sys(EXIT_PERM, "cannot open dkim_keys '%s'", path);
 	*o = (struct owner){ st.st_uid, st.st_gid, st.st_mode & 0750 };
 	if (geteuid() == 0 && o->uid == 0 && o->gid == 0)
-		warn("'%s' belongs to root: smtpd-sign cannot read what is "
-		     "made there",
+		warn("'%s' belongs to user and group root: smtpd-sign will not "
+		     "be able to read the key",
 		    path);
 	return fd;
 }
 
-/* Its owner may be one who could put a link there: none is followed. */
+/* The owner of the directory might put a link there: do not follow it. */
 static int
 open_domain(int keys, const char *domain, const struct owner *o)
 {
@@ -138,7 +138,8 @@ open_domain(int keys, const char *domain, const struct owner *o)
 	if (made &&
 	    ((geteuid() == 0 && fchown(fd, o->uid, o->gid) == -1) ||
 		fchmod(fd, o->mode | 0500) == -1 || fsync(keys) == -1))
-		die_sys(EXIT_TEMP, "cannot give away directory '%s'", domain);
+		die_sys(EXIT_TEMP, "cannot set the owner of directory '%s'",
+		    domain);
 	return fd;
 }
 
@@ -151,8 +152,8 @@ write_file(int fd, const struct dkim_key *k, const struct owner *o)
 }
 
 /*
- * Under a name that smtpd-sign passes over until the key is whole; never in
- * the place of another key.
+ * Under a name that smtpd-sign ignores until the key is complete. Another key
+ * is never replaced.
  */
 static void
 store(int dir, const struct dkim_key *k, const struct owner *o)
@@ -162,7 +163,7 @@ store(int dir, const struct dkim_key *k, const struct owner *o)
 
 	(void)snprintf(name, sizeof(name), "%s.key", k->selector);
 	(void)snprintf(new, sizeof(new), ".%s.new", k->selector);
-	(void)unlinkat(dir, new, 0); /* of one that was killed */
+	(void)unlinkat(dir, new, 0); /* left by a process that was killed */
 	fd = openat(dir, new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		die_sys(EXIT_TEMP, "cannot make '%s/%s'", k->domain, new);
@@ -174,7 +175,7 @@ store(int dir, const struct dkim_key *k, const struct owner *o)
 	errno = err;
 	if (err == EEXIST)
 		die(EXIT_PERM,
-		    "'%s/%s' is there already: a new key has a new selector",
+		    "'%s/%s' exists already: give the new key another selector",
 		    k->domain, name);
 	if (err != 0)
 		die_sys(EXIT_TEMP, "cannot make '%s/%s'", k->domain, name);
@@ -191,7 +192,7 @@ add_record(struct sbuf *b, const struct dkim_key *k)
 	sbuf_addf(&name, "%s._domainkey.%s", k->selector, k->domain);
 	sbuf_init(&text, TEXT_MAX);
 	if (!dkim_key_record(k, &text) || name.bad)
-		die(EXIT_TEMP, "cannot tell the public key");
+		die(EXIT_TEMP, "cannot compute the public key");
 	records_txt(b, sbuf_span(&name), sbuf_span(&text));
 	sbuf_free(&name);
 	sbuf_free(&text);
@@ -206,7 +207,7 @@ print(const struct sbuf *b)
 		die_sys(EXIT_TEMP, "cannot write");
 }
 
-/* Those that there are. */
+/* Prints the records of the keys that exist. */
 static void
 show(const struct conf *conf, const char *domain)
 {
@@ -219,7 +220,7 @@ show(const struct conf *conf, const char *domain)
 	case DKIM_KEYS_FOUND:
 		break;
 	case DKIM_KEYS_NONE:
-		die(EXIT_PERM, "there is no key for '%s'", domain);
+		die(EXIT_PERM, "no key for '%s'", domain);
 	case DKIM_KEYS_BAD:
 		die(EXIT_PERM, "%s", why.s);
 	}
@@ -249,20 +250,20 @@ parse_algorithm(char *const operands[], unsigned *bits)
 	if (operands[1] != NULL &&
 	    (!span_u32(span_str(operands[1]), KEYMAKE_BITS_MAX, &n) ||
 		n < KEYMAKE_BITS_MIN))
-		die(EXIT_PERM, "a key of RSA has %d to %d bits",
-		    KEYMAKE_BITS_MIN, KEYMAKE_BITS_MAX);
+		die(EXIT_PERM, "an RSA key has %d to %d bits", KEYMAKE_BITS_MIN,
+		    KEYMAKE_BITS_MAX);
 	*bits = n;
 	return DKIM_KEY_RSA;
 }
 
-/* Lower case, as the name of a directory is. */
+/* In lower case, like the name of a directory. */
 static void
 copy_name(char to[DKIM_NAME_MAX + 1], const char *name, const char *what)
 {
 	struct span s = span_str(name);
 
 	if (!address_is_domain(s) || s.n > DKIM_NAME_MAX)
-		die(EXIT_PERM, "'%.300s' is no %s", name, what);
+		die(EXIT_PERM, "'%.300s' is not a %s", name, what);
 	for (size_t i = 0; i <= s.n; i++)
 		to[i] = ascii_lower(name[i]);
 }

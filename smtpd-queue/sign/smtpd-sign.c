@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The adviser that signs our own users' mail: the only reader of DKIM keys. */
+/* The adviser that signs outgoing mail: the only reader of DKIM keys. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +18,11 @@
 #include "signer.h"
 
 /*
- * The entrances that ask us: each may have as many conversations as it can, so
- * that one kind does not take the place of another.
+ * The entrances that ask us. Each may have all its conversations open, so that
+ * one kind does not keep out another.
  */
 #define ENTRANCES 4
-#define SPARE 64    /* conversations of an entrance beside those of sessions */
+#define SPARE 64    /* conversations of an entrance besides those of sessions */
 #define REHEARSED 8 /* domains */
 
 #define SIGNING_HEADER_MAX (2 * 1024 * 1024) /* octets, in all */
@@ -87,7 +87,7 @@ take_fields(void *context, struct span lines)
 	sbuf_add(&s->sizes, &lines.n, sizeof(lines.n));
 }
 
-/* One line of the log, about a message that is not signed. */
+/* One log line about a message that is not signed. */
 static void
 tell(const struct signing *s, const char *event, const char *name,
     struct span value)
@@ -99,7 +99,7 @@ tell(const struct signing *s, const char *event, const char *name,
 	log_end(&l);
 }
 
-/* It should be signed and cannot be: it has to wait. */
+/* It should be signed but cannot be: it has to wait. */
 static bool
 fail(const struct signing *s, const char *why)
 {
@@ -115,7 +115,7 @@ fail_unread(const struct signing *s)
 
 /* --- the header section -------------------------------------------------- */
 
-/* Of what stands on top the last H comes first. */
+/* The last H frame is the topmost. */
 static void
 take_tops(struct signing *s)
 {
@@ -130,7 +130,7 @@ take_tops(struct signing *s)
 	}
 }
 
-/* Adds the text's own section; *body: where it ends. */
+/* Adds the section of the text itself; *body: where it ends. */
 static bool
 read_header(struct signing *s, const struct advise_text *t, struct header *h,
     uint64_t *body)
@@ -160,7 +160,7 @@ read_header(struct signing *s, const struct advise_text *t, struct header *h,
 		;
 	if (s->section.bad || h->field.bad)
 		return fail(s, "the header section is too large");
-	/* What the machine holds now is of the first line of the body. */
+	/* The machine still holds the start of the first line of the body. */
 	sbuf_truncate(&s->section, s->section.len - h->field.len);
 	*body = at - h->field.len;
 	return true;
@@ -221,7 +221,7 @@ open_signers(struct signing *s, const struct signed_header *v)
 {
 	static const struct signer none;
 
-	/* smtpd-submit has refused it, where it was asked. */
+	/* At most entrances smtpd-submit has refused these. */
 	if (v->nul)
 		return fail(s, "NUL in a header field");
 	if (v->count > SIGNED_FIELDS_MAX)
@@ -238,7 +238,7 @@ open_signers(struct signing *s, const struct signed_header *v)
 	return true;
 }
 
-/* Who signs it? A message that cannot be signed although it should, waits. */
+/* Finds the keys. False: it should be signed but cannot be, and has to wait. */
 static bool
 choose(struct signing *s, const struct signed_header *v)
 {
@@ -277,7 +277,7 @@ start_signers(struct signing *s)
 	bool good;
 
 	signed_survey(&v, sbuf_span(&s->section));
-	good = v.bad ? fail(s, "no memory") : choose(s, &v);
+	good = v.bad ? fail(s, "out of memory") : choose(s, &v);
 	signed_free(&v);
 	return good;
 }
@@ -307,7 +307,7 @@ add_signatures(struct signing *s)
 	log_begin(&l, s->id[0] == '\0' ? NULL : s->id, "signed");
 	log_str(&l, "domain", s->keys.key[0].domain);
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
-	/* The last stands on top: that is to be the first. */
+	/* The last one ends up topmost, and the first key is to be there. */
 	for (size_t i = s->nsigners; i-- > 0 && good;) {
 		sbuf_reset(&b);
 		good = signer_finish(&s->signers[i], &b) ||
@@ -323,7 +323,7 @@ add_signatures(struct signing *s)
 	return good;
 }
 
-/* False: it has to wait, and the log says why. */
+/* False: it has to wait. The log says why. */
 static bool
 sign(struct signing *s, const struct advise_text *t)
 {
@@ -356,9 +356,8 @@ take_text(void *context, const struct advise_text *t)
 }
 
 /*
- * Signs for the domain to no purpose, if there are keys for it: a library's
- * first signature takes longer than all later ones of a process and of those
- * that it forks.
+ * Makes a signature for the domain, if it has keys, and drops it: the first
+ * signature of a process takes longer than later ones, also in its forks.
  */
 static void
 signing_rehearse(struct signing *s, struct span domain)
@@ -372,7 +371,7 @@ signing_rehearse(struct signing *s, struct span domain)
 		for (size_t i = 0; i < s->keys.n; i++) {
 			struct signer *signer = &s->signers[s->nsigners++];
 
-			/* What fails here fails again, and is said then. */
+			/* An error will occur again, and is logged then. */
 			(void)(signer_open(signer, &s->keys.key[i]) &&
 			    signer_field(signer, SPAN("From"), SPAN("a@b")) &&
 			    signer_end_header(signer) &&
@@ -404,7 +403,7 @@ is_there(const char *path)
 	return true;
 }
 
-/* Is it not there, or empty? When nobody can tell, messages have to wait. */
+/* Is it missing or empty? If we cannot tell, messages have to wait. */
 static bool
 is_empty(const char *path)
 {
@@ -419,7 +418,7 @@ is_empty(const char *path)
 	return e == NULL;
 }
 
-/* The directory that a file is in, so that another file may take its place. */
+/* The directory of a file, so that the file may be replaced. */
 static const char *
 directory_of(const char *file)
 {
@@ -435,8 +434,8 @@ directory_of(const char *file)
 }
 
 /*
- * What stays to be read: the keys. Where their directory is not, or is empty,
- * there are none, until a successor sees that this has changed.
+ * Keeps the keys readable. If their directory is missing or empty there are
+ * none, until a successor of this process sees that it changed.
  */
 static void
 find_keys(struct conf *conf, struct confine_path *paths)
@@ -462,7 +461,7 @@ find_keys(struct conf *conf, struct confine_path *paths)
 		warn_sys("dkim_key: cannot open '%s'", dir);
 }
 
-/* With a few keys: what many signatures need is ready then for all. */
+/* With a few keys, so that the libraries are ready for all messages. */
 static void
 rehearse(struct signing *signing, const struct conf *conf)
 {
@@ -499,7 +498,7 @@ main(int argc, char *argv[])
 	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
-		die(EXIT_PERM, "there are no operands");
+		die(EXIT_PERM, "takes no operands");
 	how.limit = ENTRANCES * ((unsigned)conf.max_sessions + SPARE);
 	serve_warm(argv, &how);
 	find_keys(&conf, keep.paths);
