@@ -10,6 +10,7 @@
 
 /* Too large for a stack; touched only as far as used. */
 static struct chan chan;
+static struct chan_room buffers;
 
 /* For each octet that is sent: the injector waits for nothing but us. */
 static uint64_t patience;
@@ -230,7 +231,7 @@ advise_run(const struct adviser *a, void *context, const struct conf *conf)
 	enum io r;
 
 	patience = conf->helper_timeout * 1000;
-	chan_init(&chan, 0, 1);
+	chan_init(&chan, &buffers, 0, 1);
 	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK)
 		if (!take(a, context, &f, &stage))
 			die(EXIT_TEMP, "'%c' makes no sense here", f.tag);

@@ -127,6 +127,56 @@ iov_advance(struct iovec *v, size_t nv, size_t n)
 	return left;
 }
 
+union fds_control {
+	struct cmsghdr align;
+	char mem[CMSG_SPACE(IO_FDS * sizeof(int))];
+};
+
+ssize_t
+io_send_fds(int sock, struct iovec *v, size_t nv, const int *fds, size_t nfds,
+    int flags)
+{
+	union fds_control u = { .mem = { 0 } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = nv };
+	struct cmsghdr *h = &u.align;
+
+	if (nfds > 0) {
+		m.msg_control = u.mem;
+		m.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(h), fds, nfds * sizeof(int));
+	}
+	return sendmsg(sock, &m, flags | MSG_NOSIGNAL);
+}
+
+ssize_t
+io_recv_fds(int sock, void *p, size_t room, int *fds, size_t *nfds, int flags)
+{
+	union fds_control u;
+	struct iovec v = { .iov_base = p, .iov_len = room };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+	struct cmsghdr *h;
+	size_t limit = *nfds < IO_FDS ? *nfds : IO_FDS;
+	ssize_t n;
+
+	/* CMSG_SPACE would round up, to room for one more than the caller's. */
+	if (limit > 0) {
+		m.msg_control = u.mem;
+		m.msg_controllen = CMSG_LEN(limit * sizeof(int));
+	}
+	*nfds = 0;
+	n = recvmsg(sock, &m, flags | MSG_CMSG_CLOEXEC);
+	h = n == -1 ? NULL : CMSG_FIRSTHDR(&m);
+	if (h != NULL && h->cmsg_level == SOL_SOCKET &&
+	    h->cmsg_type == SCM_RIGHTS) {
+		*nfds = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(h), *nfds * sizeof(int));
+	}
+	return n;
+}
+
 /*
  * A pipe that polls writable has room for PIPE_BUF octets; more might block
  * beyond the deadline.
@@ -148,13 +198,12 @@ io_writev(int fd, struct iovec *v, size_t nv, instant deadline)
 	bool sock = true, wait = false;
 
 	while (iov_advance(v, nv, 0) > 0) {
-		struct msghdr m = { .msg_iov = v, .msg_iovlen = nv };
 		enum io r = wait ? wait_for(fd, POLLOUT, deadline) : IO_OK;
 		ssize_t n;
 
 		if (r != IO_OK)
 			return r;
-		n = sock ? sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) :
+		n = sock ? io_send_fds(fd, v, nv, NULL, 0, MSG_DONTWAIT) :
 			   write_some(fd, v, nv);
 		if (n >= 0)
 			(void)iov_advance(v, nv, (size_t)n);

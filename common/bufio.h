@@ -89,6 +89,18 @@ enum io io_write(int fd, const void *, size_t, instant deadline) MUST_CHECK;
 enum io io_writev(int fd, struct iovec *, size_t n,
     instant deadline) MUST_CHECK;
 
+/*
+ * One sendmsg or recvmsg on a UNIX socket, with descriptors: all that is passed
+ * between processes goes through these two. At most IO_FDS at once. Sending
+ * never raises SIGPIPE. Receiving, *nfds is the room in fds and then how many
+ * came, close-on-exec; the kernel closes those that found no room.
+ */
+#define IO_FDS 8
+ssize_t io_send_fds(int sock, struct iovec *, size_t nv, const int *fds,
+    size_t nfds, int flags) MUST_CHECK;
+ssize_t io_recv_fds(int sock, void *, size_t room, int *fds, size_t *nfds,
+    int flags) MUST_CHECK;
+
 /* Takes octets off the front of a vector; gives how many it still holds. */
 size_t iov_advance(struct iovec *, size_t nv, size_t n);
 

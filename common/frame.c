@@ -67,13 +67,54 @@ frame_add(struct sbuf *b, char tag, struct span payload)
 	sbuf_putc(b, ',');
 }
 
-void
-chan_init(struct chan *c, int rfd, int wfd)
+/* The same as a vector, around the payload where it is. */
+struct frame_vector {
+	struct iovec v[3];
+	char head[HEAD_MAX];
+};
+
+static bool
+frame_vector(struct frame_vector *f, char tag, struct span payload)
 {
-	inbuf_init(&c->in, rfd, c->inmem, sizeof(c->inmem));
-	outbuf_init(&c->out, wfd, c->outmem, sizeof(c->outmem));
+	if (payload.n > FRAME_PAYLOAD_MAX) {
+		errno = EMSGSIZE;
+		return false;
+	}
+	f->v[0] = (struct iovec){ f->head, head(f->head, tag, payload.n) };
+	f->v[1] = (struct iovec){ (void *)(uintptr_t)payload.p, payload.n };
+	f->v[2] = (struct iovec){ (void *)(uintptr_t) ",", 1 };
+	return true;
+}
+
+bool
+frame_say(int sock, char tag, struct span payload)
+{
+	struct frame_vector f;
+
+	return frame_vector(&f, tag, payload) &&
+	    io_send_fds(sock, f.v, nitems(f.v), NULL, 0, MSG_DONTWAIT) ==
+	    (ssize_t)(f.v[0].iov_len + payload.n + 1);
+}
+
+void
+chan_init(struct chan *c, struct chan_room *room, int rfd, int wfd)
+{
+	inbuf_init(&c->in, rfd, room->in, sizeof(room->in));
+	outbuf_init(&c->out, wfd, room->out, sizeof(room->out));
 	c->nfds = 0;
+	c->fds_max = CHAN_FDS;
 	c->attached = -1;
+	c->sent = 0;
+}
+
+void
+chan_init_small(struct chan *c, int fd, char *in, size_t room)
+{
+	inbuf_init(&c->in, fd, in, room);
+	outbuf_init(&c->out, fd, NULL, 0);
+	c->nfds = c->fds_max = 0;
+	c->attached = -1;
+	c->sent = 0;
 }
 
 void
@@ -90,34 +131,16 @@ chan_close(struct chan *c)
 	c->in.fd = c->out.fd = -1;
 }
 
-/* Sends what it can of the vector in one call; the descriptor goes with it. */
-static ssize_t
-send_with(int sock, struct iovec *v, size_t nv, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char mem[CMSG_SPACE(sizeof(int))];
-	} u = { .mem = { 0 } };
-	struct msghdr m = { .msg_iov = v,
-		.msg_iovlen = nv,
-		.msg_control = u.mem,
-		.msg_controllen = sizeof(u.mem) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* The same, waiting until it can: the vector then holds what is left. */
+/*
+ * Sends what it can of the vector in one call, and the descriptor with it,
+ * waiting until it can: the vector then holds what is left.
+ */
 static enum io
 begin_with(int sock, struct iovec *v, size_t nv, int fd, instant deadline)
 {
 	ssize_t n;
 
-	while ((n = send_with(sock, v, nv, fd)) == -1) {
+	while ((n = io_send_fds(sock, v, nv, &fd, 1, MSG_DONTWAIT)) == -1) {
 		enum io r = IO_OK;
 
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -149,33 +172,30 @@ enum io
 chan_send(struct chan *c, char tag, struct span payload, instant deadline)
 {
 	struct outbuf *o = &c->out;
-	char h[HEAD_MAX], comma = ',';
+	struct frame_vector f;
 	size_t n;
 
-	if (payload.n > FRAME_PAYLOAD_MAX) {
-		errno = EMSGSIZE;
+	if (!frame_vector(&f, tag, payload))
 		return IO_ERROR;
-	}
-	n = head(h, tag, payload.n);
+	n = f.v[0].iov_len;
 	if (n + payload.n + 1 > o->cap - o->len) {
 		/* One call for all that waits; the payload is not copied. */
 		struct iovec v[] = {
 			{ .iov_base = o->buf, .iov_len = o->len },
-			{ .iov_base = h, .iov_len = n },
-			{ .iov_base = (void *)(uintptr_t)payload.p,
-			    .iov_len = payload.n },
-			{ .iov_base = &comma, .iov_len = 1 },
+			f.v[0],
+			f.v[1],
+			f.v[2],
 		};
 
 		o->len = 0;
 		return write_all(c, v, nitems(v), deadline);
 	}
-	memcpy(o->buf + o->len, h, n);
+	memcpy(o->buf + o->len, f.head, n);
 	o->len += n;
 	if (payload.n > 0)
 		memcpy(o->buf + o->len, payload.p, payload.n);
 	o->len += payload.n;
-	o->buf[o->len++] = comma;
+	o->buf[o->len++] = ',';
 	return IO_OK;
 }
 
@@ -183,21 +203,40 @@ enum io
 chan_send_fd(struct chan *c, char tag, struct span payload, int fd,
     instant deadline)
 {
-	char h[HEAD_MAX], comma = ',';
-	struct iovec v[] = {
-		{ .iov_base = h, .iov_len = head(h, tag, payload.n) },
-		{ .iov_base = (void *)(uintptr_t)payload.p,
-		    .iov_len = payload.n },
-		{ .iov_base = &comma, .iov_len = 1 },
-	};
+	struct frame_vector f;
 	enum io r;
 
-	if (payload.n > FRAME_PAYLOAD_MAX) {
-		errno = EMSGSIZE;
+	if (!frame_vector(&f, tag, payload))
+		return IO_ERROR;
+	r = chan_attach(c, fd, deadline);
+	return r == IO_OK ? write_all(c, f.v, nitems(f.v), deadline) : r;
+}
+
+enum io
+chan_push(struct chan *c, struct sbuf *out)
+{
+	while (!out->bad && c->sent < out->len) {
+		struct iovec v = { .iov_base = out->s + c->sent,
+			.iov_len = out->len - c->sent };
+		ssize_t n = io_send_fds(c->out.fd, &v, 1, &c->attached,
+		    c->attached == -1 ? 0 : 1, MSG_DONTWAIT);
+
+		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return IO_TIMEOUT;
+		if (n == -1 && errno != EINTR)
+			return IO_ERROR;
+		if (n > 0) {
+			c->attached = -1;
+			c->sent += (size_t)n;
+		}
+	}
+	if (out->bad) {
+		errno = ENOMEM;
 		return IO_ERROR;
 	}
-	r = chan_attach(c, fd, deadline);
-	return r == IO_OK ? write_all(c, v, nitems(v), deadline) : r;
+	sbuf_reset(out);
+	c->sent = 0;
+	return IO_OK;
 }
 
 /*
@@ -245,45 +284,15 @@ chan_take_fd(struct chan *c)
 	return fd;
 }
 
-static void
-keep_fds(struct chan *c, struct cmsghdr *h)
-{
-	size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-	for (size_t i = 0; i < n; i++) {
-		int fd;
-
-		memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
-		if (c->nfds < CHAN_FDS)
-			c->fds[c->nfds++] = fd;
-		else
-			(void)close(fd);
-	}
-}
-
-/* The kernel itself closes what finds no place in the control buffer. */
 static ssize_t
 receive(struct chan *c, int flags)
 {
-	union {
-		struct cmsghdr align;
-		char mem[CMSG_SPACE(CHAN_FDS * sizeof(int))];
-	} u;
-	struct iovec v = { .iov_base = c->in.buf + c->in.len,
-		.iov_len = c->in.cap - c->in.len };
-	struct msghdr m = { .msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = u.mem,
-		.msg_controllen = sizeof(u.mem) };
-	ssize_t n = recvmsg(c->in.fd, &m, flags | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *h;
+	size_t n = c->fds_max - c->nfds;
+	ssize_t r = io_recv_fds(c->in.fd, c->in.buf + c->in.len,
+	    c->in.cap - c->in.len, c->fds + c->nfds, &n, flags);
 
-	if (n == -1)
-		return -1;
-	for (h = CMSG_FIRSTHDR(&m); h != NULL; h = CMSG_NXTHDR(&m, h))
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-			keep_fds(c, h);
-	return n;
+	c->nfds += (unsigned)n;
+	return r;
 }
 
 /* Reads once; wait is false when there should be something, or we poll. */
@@ -320,7 +329,9 @@ chan_next(struct chan *c, struct frame *f)
 
 	switch (frame_parse(inbuf_view(&c->in), f, &used)) {
 	case FRAME_MORE:
-		return IO_TIMEOUT;
+		if (c->in.len - c->in.pos < c->in.cap)
+			return IO_TIMEOUT;
+		break; /* it would never find room */
 	case FRAME_READY:
 		inbuf_take(&c->in, used);
 		return IO_OK;
@@ -329,6 +340,35 @@ chan_next(struct chan *c, struct frame *f)
 	}
 	errno = EPROTO;
 	return IO_ERROR;
+}
+
+/*
+ * Looks first, and takes no octet more than are of this frame. The beginning
+ * of one is taken: left where it is, it would wake us at once again.
+ */
+enum io
+chan_next_alone(struct chan *c, struct frame *f)
+{
+	struct inbuf *b = &c->in;
+	size_t used = 0, had;
+	ssize_t n;
+
+	if (!inbuf_room(b))
+		return chan_next(c, f);
+	had = b->len;
+	n = recv(b->fd, b->buf + had, b->cap - had, MSG_PEEK | MSG_DONTWAIT);
+	if (n == -1 &&
+	    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return IO_TIMEOUT;
+	if (n <= 0)
+		return n == 0 ? IO_EOF : IO_ERROR;
+	b->len += (size_t)n;
+	if (frame_parse(inbuf_view(b), f, &used) == FRAME_READY)
+		b->len = b->pos + used;
+	if (recv(b->fd, b->buf + had, b->len - had, MSG_DONTWAIT) !=
+	    (ssize_t)(b->len - had))
+		return IO_ERROR;
+	return chan_next(c, f);
 }
 
 enum io

@@ -35,23 +35,44 @@ enum frame_event frame_parse(struct span in, struct frame *f, size_t *used);
 void frame_add(struct sbuf *, char tag, struct span payload);
 
 /*
- * A conversation in frames. Reads and writes one descriptor (a socket), or
- * two (pipes, in tests). Descriptors may travel with a frame on a UNIX
- * socket. About 130 KiB, touched only as far as used: keep it static.
+ * Sends one short frame now, without waiting: a first or a last word. False
+ * with errno when the socket did not take all of it.
  */
-#define CHAN_FDS 8 /* received descriptors that may wait */
+bool frame_say(int sock, char tag, struct span payload);
+
+/*
+ * A conversation in frames, on buffers of its owner. Reads and writes one
+ * descriptor (a socket), or two (pipes, in tests). Descriptors may travel with
+ * a frame on a UNIX socket. Fields: in.fd, out.fd; the rest is frame.c's.
+ */
+#define CHAN_FDS IO_FDS /* received descriptors that may wait */
 
 struct chan {
 	struct inbuf in;
 	struct outbuf out;
 	int fds[CHAN_FDS];
-	unsigned nfds;
+	unsigned nfds, fds_max;
 	int attached; /* goes with the next write; -1: none */
-	char inmem[FRAME_ROOM];
-	char outmem[FRAME_ROOM];
+	size_t sent;  /* octets of chan_push's buffer */
 };
 
-void chan_init(struct chan *, int rfd, int wfd);
+/*
+ * Room for the longest frame in both directions: about 130 KiB, touched only
+ * as far as used: keep it static.
+ */
+struct chan_room {
+	char in[FRAME_ROOM];
+	char out[FRAME_ROOM];
+};
+
+void chan_init(struct chan *, struct chan_room *, int rfd, int wfd);
+
+/*
+ * For poll loops with many conversations: an input buffer as large as the
+ * longest frame that makes sense here (a longer one is malformed), no output
+ * buffer (chan_push), and descriptors that come are closed unseen.
+ */
+void chan_init_small(struct chan *, int fd, char *in, size_t room);
 
 /* Closes the descriptors (one or two, and those received and not taken). */
 void chan_close(struct chan *);
@@ -80,6 +101,14 @@ enum io chan_attach(struct chan *, int fd, instant deadline) MUST_CHECK;
 enum io chan_flush(struct chan *, instant deadline) MUST_CHECK;
 
 /*
+ * For poll loops, whose frames wait in a buffer that grows (frame_add): sends
+ * what the socket takes now, with the descriptor that is attached. IO_OK: it
+ * has taken all, and out is empty; IO_TIMEOUT: it has room for no more, call
+ * again on POLLOUT. More frames may be added meanwhile.
+ */
+enum io chan_push(struct chan *, struct sbuf *out) MUST_CHECK;
+
+/*
  * The next frame; *f is a view that stays valid until the next chan_recv or
  * chan_fill. Does not flush. A malformed frame, or end of file inside one, is
  * IO_ERROR with EPROTO. Descriptors are received close-on-exec; those over
@@ -93,6 +122,12 @@ enum io chan_recv(struct chan *, struct frame *f, instant deadline) MUST_CHECK;
  */
 enum io chan_fill(struct chan *) MUST_CHECK;
 enum io chan_next(struct chan *, struct frame *f) MUST_CHECK;
+
+/*
+ * Reads and gives one frame without waiting, as both of them, and leaves what
+ * follows it, octets and descriptors, in the socket for another process.
+ */
+enum io chan_next_alone(struct chan *, struct frame *f) MUST_CHECK;
 
 /* The oldest descriptor received and not yet taken, now the caller's, or -1. */
 int chan_take_fd(struct chan *);

@@ -58,6 +58,7 @@ static void
 ask_tls(const struct conf *conf)
 {
 	static struct chan chan;
+	static struct chan_room room;
 	struct frame f;
 	int fd;
 
@@ -71,7 +72,7 @@ ask_tls(const struct conf *conf)
 		    conf->tls);
 		return;
 	}
-	chan_init(&chan, fd, fd);
+	chan_init(&chan, &room, fd, fd);
 	if (chan_recv(&chan, &f, clock_in(TLS_MS)) != IO_OK)
 		warn("certificates and keys were not checked: '%s' says "
 		     "nothing",

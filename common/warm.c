@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "bufio.h"
 #include "log.h"
 #include "proc.h"
 
@@ -41,26 +41,11 @@ warm_send(int sock, enum warm_word word, unsigned n, int fd)
 {
 	struct warm_message w = { .word = word, .n = n };
 	struct iovec v = { .iov_base = &w, .iov_len = sizeof(w) };
-	union {
-		struct cmsghdr align;
-		char mem[CMSG_SPACE(sizeof(int))];
-	} u = { .mem = { 0 } };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
 	instant end = clock_in(FULL_MS);
 	ssize_t r;
 
-	if (fd != -1) {
-		struct cmsghdr *h = &u.align;
-
-		m.msg_control = u.mem;
-		m.msg_controllen = sizeof(u.mem);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	}
 	do
-		r = sendmsg(sock, &m, MSG_NOSIGNAL);
+		r = io_send_fds(sock, &v, 1, &fd, fd == -1 ? 0 : 1, 0);
 	while (r == -1 && may_wait(end));
 	return r == (ssize_t)sizeof(w);
 }
@@ -68,28 +53,14 @@ warm_send(int sock, enum warm_word word, unsigned n, int fd)
 bool
 warm_receive(int sock, struct warm_message *w, int *fd)
 {
-	struct iovec v = { .iov_base = w, .iov_len = sizeof(*w) };
-	union {
-		struct cmsghdr align;
-		char mem[CMSG_SPACE(sizeof(int))];
-	} u;
-	struct msghdr m = { .msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = u.mem,
-		.msg_controllen = sizeof(u.mem) };
-	struct cmsghdr *h;
+	size_t nfds = 1;
 	ssize_t r;
 
 	*fd = -1;
 	do
-		r = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+		r = io_recv_fds(sock, w, sizeof(*w), fd, &nfds, 0);
 	while (r == -1 && errno == EINTR);
-	if (r != (ssize_t)sizeof(*w))
-		return false;
-	h = CMSG_FIRSTHDR(&m);
-	if (h != NULL && h->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(h), sizeof(int));
-	return true;
+	return r == (ssize_t)sizeof(*w);
 }
 
 bool

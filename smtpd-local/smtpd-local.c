@@ -22,6 +22,7 @@
 
 struct local {
 	struct chan chan;
+	struct chan_room room;
 	struct parcel parcel;
 	struct delivery waiting[WAITING_MAX];
 	size_t nwaiting;
@@ -99,7 +100,7 @@ local_converse(struct local *t, const struct mailbox *m)
 	struct frame f;
 	enum io r;
 
-	chan_init(&t->chan, 0, 1);
+	chan_init(&t->chan, &t->room, 0, 1);
 	parcel_init(&t->parcel);
 	do {
 		r = chan_recv(&t->chan, &f, t->nwaiting > 0 ? 0 : NEVER);

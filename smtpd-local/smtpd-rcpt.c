@@ -551,11 +551,12 @@ static int
 rcpt_converse(struct rcpt_table *table, instant patience_ms)
 {
 	static struct chan chan;
+	static struct chan_room room;
 	static struct sbuf out;
 	struct frame f;
 	enum io r;
 
-	chan_init(&chan, 0, 1);
+	chan_init(&chan, &room, 0, 1);
 	sbuf_init(&out, ANSWER_MAX);
 	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK) {
 		sbuf_reset(&out);

@@ -12,6 +12,7 @@
 
 /* Large; touched only as far as used. */
 static struct chan chans[ADVICE_MAX];
+static struct chan_room rooms[ADVICE_MAX];
 
 /* Takes "NAME:RIGHTS:HELPER" apart; gives what is wrong with it, or NULL. */
 static const char *
@@ -86,7 +87,7 @@ advice_dial(struct advice *all)
 			warn_sys("cannot reach the adviser %s '%s'", a->name,
 			    a->helper);
 		else
-			chan_init(a->chan, a->fd, a->fd);
+			chan_init(a->chan, &rooms[i], a->fd, a->fd);
 	}
 }
 

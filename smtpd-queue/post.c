@@ -9,6 +9,7 @@
 #include "sendmail-letter.h"
 
 static struct chan chan;
+static struct chan_room room;
 
 struct line {
 	const struct conf *conf;
@@ -117,7 +118,7 @@ post_send(const struct post *p, int fd, const struct conf *conf,
 	enum post_result r = POST_LOST;
 	int saved;
 
-	chan_init(&chan, fd, fd);
+	chan_init(&chan, &room, fd, fd);
 	sbuf_init(&l.payload, FRAME_PAYLOAD_MAX);
 	say_envelope(&l, p);
 	say_text(&l, p->text);

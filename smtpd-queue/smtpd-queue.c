@@ -15,6 +15,7 @@
 
 /* Too large for a stack; touched only as far as used. */
 static struct chan chan;
+static struct chan_room room;
 static struct message message;
 static struct advice advice;
 
@@ -224,7 +225,7 @@ main(int argc, char *argv[])
 	conversation_catch_term();
 	store_dial(&store, &conf);
 	advice_dial(&advice);
-	chan_init(&chan, 0, 1);
+	chan_init(&chan, &room, 0, 1);
 	if (!message_init(&message, &conf, entrance, &store, &advice))
 		die_sys(EXIT_TEMP, "no randomness for an id");
 	serve_confine(&keep, &conf);

@@ -13,6 +13,7 @@
 #define OUT_MAX (INTAKE_PENDING * 1024)
 
 static struct chan chan;
+static struct chan_room room;
 
 void
 intake_init(struct intake *in)
@@ -20,7 +21,7 @@ intake_init(struct intake *in)
 	*in = (struct intake){
 		.chan = &chan, .tail = &in->head, .deadline = NEVER
 	};
-	chan_init(&chan, -1, -1);
+	chan_init(&chan, &room, -1, -1);
 	sbuf_init(&in->out, OUT_MAX);
 }
 
@@ -128,7 +129,7 @@ intake_connect(struct sched *s)
 			intake_give_up(s, in->head, SOON_MS);
 		return false;
 	}
-	chan_init(in->chan, fd, fd);
+	chan_init(in->chan, &room, fd, fd);
 	return true;
 }
 

@@ -9,14 +9,14 @@
 static const char unread[] = "does not read";
 
 void
-link_init(struct link *l, struct chan *chan, const char *name,
+link_init(struct link *l, struct chan_room *room, const char *name,
     const struct conf *conf)
 {
 	*l = (struct link){
 		.state = LINK_NEVER,
 		.fd = -1,
 		.name = name,
-		.chan = chan,
+		.room = room,
 		.patience = conf->helper_timeout * 1000,
 	};
 }
@@ -32,10 +32,10 @@ dial(const char *spec, const struct conf *conf)
 }
 
 void
-link_open(struct link *l, struct chan *chan, const char *name, const char *spec,
-    const struct conf *conf)
+link_open(struct link *l, struct chan_room *room, const char *name,
+    const char *spec, const struct conf *conf)
 {
-	link_init(l, chan, name, conf);
+	link_init(l, room, name, conf);
 	l->fd = dial(spec, conf);
 	l->state = l->fd == -1 ? LINK_NEVER : LINK_UP;
 	if (l->fd == -1)
@@ -54,7 +54,7 @@ void
 link_close(struct link *l)
 {
 	if (l->begun)
-		chan_close(l->chan);
+		chan_close(&l->chan);
 	else if (l->fd != -1)
 		(void)close(l->fd);
 	l->fd = -1;
@@ -75,7 +75,7 @@ is_up(struct link *l)
 	if (l->state != LINK_UP)
 		return false;
 	if (!l->begun)
-		chan_init(l->chan, l->fd, l->fd);
+		chan_init(&l->chan, l->room, l->fd, l->fd);
 	l->begun = true;
 	return true;
 }
@@ -104,7 +104,7 @@ link_send(struct link *l, char tag, struct span payload)
 	instant deadline = clock_in(l->patience);
 
 	if (is_up(l))
-		lose_by(l, chan_send(l->chan, tag, payload, deadline), unread);
+		lose_by(l, chan_send(&l->chan, tag, payload, deadline), unread);
 }
 
 void
@@ -113,7 +113,7 @@ link_send_fd(struct link *l, char tag, struct span payload, int fd)
 	instant deadline = clock_in(l->patience);
 
 	if (is_up(l))
-		lose_by(l, chan_send_fd(l->chan, tag, payload, fd, deadline),
+		lose_by(l, chan_send_fd(&l->chan, tag, payload, fd, deadline),
 		    unread);
 }
 
@@ -121,7 +121,7 @@ void
 link_attach(struct link *l, int fd)
 {
 	if (is_up(l))
-		lose_by(l, chan_attach(l->chan, fd, clock_in(l->patience)),
+		lose_by(l, chan_attach(&l->chan, fd, clock_in(l->patience)),
 		    unread);
 }
 
@@ -130,7 +130,7 @@ void
 link_flush(struct link *l)
 {
 	if (l->begun && is_up(l))
-		lose_by(l, chan_flush(l->chan, clock_in(l->patience)), unread);
+		lose_by(l, chan_flush(&l->chan, clock_in(l->patience)), unread);
 }
 
 void
@@ -142,14 +142,14 @@ link_send_secret(struct link *l, char tag, struct span payload)
 	link_send(l, tag, payload);
 	link_flush(l);
 	if (l->begun)
-		explicit_bzero(l->chan->outmem,
-		    n < sizeof(l->chan->outmem) ? n : sizeof(l->chan->outmem));
+		explicit_bzero(l->chan.out.buf,
+		    n < sizeof(l->chan.out.buf) ? n : l->chan.out.cap);
 }
 
 int
 link_take_fd(struct link *l)
 {
-	return l->begun ? chan_take_fd(l->chan) : -1;
+	return l->begun ? chan_take_fd(&l->chan) : -1;
 }
 
 /*
@@ -159,10 +159,10 @@ link_take_fd(struct link *l)
 static enum io
 receive_now(struct link *l, struct frame *f)
 {
-	enum io r = chan_fill(l->chan);
+	enum io r = chan_fill(&l->chan);
 
 	if (r == IO_OK)
-		r = chan_next(l->chan, f);
+		r = chan_next(&l->chan, f);
 	if (r == IO_TIMEOUT)
 		link_flush(l);
 	return r;
@@ -176,11 +176,11 @@ receive(struct link *l, struct frame *f, bool expected)
 
 	if (l->fd == -1 || !l->begun)
 		return false;
-	r = chan_next(l->chan, f);
-	if (r == IO_TIMEOUT && (expected || l->chan->out.len > 0))
+	r = chan_next(&l->chan, f);
+	if (r == IO_TIMEOUT && (expected || l->chan.out.len > 0))
 		r = receive_now(l, f);
 	if (r == IO_TIMEOUT)
-		r = chan_recv(l->chan, f, deadline);
+		r = chan_recv(&l->chan, f, deadline);
 	lose_by(l, r, "no answer in time");
 	return r == IO_OK;
 }

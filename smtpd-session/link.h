@@ -18,16 +18,17 @@ struct link {
 	const char *name;  /* the setting, for the log */
 	uint64_t patience; /* ms that an answer may take */
 	bool begun;        /* chan is set up */
-	struct chan *chan; /* the owner's; large, so untouched until used */
+	struct chan chan;
+	struct chan_room *room; /* the owner's; untouched until used */
 };
 
 /* One that nobody has dialled: LINK_NEVER. */
-void link_init(struct link *, struct chan *, const char *name,
+void link_init(struct link *, struct chan_room *, const char *name,
     const struct conf *);
 
 /* Dials spec; what fails is logged. Before the program confines itself. */
-void link_open(struct link *, struct chan *, const char *name, const char *spec,
-    const struct conf *);
+void link_open(struct link *, struct chan_room *, const char *name,
+    const char *spec, const struct conf *);
 
 /* One frame out, buffered; link_flush writes. Failure is sticky: see state. */
 void link_send(struct link *, char tag, struct span payload);

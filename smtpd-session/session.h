@@ -81,7 +81,7 @@ struct session {
 	struct transaction transaction;
 	char inmem[32768];
 	char rcpts[TRANSACTION_ROOM];
-	struct chan lookup_chan, inject_chan, tls_chan, auth_chan;
+	struct chan_room lookup_room, inject_room, tls_room, auth_room;
 };
 
 /*

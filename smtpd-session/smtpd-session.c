@@ -142,15 +142,15 @@ dial_injector(struct session *s)
 	struct link *l = &s->inject.link;
 
 	if (s->local_user)
-		link_open(l, &s->inject_chan, "submitter", conf->submitter,
+		link_open(l, &s->inject_room, "submitter", conf->submitter,
 		    conf);
 	else if (conf_is_submission(conf))
-		link_init(l, &s->inject_chan, "injector", conf);
+		link_init(l, &s->inject_room, "injector", conf);
 	else if (cidr_match(conf->relay_clients, &s->proven))
-		link_open(l, &s->inject_chan, "relay_injector",
+		link_open(l, &s->inject_room, "relay_injector",
 		    conf->relay_injector, conf);
 	else
-		link_open(l, &s->inject_chan, "injector", conf->injector, conf);
+		link_open(l, &s->inject_room, "injector", conf->injector, conf);
 }
 
 /* Must happen before the session confines itself. */
@@ -160,14 +160,14 @@ dial_helpers(struct session *s)
 	const struct conf *conf = s->conf;
 
 	dial_injector(s);
-	link_init(&s->auth, &s->auth_chan, "auth", conf);
+	link_init(&s->auth, &s->auth_room, "auth", conf);
 	if (s->local_user)
 		return;
-	link_open(&s->lookup, &s->lookup_chan, "rcpt", conf->rcpt, conf);
-	starttls_open(&s->tls, &s->tls_chan, conf);
+	link_open(&s->lookup, &s->lookup_room, "rcpt", conf->rcpt, conf);
+	starttls_open(&s->tls, &s->tls_room, conf);
 	s->auth_wanted = is_auth_wanted(conf);
 	if (s->auth_wanted)
-		link_open(&s->auth, &s->auth_chan, "auth", conf->auth, conf);
+		link_open(&s->auth, &s->auth_room, "auth", conf->auth, conf);
 }
 
 /* Is one of the helpers a command, which has to be executed? */

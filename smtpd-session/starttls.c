@@ -7,7 +7,8 @@
 #define READY_MS 5000
 
 void
-starttls_open(struct starttls *t, struct chan *chan, const struct conf *conf)
+starttls_open(struct starttls *t, struct chan_room *room,
+    const struct conf *conf)
 {
 	*t = (struct starttls){
 		.state = STARTTLS_NONE,
@@ -16,7 +17,7 @@ starttls_open(struct starttls *t, struct chan *chan, const struct conf *conf)
 	};
 	if (conf->tls_cert[0] == '\0')
 		return;
-	link_open(&t->link, chan, "tls", conf->tls, conf);
+	link_open(&t->link, room, "tls", conf->tls, conf);
 	t->state = t->link.state == LINK_UP ? STARTTLS_ASKED : STARTTLS_GONE;
 }
 
@@ -42,7 +43,7 @@ starttls_give_up(struct starttls *t)
 static bool
 starttls_is_alive(struct starttls *t)
 {
-	if (chan_fill(t->link.chan) == IO_TIMEOUT)
+	if (chan_fill(&t->link.chan) == IO_TIMEOUT)
 		return true;
 	link_lose(&t->link, "has closed");
 	starttls_give_up(t);
@@ -121,7 +122,7 @@ starttls_handshake(struct starttls *t, int client)
 	while (link_receive(&t->link, &f) && f.tag == 'C')
 		starttls_learn(t, f.payload);
 	if (f.tag == 'K')
-		stream = chan_take_fd(t->link.chan);
+		stream = chan_take_fd(&t->link.chan);
 	else if (f.tag == 'Z' || f.tag == 'X')
 		starttls_copy(t->why, sizeof(t->why), f.payload);
 	else

@@ -27,7 +27,7 @@ struct starttls {
 };
 
 /* Connects to smtpd-tls if a certificate is configured. Before confinement. */
-void starttls_open(struct starttls *, struct chan *, const struct conf *);
+void starttls_open(struct starttls *, struct chan_room *, const struct conf *);
 
 /* Can STARTTLS be offered? Waits for the first frame of smtpd-tls. */
 bool starttls_is_ready(struct starttls *);

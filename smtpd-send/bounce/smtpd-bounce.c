@@ -296,6 +296,7 @@ request_reader(const struct request *r, struct span domain, struct sbuf *to)
 
 static struct conf conf;
 static struct chan up, down;
+static struct chan_room up_room, down_room;
 static struct request request;
 static bool in_step = true; /* with the injector */
 
@@ -536,7 +537,7 @@ main(int argc, char *argv[])
 	if (fd == -1)
 		die_sys(EXIT_TEMP, "cannot open '%s'", argv[first]);
 	serve_confine(&keep, &conf);
-	chan_init(&up, 0, 1);
-	chan_init(&down, fd, fd);
+	chan_init(&up, &up_room, 0, 1);
+	chan_init(&down, &down_room, fd, fd);
 	return bounce_serve();
 }

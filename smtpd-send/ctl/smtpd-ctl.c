@@ -25,6 +25,7 @@
 
 static struct conf conf;
 static struct chan chan;
+static struct chan_room room;
 static struct ctl_list list = { .conf = &conf, .dir = -1 };
 
 static _Noreturn void
@@ -57,7 +58,7 @@ ctl_dial(void)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		return false;
-	chan_init(&chan, fd, fd);
+	chan_init(&chan, &room, fd, fd);
 	return true;
 }
 

@@ -55,6 +55,7 @@ struct remote {
 
 static struct remote remote;
 static struct chan chan;
+static struct chan_room room;
 static struct mail mail;
 static char destination[1024];
 
@@ -440,7 +441,7 @@ main(int argc, char *argv[])
 	serve(argv, SERVE_AND_REPORT, LIMIT);
 	if (!dns_open_resolver(&remote.dns, remote.conf.resolver))
 		die_sys(EXIT_TEMP, "cannot open the resolver");
-	chan_init(&chan, 0, 1);
+	chan_init(&chan, &room, 0, 1);
 	client_init(&remote.client, &remote.conf);
 	/* From the scheduler; no stranger's octet has been read yet. */
 	remote_take_destination();

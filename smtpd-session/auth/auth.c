@@ -30,6 +30,7 @@ static const char later[] =
     "454 4.7.0 Temporary authentication failure, try again later";
 
 static struct chan chan;
+static struct chan_room room;
 static struct auth_question question;
 
 /* --- so many at once, over processes: what costs the processor is rationed --- */
@@ -323,7 +324,7 @@ static void
 auth_wipe(void)
 {
 	explicit_bzero(question.password, sizeof(question.password));
-	explicit_bzero(chan.inmem, chan.in.pos);
+	explicit_bzero(chan.in.buf, chan.in.pos);
 }
 
 /* True: the conversation is over, and *r says how. */
@@ -366,7 +367,7 @@ auth_serve(struct auth *a)
 	struct frame f;
 	enum io r;
 
-	chan_init(&chan, 0, 1);
+	chan_init(&chan, &room, 0, 1);
 	while ((r = chan_recv(&chan, &f, NEVER)) == IO_OK) {
 		if (f.tag == 'C')
 			auth_take_fact(f.payload);

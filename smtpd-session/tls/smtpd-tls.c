@@ -366,6 +366,7 @@ proxy_run(struct proxy *p)
 /* --- one connection ---------------------------------------------------- */
 
 static struct chan chan;
+static struct chan_room room;
 
 _Noreturn static void
 tls_answer(char tag, struct span text, instant deadline)
@@ -468,7 +469,7 @@ main(int argc, char *argv[])
 		die_sys(EXIT_TEMP, "cannot get random numbers");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die_sys(EXIT_TEMP, "cannot create a socket pair");
-	chan_init(&chan, 0, 1);
+	chan_init(&chan, &room, 0, 1);
 	serve_confine(&keep, &conf);
 	tls_converse(certificates.engine, stream, &conf);
 	return EXIT_OK;

@@ -12,6 +12,7 @@
 #include "tap.h"
 
 static struct chan a, b;
+static struct chan_room a_room, b_room;
 static char big[FRAME_MAX];
 
 static void
@@ -100,8 +101,8 @@ connect_chans(void)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
 		abort();
-	chan_init(&a, fd[0], fd[0]);
-	chan_init(&b, fd[1], fd[1]);
+	chan_init(&a, &a_room, fd[0], fd[0]);
+	chan_init(&b, &b_room, fd[1], fd[1]);
 }
 
 static void
@@ -111,8 +112,8 @@ pipe_chans(void)
 
 	if (pipe(there) == -1 || pipe(back) == -1)
 		abort();
-	chan_init(&a, back[0], there[1]);
-	chan_init(&b, there[0], back[1]);
+	chan_init(&a, &a_room, back[0], there[1]);
+	chan_init(&b, &b_room, there[0], back[1]);
 }
 
 static void
@@ -353,6 +354,95 @@ floods(void)
 	(void)close(probe);
 }
 
+/* Conversations in small buffers, as poll loops hold them. */
+static void
+loops(void)
+{
+	static char small[16], full[FRAME_ROOM];
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), fd[2], n = 0;
+	struct sbuf out;
+	struct frame f;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
+		abort();
+	chan_init_small(&a, fd[0], small, sizeof(small));
+	chan_init(&b, &b_room, fd[1], fd[1]);
+	sbuf_init(&out, 4 * FRAME_ROOM);
+	ok(chan_send_fd(&b, 'C', SPAN("12345678901"), null, 0) == IO_OK &&
+		chan_fill(&a) == IO_OK && chan_next(&a, &f) == IO_OK &&
+		f.payload.n == 11 && chan_take_fd(&a) == -1,
+	    "a frame fits; its descriptor is not taken");
+	ok(frame_say(fd[1], 'C', SPAN("1234567890123")) &&
+		chan_fill(&a) == IO_OK && chan_next(&a, &f) == IO_ERROR &&
+		errno == EPROTO,
+	    "one that never fits is malformed");
+	chan_init_small(&a, fd[0], small, sizeof(small));
+	frame_add(&out, 'U', SPAN("x"));
+	ok(chan_attach(&a, null, 0) == IO_OK && chan_push(&a, &out) == IO_OK &&
+		out.len == 0 && chan_recv(&b, &f, 0) == IO_OK && f.tag == 'U',
+	    "what is pushed comes");
+	n = chan_take_fd(&b);
+	ok(same_file(n, null), "with its descriptor");
+	(void)close(n);
+	while (send(fd[0], full, sizeof(full), MSG_DONTWAIT) > 0)
+		;
+	frame_add(&out, 'B', span_of(big, FRAME_PAYLOAD_MAX));
+	is_num(chan_push(&a, &out), IO_TIMEOUT, "a full socket takes nothing");
+	while (recv(fd[1], full, sizeof(full), MSG_DONTWAIT) > 0)
+		;
+	frame_add(&out, 'E', SPAN(""));
+	is_num(chan_push(&a, &out), IO_OK, "then it takes all");
+	ok(chan_recv(&b, &f, 0) == IO_OK && f.payload.n == FRAME_PAYLOAD_MAX &&
+		chan_recv(&b, &f, 0) == IO_OK && f.tag == 'E',
+	    "with what was added meanwhile");
+	chan_close(&a);
+	chan_close(&b);
+	sbuf_free(&out);
+	(void)close(null);
+}
+
+/* One frame is taken, and what follows is left to another process. */
+static void
+leaves(void)
+{
+	static char small[16];
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), fd[2], n;
+	struct frame f;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == -1)
+		abort();
+	chan_init_small(&a, fd[0], small, sizeof(small));
+	chan_init(&b, &b_room, fd[0], fd[0]);
+	is_num(chan_next_alone(&a, &f), IO_TIMEOUT, "nothing there");
+	(void)!write(fd[1], "4:U", 3);
+	is_num(chan_next_alone(&a, &f), IO_TIMEOUT, "a part of one");
+	is_num(chan_next_alone(&a, &f), IO_TIMEOUT, "wakes once");
+	(void)!write(fd[1], "abc,1:E,", 8);
+	ok(chan_next_alone(&a, &f) == IO_OK && f.tag == 'U' &&
+		span_eq(f.payload, SPAN("abc")),
+	    "the rest of it");
+	ok(chan_recv(&b, &f, 0) == IO_OK && f.tag == 'E', "the next is left");
+	(void)!write(fd[1], "3:Uab,", 6);
+	chan_init(&b, &b_room, fd[1], fd[1]);
+	ok(chan_send_fd(&b, 'D', SPAN(""), null, 0) == IO_OK &&
+		chan_next_alone(&a, &f) == IO_OK && f.tag == 'U',
+	    "one before a descriptor");
+	chan_init(&b, &b_room, fd[0], fd[0]);
+	is_num(chan_recv(&b, &f, 0), IO_OK, "and what follows");
+	n = chan_take_fd(&b);
+	ok(same_file(n, null), "still has it");
+	(void)close(n);
+	(void)!write(fd[1], "99:U5678901234567", 17);
+	is_num(chan_next_alone(&a, &f), IO_ERROR, "one that is too long");
+	chan_init_small(&a, fd[0], small, sizeof(small));
+	(void)close(fd[1]);
+	while (recv(fd[0], small, sizeof(small), MSG_DONTWAIT) > 0)
+		;
+	is_num(chan_next_alone(&a, &f), IO_EOF, "an end");
+	(void)close(fd[0]);
+	(void)close(null);
+}
+
 int
 main(void)
 {
@@ -370,5 +460,7 @@ main(void)
 	passes();
 	attaches();
 	floods();
+	loops();
+	leaves();
 	return done();
 }
