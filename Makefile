@@ -365,9 +365,11 @@ install: all $(addprefix $(B)/systemd/,$(UNITS) smtpd.tmpfiles)
 		install -D -m "$$mode" "$$from" "$$to"; \
 	done
 
-$(B)/systemd/%: systemd/%
+# @resident@ is the part that all resident services share.
+$(B)/systemd/%: systemd/% systemd/resident
 	@mkdir -p $(@D)
-	sed -e 's|@libdir@|$(libdir)|g' -e 's|@sbindir@|$(sbindir)|g' \
+	sed -e '/^@resident@$$/{r systemd/resident' -e 'd}' \
+		-e 's|@libdir@|$(libdir)|g' -e 's|@sbindir@|$(sbindir)|g' \
 		-e 's|@confdir@|$(confdir)|g' $< >$@
 
 help:

@@ -296,9 +296,59 @@ services() {
 	    smtpd-remote.socket smtpd-send.socket; do
 		[ "$(inside systemctl is-active "$unit")" = active ]
 	done
-	run -0 find "$ROOT/var/lib/smtpd/queue/new" \
-		"$ROOT/var/lib/smtpd/queue/msg" -type f ! -name '*.log'
-	[ -z "$output" ]
+	WAIT_SECONDS=60 wait_for nothing_waits ||
+		{ find "$ROOT/var/lib/smtpd/queue" -type f -ls; false; }
+}
+
+nothing_waits() {
+	[ -z "$(find "$ROOT/var/lib/smtpd/queue/new" \
+		"$ROOT/var/lib/smtpd/queue/msg" -type f ! -name '*.log')" ]
+}
+
+main_pid() {
+	inside systemctl show --value -p MainPID smtpd-send.service
+}
+
+# There is another scheduler than $1, and systemd says that it runs.
+another_than() {
+	local now
+	now=$(main_pid) && [ "$now" != 0 ] && [ "$now" != "$1" ] &&
+		inside systemctl is-active --quiet smtpd-send.service
+}
+
+has_child() {
+	inside pgrep -P "$1"
+}
+
+# hold PID: a debugger stops it, so that it cannot end, until SIGTERM.
+hold() {
+	nsenter --target "$INIT" --pid -- python3 - "$1" <<-'PY' &
+	import ctypes, signal, sys
+	signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+	PTRACE_ATTACH = 16
+	libc = ctypes.CDLL(None, use_errno=True)
+	if libc.ptrace(PTRACE_ATTACH, int(sys.argv[1]), 0, 0) != 0:
+	    sys.exit("ptrace: %d" % ctypes.get_errno())
+	signal.sigwait([signal.SIGTERM])
+	PY
+	holder=$!
+	wait_for inside grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$1/status"
+}
+
+# Its child, which syncs, may be waiting for a disk, and cannot end.
+@test "systemd: a killed scheduler is back, whatever its child does" {
+	local rounds=${SMTPD_TORTURE:+200}
+	for ((round = 0; round < ${rounds:-3}; round++)); do
+		pid=$(main_pid)
+		wait_for has_child "$pid"
+		hold "$(has_child "$pid")"
+		inside kill -KILL "$pid"
+		wait_for another_than "$pid"
+		kill "$holder"
+		wait "$holder" || true
+	done
+	send_mail alice@example.com 'after the last scheduler'
+	wait_for has_subject alice 'after the last scheduler'
 }
 
 @test "systemd: 300 connections in a row do not close the port" {
