@@ -30,7 +30,7 @@ BUILD_DEPS = gcc binutils libc6-dev musl-tools libudns-dev \
              libopendmarc-dev libssl-dev \
              libbsd-dev libmd-dev libdb5.3-dev libpam0g-dev libcrypt-dev
 RUN_DEPS   = $(BUILD_DEPS) swaks curl openssl libnet-ssleay-perl
-CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc ucspi-tcp \
+CHECK_DEPS = $(RUN_DEPS) bats python3 python3-dnspython strace socat msmtp mandoc iproute2 ucspi-tcp \
              daemontools s6 debootstrap systemd systemd-container \
              xfsprogs btrfs-progs gnutls-bin testssl.sh python3-dkim opendkim-tools python3-authres \
              ldnsutils nsd unbound libpam-wrapper
@@ -317,6 +317,11 @@ bench: all
 	@SMTPD_BIN=$(B) tests/bench/run
 
 # The long loops in full: thousands of kills, soak, big backlogs.
+# From nothing: see tests/bare.
+check-bare:
+	@conf/deps install debootstrap systemd-container git
+	@tests/bare
+
 torture: all unit
 	@conf/deps install $(CHECK_DEPS)
 	@SMTPD_BIN=$(B) tests/torture/run
@@ -377,6 +382,7 @@ help:
 #: make           builds the programs in build/ (B= changes that)
 #: make run       a whole server on 127.0.0.1, PORT=2525, in the foreground
 #: make check     builds, runs every test, ends with N passed, N failed
+#: make check-bare the same, from nothing, in a container that has git and make
 #: make install   honours DESTDIR, prefix, sysconfdir
 #: make lint      format, clang-tidy, cppcheck, shellcheck, mandoc
 #: make format    clang-format over all C files
@@ -391,5 +397,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit run check deps lint lint-format lint-tidy lint-cppcheck \
-	lint-shell lint-man format asan fuzz bench torture install help clean
+	lint-shell lint-man format asan fuzz bench torture check-bare install help clean
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -24,6 +24,14 @@ as_user() {
 	"${AS_USER[@]}" "$@"
 }
 
+# tests/run copies a checkout that this user cannot read; bats alone does not.
+as_user test -r "$SMTPD_TOP/Makefile" -a -x "$SMTPD_BIN/smtpd-listen" || {
+	printf "uid %s cannot read '%s' and '%s': use tests/run %s\n" \
+		"$TEST_UID" "$SMTPD_TOP" "$SMTPD_BIN" \
+		"$(basename "${BATS_TEST_FILENAME-NAME}" .bats)" >&2
+	exit 1
+}
+
 # Makes $BATS_TEST_TMPDIR the user's, and the way to it passable.
 setup_dir() {
 	[[ $(id -u) -eq 0 ]] || return 0
