@@ -341,11 +341,13 @@ hold() {
 	for ((round = 0; round < ${rounds:-3}; round++)); do
 		pid=$(main_pid)
 		wait_for has_child "$pid"
-		hold "$(has_child "$pid")"
+		child=$(has_child "$pid")
+		hold "$child"
 		inside kill -KILL "$pid"
 		wait_for another_than "$pid"
 		kill "$holder"
 		wait "$holder" || true
+		inside kill -KILL "$child"	# stopped as the debugger left it
 	done
 	send_mail alice@example.com 'after the last scheduler'
 	wait_for has_subject alice 'after the last scheduler'
