@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Becomes the recipient, for good. Everything that a delivery does with root's
  * rights is in this file; read it first. */
-#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <errno.h>
@@ -30,23 +29,12 @@ child_plan(struct child_plan *p, const char *program, const struct conf *conf)
 	return true;
 }
 
-void
-child_say(int conn, char tag, const char *text)
-{
-	struct sbuf b;
-
-	sbuf_init(&b, 1024);
-	frame_add(&b, tag, span_str(text));
-	if (!b.bad)
-		(void)send(conn, b.s, b.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	sbuf_free(&b);
-}
-
 _Noreturn static void
 child_give_up(const struct user *u, const char *what)
 {
 	warn_sys("delivery to '%s': %s '%s'", u->name, what, u->home);
-	child_say(1, 'Z', "451 4.3.0 Mailbox is unavailable, try again later");
+	(void)frame_say(1, 'Z',
+	    SPAN("451 4.3.0 Mailbox is unavailable, try again later"));
 	_exit(EXIT_TEMP);
 }
 

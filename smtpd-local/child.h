@@ -23,7 +23,4 @@ bool child_plan(struct child_plan *, const char *program,
  */
 pid_t child_start(struct child_plan *, const struct user *, int conn);
 
-/* Sends one small frame without waiting, whether the peer is there or not. */
-void child_say(int conn, char tag, const char *text);
-
 #endif

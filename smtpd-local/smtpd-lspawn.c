@@ -39,12 +39,11 @@ enum place_state { PLACE_FREE, PLACE_READING, PLACE_WAITING, PLACE_RUNNING };
 
 struct place {
 	enum place_state state;
-	int conn;
+	struct chan chan;
 	instant deadline;
 	pid_t pid;
 	uid_t uid;
 	char name[USER_NAME_MAX + 1];
-	size_t len;
 	char request[REQUEST_MAX];
 };
 
@@ -64,8 +63,7 @@ struct lspawn {
 static void
 place_vacate(struct place *p)
 {
-	close(p->conn);
-	p->conn = -1;
+	chan_close(&p->chan);
 	p->state = PLACE_FREE;
 }
 
@@ -73,7 +71,7 @@ place_vacate(struct place *p)
 static void
 place_refuse(struct place *p, char tag, const char *text)
 {
-	child_say(p->conn, tag, text);
+	(void)frame_say(p->chan.in.fd, tag, span_str(text));
 	place_vacate(p);
 }
 
@@ -90,14 +88,6 @@ place_is_obeyed(const struct conf *conf, int conn)
 	if (peer.uid == 0 || peer.uid == geteuid())
 		return true;
 	return stat(conf->queue, &queue) == 0 && peer.uid == queue.st_uid;
-}
-
-/* Takes n octets that were only peeked at. */
-static bool
-place_consume(struct place *p, size_t n)
-{
-	return recv(p->conn, p->request + p->len, n, MSG_DONTWAIT) ==
-	    (ssize_t)n;
 }
 
 static bool
@@ -118,46 +108,26 @@ place_take(struct place *p, const struct frame *f)
 
 /*
  * Reads what has come, without waiting. True: the request is whole and its name
- * is in p->name. False: more has to come, or the place was vacated.
- *
- * The octets after the frame belong to smtpd-local, and descriptors come with
- * them, so it peeks first and takes the frame only.
+ * is in p->name. False: more has to come, or the place was vacated. The octets
+ * and descriptors after the frame belong to smtpd-local.
  */
 static bool
 place_read(struct place *p)
 {
-	ssize_t n = recv(p->conn, p->request + p->len,
-	    sizeof(p->request) - p->len, MSG_PEEK | MSG_DONTWAIT);
 	struct frame f;
-	size_t used;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	switch (chan_next_alone(&p->chan, &f)) {
+	case IO_OK:
+		return place_take(p, &f);
+	case IO_TIMEOUT:
 		return false;
-	if (n <= 0) {
-		place_vacate(p);
-		return false;
-	}
-	switch (frame_parse(span_of(p->request, p->len + (size_t)n), &f,
-	    &used)) {
-	case FRAME_READY:
-		if (place_consume(p, used - p->len))
-			return place_take(p, &f);
+	case IO_ERROR:
+		if (errno == EPROTO)
+			warn("a request is malformed or too long");
 		break;
-	case FRAME_MORE:
-		/*
-		 * All of it belongs to this frame: take it, or poll wakes us
-		 * again.
-		 */
-		if (p->len + (size_t)n < sizeof(p->request) &&
-		    place_consume(p, (size_t)n)) {
-			p->len += (size_t)n;
-			return false;
-		}
-		break;
-	case FRAME_BAD:
+	case IO_EOF:
 		break;
 	}
-	warn("a request is malformed or too long");
 	place_vacate(p);
 	return false;
 }
@@ -180,7 +150,7 @@ place_ended(struct place *p, int status)
 		snprintf(text, sizeof(text), "exit=%d", WEXITSTATUS(status));
 	if (text[0] != '\0') {
 		warn("delivery to '%s' died: %s", p->name, text);
-		child_say(p->conn, 'D', text);
+		(void)frame_say(p->chan.in.fd, 'D', span_str(text));
 	}
 	place_vacate(p);
 }
@@ -234,7 +204,7 @@ lspawn_deliver(struct lspawn *s, struct place *p)
 		p->state = PLACE_WAITING;
 		return;
 	}
-	p->pid = child_start(&s->plan, &u, p->conn);
+	p->pid = child_start(&s->plan, &u, p->chan.in.fd);
 	if (p->pid < 0) {
 		warn_sys("cannot fork for '%s'", p->name);
 		place_refuse(p, 'Z', "451 4.3.0 Delivery cannot start now");
@@ -269,9 +239,8 @@ lspawn_welcome(struct lspawn *s, int conn)
 {
 	struct place *p = lspawn_free_place(s);
 
-	p->conn = conn;
+	chan_init_small(&p->chan, conn, p->request, sizeof(p->request));
 	p->state = PLACE_READING;
-	p->len = 0;
 	p->deadline = clock_in(REQUEST_MS);
 	if (!place_is_obeyed(s->conf, conn)) {
 		warn(
@@ -358,7 +327,7 @@ lspawn_prepare(struct lspawn *s)
 		    p->state == PLACE_WAITING;
 
 		s->polls[POLL_PLACES + i] = (struct pollfd){
-			.fd = ours ? p->conn : -1,
+			.fd = ours ? p->chan.in.fd : -1,
 			.events = p->state == PLACE_READING ? POLLIN : 0
 		};
 		if (p->state == PLACE_FREE)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "alias.h"
 #include "clock.h"
 #include "confine.h"
 #include "frame.h"
@@ -274,12 +275,11 @@ rcpt_answer(struct rcpt_table *t, const struct frame *f, struct sbuf *out)
 /* --- one loop over all clients, each in a kilobyte ----------------------- */
 
 struct rcpt_client {
-	int fd;        /* -1: a free place */
-	bool done;     /* it sends no more */
-	bool stalled;  /* it does not read its answers */
-	instant since; /* when it last sent, or when it stalled */
+	struct chan chan; /* in.fd -1: a free place */
+	bool done;        /* it sends no more */
+	bool stalled;     /* it does not read its answers */
+	instant since;    /* when it last sent, or when it stalled */
 	struct sbuf out;
-	size_t sent, len;
 	char in[REQUEST_MAX];
 };
 
@@ -294,12 +294,12 @@ struct rcpt_loop {
 static void
 rcpt_client_drop(struct rcpt_loop *l, struct rcpt_client *c)
 {
-	close(c->fd);
+	chan_close(&c->chan);
 	sbuf_free(&c->out);
 	l->nstalled -= c->stalled;
 	l->used--;
 	c->stalled = false;
-	c->fd = -1;
+	c->chan.in.fd = -1;
 }
 
 /* Waits for the client's requests, or for room to send answers. */
@@ -318,31 +318,20 @@ rcpt_client_set_stalled(struct rcpt_loop *l, struct rcpt_client *c,
 		l->nstalled++;
 	else
 		l->nstalled--;
-	return epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &e) == 0;
+	return epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->chan.in.fd, &e) == 0;
 }
 
 /* Sends as much as there is room for; false when the client is gone. */
 static bool
-rcpt_client_flush(struct rcpt_loop *l, struct rcpt_client *c)
+rcpt_client_push(struct rcpt_loop *l, struct rcpt_client *c)
 {
-	while (c->sent < c->out.len) {
-		ssize_t n = send(c->fd, c->out.s + c->sent,
-		    c->out.len - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	enum io r = chan_push(&c->chan, &c->out);
 
-		if (n >= 0)
-			c->sent += (size_t)n;
-		else if (errno == EAGAIN)
-			return rcpt_client_set_stalled(l, c, true);
-		else if (errno != EINTR)
-			return false;
-	}
-	c->sent = 0;
 	/* A long list is rare, so its memory is not kept. */
-	if (c->out.cap > OUT_SOFT)
+	if (r == IO_OK && c->out.cap > OUT_SOFT)
 		sbuf_free(&c->out);
-	else
-		sbuf_reset(&c->out);
-	return rcpt_client_set_stalled(l, c, false);
+	return (r == IO_OK || r == IO_TIMEOUT) &&
+	    rcpt_client_set_stalled(l, c, r == IO_TIMEOUT);
 }
 
 /*
@@ -352,32 +341,19 @@ rcpt_client_flush(struct rcpt_loop *l, struct rcpt_client *c)
 static bool
 rcpt_client_answer_all(struct rcpt_loop *l, struct rcpt_client *c)
 {
-	size_t at = 0, used;
+	enum io r = IO_OK;
 	struct frame f;
 
-	while (!c->stalled) {
-		enum frame_event e = frame_parse(span_of(c->in + at,
-						     c->len - at),
-		    &f, &used);
-
-		if (e == FRAME_BAD ||
-		    (e == FRAME_MORE && c->len - at == sizeof(c->in)))
-			return false;
-		if (e == FRAME_READY) {
+	while (!c->stalled && r == IO_OK) {
+		r = chan_next(&c->chan, &f);
+		if (r == IO_OK)
 			rcpt_answer(l->table, &f, &c->out);
-			at += used;
-		}
-		if (c->out.bad)
+		else if (r != IO_TIMEOUT)
 			return false;
-		if (e == FRAME_MORE || c->out.len >= OUT_SOFT) {
-			if (!rcpt_client_flush(l, c))
-				return false;
-			if (e == FRAME_MORE)
-				break;
-		}
+		if ((r == IO_TIMEOUT || c->out.len >= OUT_SOFT) &&
+		    !rcpt_client_push(l, c))
+			return false;
 	}
-	c->len -= at;
-	memmove(c->in, c->in + at, c->len);
 	return !c->done || c->stalled;
 }
 
@@ -385,15 +361,19 @@ rcpt_client_answer_all(struct rcpt_loop *l, struct rcpt_client *c)
 static bool
 rcpt_client_serve(struct rcpt_loop *l, struct rcpt_client *c)
 {
-	ssize_t n;
-
 	if (c->stalled)
-		return rcpt_client_flush(l, c) && rcpt_client_answer_all(l, c);
-	n = recv(c->fd, c->in + c->len, sizeof(c->in) - c->len, MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	c->done = n == 0;
-	c->len += (size_t)n;
+		return rcpt_client_push(l, c) && rcpt_client_answer_all(l, c);
+	switch (chan_fill(&c->chan)) {
+	case IO_OK:
+		break;
+	case IO_EOF:
+		c->done = true;
+		break;
+	case IO_TIMEOUT:
+		return true;
+	case IO_ERROR:
+		return false;
+	}
 	c->since = clock_now();
 	return rcpt_client_answer_all(l, c);
 }
@@ -406,7 +386,8 @@ rcpt_longest_idle(const struct rcpt_loop *l)
 	for (size_t i = 0; i < l->nclients; i++) {
 		struct rcpt_client *c = &l->clients[i];
 
-		if (c->fd != -1 && (oldest == NULL || c->since < oldest->since))
+		if (c->chan.in.fd != -1 &&
+		    (oldest == NULL || c->since < oldest->since))
 			oldest = c;
 	}
 	return oldest;
@@ -425,7 +406,7 @@ rcpt_free_place(struct rcpt_loop *l)
 		rcpt_client_drop(l, c);
 		return c;
 	}
-	for (c = l->clients; c->fd != -1; c++)
+	for (c = l->clients; c->chan.in.fd != -1; c++)
 		;
 	return c;
 }
@@ -462,9 +443,8 @@ rcpt_welcome(struct rcpt_loop *l)
 	}
 	c = rcpt_free_place(l);
 	e.data.ptr = c;
-	c->fd = fd;
+	chan_init_small(&c->chan, fd, c->in, sizeof(c->in));
 	c->since = clock_now();
-	c->sent = c->len = 0;
 	c->done = c->stalled = false;
 	sbuf_init(&c->out, ANSWER_MAX);
 	l->used++;
@@ -472,8 +452,7 @@ rcpt_welcome(struct rcpt_loop *l)
 		warn_sys("cannot watch a connection");
 		rcpt_client_drop(l, c);
 	} else if (!rcpt_client_serve(l, c)) {
-		rcpt_client_drop(l,
-		    c); /* mostly the request is already there */
+		rcpt_client_drop(l, c);
 	}
 }
 
@@ -508,7 +487,7 @@ rcpt_start(struct rcpt_loop *l, int listener, struct rcpt_table *table)
 	if (l->clients == NULL || l->epoll < 0)
 		die_sys(EXIT_TEMP, "cannot start");
 	for (size_t i = 0; i < l->nclients; i++)
-		l->clients[i].fd = -1;
+		l->clients[i].chan.in.fd = -1;
 	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, listener, &e) < 0)
 		die_sys(EXIT_TEMP, "cannot watch the listening socket");
 }
@@ -537,7 +516,8 @@ rcpt_loop(int listener, struct rcpt_table *table)
 
 			if (c == NULL)
 				rcpt_welcome(&l);
-			else if (c->fd != -1 && !rcpt_client_serve(&l, c))
+			else if (c->chan.in.fd != -1 &&
+			    !rcpt_client_serve(&l, c))
 				rcpt_client_drop(&l, c);
 		}
 		rcpt_drop_stalled(&l);
