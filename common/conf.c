@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /* Reads the configuration: it runs at every exec, so it does little. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include "address.h"
 #include "conf-type.h"
+#include "readfile.h"
 
 /* The texts of one file or one option; values are NUL-ended in place. */
 struct conf_memory {
 	struct conf_memory *next;
-	size_t size;
-	char text[]; /* size octets, and room for a NUL */
+	char text[]; /* with room for a NUL */
 };
 
 static struct conf_memory *
@@ -24,7 +21,6 @@ memory_new(struct conf *c, size_t size)
 
 	if (m == NULL)
 		return NULL;
-	m->size = size;
 	m->next = c->memory;
 	c->memory = m;
 	return m;
@@ -180,57 +176,34 @@ conf_parse(struct conf *c, struct span text, struct conf_where *where)
 	return parse(c, copy, text.n, where);
 }
 
-/*
- * A regular file costs one read; of a pipe, or a file of /proc, the size is
- * not known before.
- */
+/* The file is read behind the head of its memory. */
 static enum conf_result
-load(struct conf *c, int fd, struct conf_where *where)
+conf_read(struct conf *c, const char *path, struct conf_where *where)
 {
-	struct conf_memory *m;
-	struct stat st;
-	size_t known, n = 0;
-	ssize_t r;
+	const struct conf_memory head = { .next = c->memory };
+	struct sbuf b;
+	int error;
 
-	if (fstat(fd, &st) < 0)
-		return CONF_IOERR;
-	if (st.st_size > CONF_FILE_MAX)
-		return conf_bad(where, "larger than %d octets", CONF_FILE_MAX);
-	known = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
-	m = memory_new(c, known > 0 ? known : CONF_FILE_MAX + 1);
-	if (m == NULL)
-		return CONF_IOERR;
-	while (n < m->size) {
-		r = read(fd, m->text + n, m->size - n);
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return CONF_IOERR;
-		if (r == 0)
-			break;
-		n += (size_t)r;
+	sbuf_init(&b, sizeof(head) + CONF_FILE_MAX);
+	sbuf_add(&b, &head, sizeof(head));
+	if (!readfile(AT_FDCWD, path, READFILE_ANY, &b, NULL)) {
+		error = errno;
+		sbuf_free(&b);
+		errno = error;
+		return error == EFBIG ?
+		    conf_bad(where, "larger than %d octets", CONF_FILE_MAX) :
+		    CONF_IOERR;
 	}
-	if (n > CONF_FILE_MAX)
-		return conf_bad(where, "larger than %d octets", CONF_FILE_MAX);
-	return parse(c, m->text, n, where);
+	c->memory = (struct conf_memory *)(void *)b.s;
+	return parse(c, b.s + sizeof(head), b.len - sizeof(head), where);
 }
 
 enum conf_result
 conf_load(struct conf *c, const char *path, struct conf_where *where)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	enum conf_result result;
-	int saved;
-
 	where->line = 0;
 	where->what[0] = '\0';
-	if (fd < 0)
-		return CONF_IOERR;
-	result = load(c, fd, where);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result;
+	return conf_read(c, path, where);
 }
 
 enum conf_result

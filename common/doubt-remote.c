@@ -8,6 +8,7 @@
 
 #include "doubt.h"
 #include "log.h"
+#include "readfile.h"
 
 /* Who demands nothing of servers needs none: the default may not be there. */
 static void
@@ -38,8 +39,8 @@ doubt_passwords(const struct conf *conf)
 	if (stat(path, &st) == -1) {
 		if (errno != EACCES)
 			warn_sys("remote_passwords '%s'", path);
-	} else if (!S_ISREG(st.st_mode) || (st.st_mode & 0077) != 0 ||
-	    st.st_uid == 0) {
+	} else if (!S_ISREG(st.st_mode) ||
+	    readfile_is_lax(&st, READFILE_SECRET) || st.st_uid == 0) {
 		warn("remote_passwords '%s' must be a file of smtpd-remote's "
 		     "user and of mode 0400: mail in routes will wait",
 		    path);

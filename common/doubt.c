@@ -14,6 +14,7 @@
 #include "address.h"
 #include "endpoint.h"
 #include "log.h"
+#include "readfile.h"
 
 #define SUFFIX SPAN(".key")
 
@@ -52,7 +53,7 @@ doubt_key(int dir, const char *file, const char *shown, const char *name)
 	else if (!S_ISREG(st.st_mode))
 		warn("DKIM key '%s%s' is no file: mail of its domain will wait",
 		    shown, name);
-	else if ((st.st_mode & 0037) != 0)
+	else if (readfile_is_lax(&st, READFILE_SHARED_SECRET))
 		warn("DKIM key '%s%s' can be used by others: mail of its "
 		     "domain will wait",
 		    shown, name);

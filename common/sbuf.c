@@ -27,6 +27,13 @@ sbuf_free(struct sbuf *b)
 }
 
 void
+sbuf_wipe(struct sbuf *b)
+{
+	explicit_bzero(b->s, b->cap);
+	sbuf_free(b);
+}
+
+void
 sbuf_reset(struct sbuf *b)
 {
 	sbuf_truncate(b, 0);
@@ -44,7 +51,7 @@ sbuf_truncate(struct sbuf *b, size_t len)
 
 /* Room for n more octets and the NUL; n is known to be within max. */
 static bool
-grow(struct sbuf *b, size_t n)
+sbuf_grow(struct sbuf *b, size_t n)
 {
 	size_t need = b->len + n + 1, cap = b->cap < 64 ? 64 : b->cap;
 	char *s;
@@ -64,15 +71,21 @@ grow(struct sbuf *b, size_t n)
 	return true;
 }
 
+bool
+sbuf_reserve(struct sbuf *b, size_t n)
+{
+	if (b->bad || n > b->max - b->len || !sbuf_grow(b, n))
+		b->bad = true;
+	return !b->bad;
+}
+
 void
 sbuf_add(struct sbuf *b, const void *p, size_t n)
 {
 	if (n == 0)
 		return;
-	if (b->bad || n > b->max - b->len || !grow(b, n)) {
-		b->bad = true;
+	if (!sbuf_reserve(b, n))
 		return;
-	}
 	memcpy(b->s + b->len, p, n);
 	b->len += n;
 	b->s[b->len] = '\0';
@@ -105,11 +118,10 @@ sbuf_addf(struct sbuf *b, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	if (b->bad || n < 0 || (size_t)n > b->max - b->len ||
-	    !grow(b, (size_t)n)) {
+	if (n < 0)
 		b->bad = true;
+	if (n < 0 || !sbuf_reserve(b, (size_t)n))
 		return;
-	}
 	va_start(ap, fmt);
 	(void)vsnprintf(b->s + b->len, (size_t)n + 1, fmt, ap);
 	va_end(ap);

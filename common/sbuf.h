@@ -27,8 +27,17 @@ void sbuf_init(struct sbuf *, size_t max);
 /* Gives the memory back; the string is empty and usable again. */
 void sbuf_free(struct sbuf *);
 
+/* The same of a secret: nothing is left of it in memory. */
+void sbuf_wipe(struct sbuf *);
+
 /* Empties it and clears bad; keeps the memory. */
 void sbuf_reset(struct sbuf *);
+
+/*
+ * Room for n more octets at s + len, for a caller that writes them itself. False: it
+ * is bad, or they do not fit.
+ */
+bool sbuf_reserve(struct sbuf *, size_t n) MUST_CHECK;
 
 void sbuf_add(struct sbuf *, const void *, size_t);
 void sbuf_adds(struct sbuf *, const char *);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* What a destination needs besides its address: TLS, and a password. */
-#include <sys/stat.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "tls-policy.h"
+#include "readfile.h"
 
 #define FILE_MAX (1024 * 1024)
 #define PASSWORD_LINE_MAX 1024 /* AUTH must fit into a command */
@@ -132,51 +129,22 @@ complain(struct policy *p, const char *path, const char *what)
 	(void)snprintf(p->trouble, sizeof(p->trouble), "%s: %s", path, what);
 }
 
-/* Readable by this user and nobody else. */
+/* Appends the file; *text is its place from now on. */
 static bool
-is_secret(const struct stat *st)
+load(struct policy *p, const char *path, enum readfile_kind kind,
+    struct span *text)
 {
-	return S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
-	    (st->st_mode & 077) == 0;
-}
+	struct sbuf why;
+	bool good;
 
-static bool
-read_all(int fd, struct sbuf *b)
-{
-	char chunk[4096];
-	ssize_t n;
-
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0)
-		sbuf_add(b, chunk, (size_t)n);
-	explicit_bzero(chunk, sizeof(chunk));
-	if (n == 0 && b->bad)
-		errno = EFBIG;
-	return n == 0 && !b->bad;
-}
-
-/* Appends the file; *text is where it stands from now on. */
-static bool
-load(struct policy *p, const char *path, bool secret, struct span *text)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-	bool ok;
-
+	sbuf_init(&why, sizeof(p->trouble));
 	sbuf_reset(&p->texts);
-	ok = fd != -1 && fstat(fd, &st) == 0;
-	if (ok && secret && !is_secret(&st)) {
-		complain(p, path,
-		    "must be a file of this program's user and of mode 0400");
-		(void)close(fd);
-		return false;
-	}
-	ok = ok && read_all(fd, &p->texts);
-	if (!ok)
-		complain(p, path, strerror(errno));
-	if (fd != -1)
-		(void)close(fd);
+	good = readfile(AT_FDCWD, path, kind, &p->texts, &why);
+	if (!good)
+		complain(p, path, why.s);
 	*text = sbuf_span(&p->texts);
-	return ok;
+	sbuf_free(&why);
+	return good;
 }
 
 static void
@@ -204,8 +172,7 @@ keep(struct policy *p)
 	}
 	if (kept.bad)
 		complain(p, "policy", strerror(ENOMEM));
-	explicit_bzero(p->texts.s, p->texts.len);
-	sbuf_free(&p->texts);
+	sbuf_wipe(&p->texts);
 	p->texts = kept;
 }
 
@@ -215,7 +182,7 @@ load_password(struct policy *p, const char *path, struct span host)
 	struct span text;
 	unsigned line;
 
-	if (!load(p, path, true, &text))
+	if (!load(p, path, READFILE_SECRET, &text))
 		return;
 	if (!policy_find_password(text, host, p, &line))
 		complain_line(p, path, line, "HOST USER PASSWORD");
@@ -244,7 +211,7 @@ policy_load(struct policy *p, const struct conf *conf, struct span destination,
 	*p = (struct policy){ .tls = POLICY_MAY, .names = SPAN("") };
 	sbuf_init(&p->texts, FILE_MAX);
 	if (conf->tls_policy[0] != '\0' &&
-	    load(p, conf->tls_policy, false, &text)) {
+	    load(p, conf->tls_policy, READFILE_REGULAR, &text)) {
 		if (!policy_find(text, destination, p, &line))
 			complain_line(p, conf->tls_policy, line,
 			    "DESTINATION none|may|encrypt|verify [NAME ...]");
@@ -265,6 +232,5 @@ policy_load(struct policy *p, const struct conf *conf, struct span destination,
 void
 policy_free(struct policy *p)
 {
-	explicit_bzero(p->texts.s, p->texts.len);
-	sbuf_free(&p->texts);
+	sbuf_wipe(&p->texts);
 }

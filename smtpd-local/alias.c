@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* The table of aliases: how it is stored, read from a file and checked. */
-#include <sys/stat.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "alias.h"
+#include "readfile.h"
 #include "user.h"
 
 /* A local-part and a domain, folded, with an '@' between when both are. */
@@ -608,44 +605,24 @@ alias_parse(struct alias_table *t, struct span text, struct alias_where *where)
 	return result != ALIAS_OK ? result : alias_check(t, where);
 }
 
-static enum alias_result
-alias_read(int fd, struct sbuf *text, struct alias_where *where)
-{
-	char piece[65536];
-	ssize_t n;
-
-	while ((n = read(fd, piece, sizeof(piece))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ALIAS_IOERR;
-		if ((size_t)n > ALIAS_FILE_MAX - text->len)
-			return alias_fault(where, "larger than %d octets",
-			    ALIAS_FILE_MAX);
-		sbuf_add(text, piece, (size_t)n);
-		if (text->bad)
-			return ALIAS_IOERR;
-	}
-	return ALIAS_OK;
-}
-
 enum alias_result
 alias_load(struct alias_table *t, const char *path, struct alias_where *where)
 {
 	enum alias_result result;
 	struct sbuf text;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), saved;
+	int saved;
 
 	*where = (struct alias_where){ 0 };
-	if (fd < 0)
-		return ALIAS_IOERR;
 	sbuf_init(&text, ALIAS_FILE_MAX);
-	result = alias_read(fd, &text, where);
-	if (result == ALIAS_OK)
+	if (readfile(AT_FDCWD, path, READFILE_ANY, &text, NULL))
 		result = alias_parse(t, sbuf_span(&text), where);
+	else if (errno == EFBIG)
+		result = alias_fault(where, "larger than %d octets",
+		    ALIAS_FILE_MAX);
+	else
+		result = ALIAS_IOERR;
 	saved = errno;
 	sbuf_free(&text);
-	close(fd);
 	errno = saved;
 	return result;
 }

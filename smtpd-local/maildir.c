@@ -4,6 +4,8 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include <linux/magic.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +17,6 @@
 #include "queuefile.h"
 
 #define HOST_MAX 100 /* octets of it in a file name; flags follow it */
-#define XFS_MAGIC 0x58465342
-#define EXT4_MAGIC 0xef53 /* also of ext2 and ext3 */
 #define PATH_ROOM (CONF_FOLDER_MAX + sizeof("/tmp/") + MAILDIR_NAME_MAX)
 
 static void
@@ -126,9 +126,10 @@ journal_keeps_order(const char *path, dev_t dev)
 
 	if (statfs(path, &fs) < 0)
 		return false;
-	if ((unsigned long)fs.f_type == XFS_MAGIC)
+	if ((unsigned long)fs.f_type == XFS_SUPER_MAGIC)
 		return true;
-	return (unsigned long)fs.f_type == EXT4_MAGIC && journal_exists(dev);
+	return (unsigned long)fs.f_type == EXT4_SUPER_MAGIC &&
+	    journal_exists(dev);
 }
 
 bool

@@ -19,7 +19,6 @@ static struct chan_room room;
 static struct message message;
 static struct advice advice;
 
-/* All it ever calls from the first frame on. */
 /* --- who the client is ----------------------------------------------------- */
 
 /*

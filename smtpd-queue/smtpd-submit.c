@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* The adviser on users' mail: checks the sender, adds missing fields. */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "log.h"
 #include "program.h"
 #include "serve.h"
 #include "submission.h"
+#include "readfile.h"
 
 /*
  * The entrances that ask us. Each may have all its conversations open, so that
@@ -18,38 +14,16 @@
 #define SPARE 64 /* conversations of an entrance besides those of sessions */
 #define SENDERS_MAX (64 * 1024 * 1024)
 
-static bool
-read_whole(int fd, struct sbuf *b)
-{
-	char piece[16384];
-	ssize_t n;
-
-	while ((n = read(fd, piece, sizeof(piece))) != 0) {
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		sbuf_add(b, piece, (size_t)n);
-	}
-	if (b->bad)
-		errno = EFBIG;
-	return !b->bad;
-}
-
 /* The file senders. After a change a successor of this process reads it. */
 static void
 read_senders(struct sbuf *b, const char *path)
 {
-	int fd;
-
 	sbuf_init(b, SENDERS_MAX);
 	if (*path == '\0')
 		return;
 	serve_reads(path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1 || !read_whole(fd, b))
+	if (!readfile(AT_FDCWD, path, READFILE_ANY, b, NULL))
 		die_sys(EXIT_TEMP, "cannot read '%s'", path);
-	(void)close(fd);
 }
 
 int

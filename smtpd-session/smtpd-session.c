@@ -24,11 +24,6 @@
 __attribute__((common)) struct session session;
 
 /*
- * All that a session does once its helpers are dialled: it reads, writes,
- * waits and ends. No open, no socket, no connect, no exec, no kill.
- */
-
-/*
  * Tells the client when the program cannot start. With a listener there is no
  * client yet.
  */
@@ -193,6 +188,7 @@ catch_term(void)
 int
 main(int argc, char *argv[])
 {
+	/* Its helpers are dialled: no open, no socket, no connect, no exec. */
 	static const struct confine keep = { .calls = { SYS_getrandom },
 		.dials = true };
 	static struct conf conf;

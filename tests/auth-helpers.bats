@@ -73,7 +73,7 @@ ask_file() {
 	as_user chmod 640 "$PASSWORDS"
 	ask_file joe:secret
 	[ "$output" = 'exit 100' ]
-	[[ $stderr == *'must belong to the user of this program'* ]]
+	[[ $stderr == *": mode 0640 lets others in: chmod 0400"* ]]
 	as_user chmod 600 "$PASSWORDS"
 	echo 'no colon' | as_user tee -a "$PASSWORDS" >/dev/null
 	ask_file joe:secret eve:secret

@@ -2,11 +2,8 @@
 /* Private DKIM keys: which sign for a domain, and whether they may be used. */
 #include "dkim-keys.h"
 
-#include <sys/stat.h>
-
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <openssl/bio.h>
@@ -17,6 +14,7 @@
 
 #include "address.h"
 #include "bufio.h"
+#include "readfile.h"
 
 /* --- one key ----------------------------------------------------------------- */
 
@@ -45,56 +43,6 @@ complain(struct sbuf *why, const char *what)
 {
 	sbuf_adds(why, what);
 	return false;
-}
-
-static bool
-complain_sys(struct sbuf *why, const char *what)
-{
-	sbuf_addf(why, "%s: %s", what, strerror(errno));
-	return false;
-}
-
-/* It belongs to us or root, and nobody else can have read or written it. */
-static bool
-check_file(const struct stat *st, struct sbuf *why)
-{
-	unsigned mode = st->st_mode & 07777;
-
-	if (!S_ISREG(st->st_mode))
-		return complain(why, "is not a regular file");
-	if (st->st_uid != geteuid() && st->st_uid != 0 && geteuid() != 0) {
-		sbuf_addf(why, "belongs to uid %lu, not to this user or root",
-		    (unsigned long)st->st_uid);
-		return false;
-	}
-	if ((mode & 0037) != 0 ||
-	    ((mode & 0040) != 0 && st->st_gid != getegid() && geteuid() != 0)) {
-		sbuf_addf(why, "can be used by others (mode %04o): chmod 0400",
-		    mode);
-		return false;
-	}
-	if (st->st_size > DKIM_KEY_FILE_MAX)
-		return complain(why, "is too large for a key");
-	return true;
-}
-
-static bool
-read_file(struct dkim_key *k, int fd, struct sbuf *why)
-{
-	char buf[1024];
-	ssize_t n;
-
-	while ((n = read(fd, buf, sizeof(buf))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return complain_sys(why, "cannot be read");
-		sbuf_add(&k->pem, buf, (size_t)n);
-	}
-	explicit_bzero(buf, sizeof(buf));
-	if (k->pem.bad)
-		return complain(why, "does not fit into memory");
-	return true;
 }
 
 /* For an encrypted key: we have no password. */
@@ -197,19 +145,10 @@ bool
 dkim_key_load(struct dkim_key *k, int dir, const char *path,
     struct dkim_key_memory *m, struct sbuf *why)
 {
-	/* O_NONBLOCK: a FIFO must not block us. */
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
 	bool good;
 
 	sbuf_init(&k->pem, DKIM_KEY_FILE_MAX);
-	if (fd == -1)
-		return complain_sys(why, "cannot be opened");
-	if (fstat(fd, &st) == -1)
-		good = complain_sys(why, "cannot be examined");
-	else
-		good = check_file(&st, why) && read_file(k, fd, why);
-	(void)close(fd);
+	good = readfile(dir, path, READFILE_SHARED_SECRET, &k->pem, why);
 	if (!good || recall(m, k))
 		return good;
 	good = parse_and_examine(k, why);
@@ -221,8 +160,7 @@ dkim_key_load(struct dkim_key *k, int dir, const char *path,
 void
 dkim_key_free(struct dkim_key *k)
 {
-	explicit_bzero(k->pem.s, k->pem.len);
-	sbuf_free(&k->pem);
+	sbuf_wipe(&k->pem);
 }
 
 static bool
@@ -310,7 +248,7 @@ add(struct dkim_keys *keys, int dir, const char *path, const char *shown,
 	}
 	if (keys->n == DKIM_KEYS_MAX)
 		return bad(why, shown, "is one key too many");
-	sbuf_addf(why, "%s ", shown);
+	sbuf_addf(why, "%s: ", shown);
 	if (!dkim_key_load(&key, dir, path, keys->known, why)) {
 		dkim_key_free(&key);
 		return DKIM_KEYS_BAD;

@@ -496,7 +496,6 @@ bounce_answer(struct request *r)
 	    chan_flush(&up, bounce_deadline()) == IO_OK && in_step;
 }
 
-/* It holds its two conversations and the descriptors that it is sent. */
 static int
 bounce_serve(void)
 {

@@ -15,6 +15,7 @@
 #include "chain.h"
 #include "client.h"
 #include "log.h"
+#include "readfile.h"
 
 #define SECRET_MAX 2048
 
@@ -337,20 +338,13 @@ client_hear_greeting(struct client *c, struct client_failure *why)
 
 /* --- TLS, by STARTTLS (RFC 3207) or from the first octet ----------------- */
 
-/* The whole file, malloc'ed; empty if it cannot be read. */
+/* The whole file; empty if it cannot be read. */
 static struct span
-client_read_authorities(int fd)
+client_read_authorities(int fd, struct sbuf *text)
 {
-	struct stat st;
-	char *p;
-	ssize_t n;
-
-	if (fd == -1 || fstat(fd, &st) != 0 || st.st_size <= 0 ||
-	    st.st_size > ANCHORS_FILE_MAX)
-		return span_of(NULL, 0);
-	p = malloc((size_t)st.st_size);
-	n = p == NULL ? -1 : pread(fd, p, (size_t)st.st_size, 0);
-	return span_of(p, n > 0 ? (size_t)n : 0);
+	sbuf_init(text, ANCHORS_FILE_MAX);
+	return fd != -1 && readfile_all(fd, text) ? sbuf_span(text) :
+						    span_of(NULL, 0);
 }
 
 static void
@@ -382,16 +376,17 @@ client_handshake(struct client *c, const char *name,
     const struct client_plan *plan, struct client_failure *why)
 {
 	const struct policy *p = &plan->policy;
+	struct sbuf text;
 	struct tls_demand demand = { .verified = p->tls == POLICY_VERIFY,
 		.names = p->names.n > 0 ? p->names : span_str(name),
-		.bundle = client_read_authorities(plan->authorities) };
+		.bundle = client_read_authorities(plan->authorities, &text) };
 	struct tls_facts facts;
 	const char *reason = "";
 	bool ok = tls_start(c->fd, plan->literal ? NULL : name, &demand,
 	    client_wait(c, c->conf->tls_timeout * 1000), &c->layer, &facts,
 	    &reason);
 
-	free((void *)(uintptr_t)demand.bundle.p);
+	sbuf_free(&text);
 	if (!ok)
 		return client_tls_failed(c, reason, why);
 	c->in.layer = c->out.layer = c->layer;

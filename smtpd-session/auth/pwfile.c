@@ -2,30 +2,10 @@
 /* The file of passwords: one "user:hash" a line. */
 #include "pwfile.h"
 
-#include <sys/stat.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "bufio.h"
-
-int
-pwfile_open(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd == -1)
-		return -1;
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
-		(void)close(fd);
-		errno = EPERM;
-		return -1;
-	}
-	return fd;
-}
 
 bool
 pwfile_user_valid(struct span user)

@@ -14,12 +14,6 @@
  */
 #define PWFILE_LINE_MAX 4096
 
-/*
- * Opens it for reading. It must belong to us and give no rights to others;
- * otherwise -1 with errno EPERM.
- */
-int pwfile_open(const char *path) MUST_CHECK;
-
 bool pwfile_user_valid(struct span user);
 
 /* Splits a line. False: it is malformed. user is empty for a comment. */

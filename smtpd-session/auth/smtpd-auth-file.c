@@ -10,26 +10,28 @@
 #include "confine.h"
 #include "log.h"
 #include "pwfile.h"
+#include "readfile.h"
 #include "serve.h"
 
 /* The hash that unknown users cost, if the file has no entry. */
 static const char nobody[] =
     "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7";
 
-/* Files: the one that is open. No open, no socket, no connect, no exec. */
 static int file = -1;
+
+#define WHY_MAX 200
 
 static void
 file_open(const struct conf *conf)
 {
+	struct sbuf why;
+
+	sbuf_init(&why, WHY_MAX);
 	serve_reads(conf->passwords);
-	file = pwfile_open(conf->passwords);
-	if (file == -1 && errno == EPERM)
-		die(EXIT_PERM,
-		    "'%s' must belong to the user of this program and be readable by no other (mode 0400 or 0600)",
-		    conf->passwords);
+	file = readfile_open(AT_FDCWD, conf->passwords, READFILE_SECRET, &why);
 	if (file == -1)
-		die_sys(EXIT_TEMP, "cannot open '%s'", conf->passwords);
+		die(errno == EPERM ? EXIT_PERM : EXIT_TEMP,
+		    "cannot use '%s': %s", conf->passwords, why.s);
 }
 
 /* In a time that does not depend on where the two differ. */
@@ -96,6 +98,7 @@ file_check(struct auth_question *q, void *arg)
 int
 main(int argc, char *argv[])
 {
+	/* The one file is open: no open, no socket, no connect, no exec. */
 	static const struct confine keep = {
 		.calls = { SYS_fcntl, SYS_setitimer, SYS_alarm, SYS_getpid,
 		    SYS_getrandom },

@@ -18,6 +18,7 @@
 #include "bufio.h"
 #include "program.h"
 #include "pwfile.h"
+#include "readfile.h"
 
 #define OWNER "smtpd-auth" /* owner of a file that root creates */
 #define FILE_MAX_ (64 * 1024 * 1024)
@@ -123,20 +124,15 @@ static void
 passwd_read_file(const char *path, struct sbuf *text, struct stat *st)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char buf[4096];
-	ssize_t n;
 
 	st->st_nlink = 0;
 	if (fd == -1 && errno == ENOENT)
 		return;
 	if (fd == -1 || fstat(fd, st) == -1)
 		die_sys(EXIT_TEMP, "cannot open '%s'", path);
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		sbuf_add(text, buf, (size_t)n);
-	if (n == -1 || text->bad)
+	if (!readfile_all(fd, text))
 		die_sys(EXIT_TEMP, "cannot read '%s'", path);
 	(void)close(fd);
-	explicit_bzero(buf, sizeof(buf));
 }
 
 /* Copies the text with a new entry for the user, or without any. */

@@ -5,138 +5,60 @@
  * the engine itself.
  */
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include <bearssl.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "certificate.h"
 #include "engine.h"
 #include "pem.h"
+#include "readfile.h"
 #include "tls-suites.h"
 
-/* --- files, and who may read them ------------------------------------------- */
+/* --- files ------------------------------------------------------------------ */
 
 #define PATH_ROOM 4096
 #define FILE_MAX (256 * 1024) /* octets of one */
-
-struct file {
-	char *text;
-	size_t n, used; /* used: what there is to wipe */
-};
-
-static bool
-file_copy_path(struct span path, char mem[PATH_ROOM])
-{
-	if (path.n >= PATH_ROOM)
-		return false;
-	memcpy(mem, path.p, path.n);
-	mem[path.n] = '\0';
-	return true;
-}
-
-static bool
-file_is_good(const struct stat *st, bool secret, struct sbuf *why)
-{
-	if (!S_ISREG(st->st_mode))
-		sbuf_adds(why, "not a regular file");
-	else if (st->st_size > FILE_MAX)
-		sbuf_addf(why, "more than %d octets", FILE_MAX);
-	else if (secret && st->st_uid != geteuid())
-		sbuf_addf(why,
-		    "belongs to uid %u, but a key must belong to uid %u",
-		    (unsigned)st->st_uid, (unsigned)geteuid());
-	else if (secret && (st->st_mode & 077) != 0)
-		sbuf_addf(why, "mode %04o lets others in: chmod 0400",
-		    (unsigned)st->st_mode & 07777);
-	else
-		return true;
-	return false;
-}
+#define KEY_ROOM 16384        /* of any key: so that no copy of it is left */
 
 /* For files that were made on other systems; BearSSL takes LF only. */
 static void
-file_drop_cr(struct file *f)
+file_drop_cr(struct sbuf *b)
 {
 	size_t to = 0;
 
-	for (size_t i = 0; i < f->n; i++)
-		if (f->text[i] != '\r')
-			f->text[to++] = f->text[i];
-	f->n = to;
+	for (size_t i = 0; i < b->len; i++)
+		if (b->s[i] != '\r')
+			b->s[to++] = b->s[i];
+	sbuf_truncate(b, to);
 }
 
-static void file_wipe(struct file *);
-
+/* Reads a text whose lines end in LF, the last one too. */
 static bool
-file_slurp(int fd, struct file *f, struct sbuf *why)
+file_read(struct span path, enum readfile_kind kind, struct sbuf *text,
+    struct sbuf *why)
 {
-	ssize_t r;
+	char name[PATH_ROOM];
 
-	f->n = 0;
-	f->text = malloc(FILE_MAX + 2);
-	if (f->text == NULL) {
-		sbuf_adds(why, "no memory");
+	sbuf_init(text, FILE_MAX);
+	if (path.n >= sizeof(name) || !sbuf_reserve(text, KEY_ROOM)) {
+		sbuf_adds(why, strerror(text->bad ? ENOMEM : ENAMETOOLONG));
 		return false;
 	}
-	while ((r = read(fd, f->text + f->n, FILE_MAX + 1 - f->n)) != 0) {
-		if (r == -1 && errno == EINTR)
-			continue;
-		if (r > 0)
-			f->used = f->n += (size_t)r;
-		if (r == -1 || f->n > FILE_MAX) {
-			sbuf_adds(why, r == -1 ? strerror(errno) : "too large");
-			file_wipe(f);
-			return false;
-		}
-	}
-	file_drop_cr(f);
-	if (f->n > 0 && f->text[f->n - 1] != '\n')
-		f->text[f->n++] = '\n';
-	return true;
-}
-
-/*
- * Reads a whole file. False: *why says what is wrong. A secret one must belong
- * to us and have mode 0600 or stricter. The caller wipes and frees the text;
- * its lines end in LF, the last one too.
- */
-static bool
-file_read(struct span path, bool secret, struct file *f, struct sbuf *why)
-{
-	char mem[PATH_ROOM];
-	struct stat st;
-	int fd = -1;
-	bool good;
-
-	*f = (struct file){ .text = NULL };
-	errno = ENAMETOOLONG;
-	/* The open must not wait for the writer of a fifo. */
-	if (file_copy_path(path, mem))
-		fd = open(mem, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		sbuf_adds(why, strerror(errno));
-		good = false;
-	} else {
-		good = file_is_good(&st, secret, why) && file_slurp(fd, f, why);
-	}
-	if (fd != -1)
-		(void)close(fd);
-	return good;
-}
-
-static void
-file_wipe(struct file *f)
-{
-	if (f->text != NULL)
-		explicit_bzero(f->text, f->used);
-	free(f->text);
-	*f = (struct file){ .text = NULL };
+	memcpy(name, path.p, path.n);
+	name[path.n] = '\0';
+	if (!readfile(AT_FDCWD, name, kind, text, why))
+		return false;
+	file_drop_cr(text);
+	text->max++;
+	if (text->len > 0 && text->s[text->len - 1] != '\n')
+		sbuf_putc(text, '\n');
+	if (text->bad)
+		sbuf_adds(why, strerror(ENOMEM));
+	return !text->bad;
 }
 
 /* --- a certificate chain and its key, as BearSSL wants them ------------------- */
@@ -179,14 +101,14 @@ identity_add_certificate(struct identity *id, struct span der, struct sbuf *why)
 }
 
 static bool
-identity_read_chain(struct identity *id, struct file *f, struct sbuf *why)
+identity_read_chain(struct identity *id, struct sbuf *text, struct sbuf *why)
 {
 	struct span name, der;
 	enum pem_event e;
 	struct pem p;
 	bool good = true;
 
-	pem_begin(&p, f->text, f->n);
+	pem_begin(&p, text->s, text->len);
 	while (good && (e = pem_next(&p, &name, &der)) != PEM_END)
 		if (e == PEM_BROKEN) {
 			sbuf_adds(why, "invalid PEM");
@@ -226,7 +148,7 @@ identity_is_usable(const struct identity *id, struct sbuf *why)
 }
 
 static bool
-identity_read_key(struct identity *id, struct file *f, struct sbuf *why)
+identity_read_key(struct identity *id, struct sbuf *text, struct sbuf *why)
 {
 	bool found = false, encrypted;
 	struct span name, der;
@@ -234,8 +156,8 @@ identity_read_key(struct identity *id, struct file *f, struct sbuf *why)
 	struct pem p;
 
 	/* The older form is a header inside, which is not base64. */
-	encrypted = memmem(f->text, f->n, "4,ENCRYPTED", 11) != NULL;
-	pem_begin(&p, f->text, f->n);
+	encrypted = memmem(text->s, text->len, "4,ENCRYPTED", 11) != NULL;
+	pem_begin(&p, text->s, text->len);
 	while (!found && (e = pem_next(&p, &name, &der)) == PEM_OBJECT) {
 		encrypted = span_eq(name, SPAN("ENCRYPTED PRIVATE KEY"));
 		found = span_eq(name, SPAN("PRIVATE KEY")) ||
@@ -334,23 +256,21 @@ static bool
 identity_load(struct identity *id, struct span cert_path, struct span key_path,
     struct sbuf *why)
 {
-	struct file f;
+	struct sbuf text;
 	bool good;
 
 	*id = (struct identity){ .path = cert_path };
 	identity_name_file(why, "certificate", cert_path);
-	if (!file_read(cert_path, false, &f, why))
-		return false;
-	good = identity_read_chain(id, &f, why);
-	file_wipe(&f);
+	good = file_read(cert_path, READFILE_REGULAR, &text, why) &&
+	    identity_read_chain(id, &text, why);
+	sbuf_free(&text);
 	if (!good)
 		return false;
 	sbuf_reset(why);
 	identity_name_file(why, "key", key_path);
-	if (!file_read(key_path, true, &f, why))
-		return false;
-	good = identity_read_key(id, &f, why);
-	file_wipe(&f);
+	good = file_read(key_path, READFILE_SECRET, &text, why) &&
+	    identity_read_key(id, &text, why);
+	sbuf_wipe(&text);
 	if (!good || !identity_is_pair(id, why))
 		return false;
 	sbuf_reset(why);

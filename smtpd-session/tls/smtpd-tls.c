@@ -2,7 +2,6 @@
 /* smtpd-tls: holds the private keys and speaks TLS with a session's client. */
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -24,8 +23,6 @@
 #define TEXT_ROOM 8192
 #define REPLY_ROOM (TEXT_ROOM + sizeof("454 4.7.0 "))
 #define CHECK_ROOM (1024 * 1024)
-
-/* With the key in memory: what it takes to carry octets, and no more. */
 
 static void
 tls_warn_lines(struct span lines)
@@ -447,6 +444,7 @@ tls_converse(struct engine *e, const int stream[2], const struct conf *conf)
 int
 main(int argc, char *argv[])
 {
+	/* With the keys in memory it does no more than carry octets. */
 	static const struct confine keep = { .calls = { SYS_socketpair } };
 	static struct conf conf;
 	static struct certificates certificates;

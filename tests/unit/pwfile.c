@@ -8,6 +8,7 @@
 
 #include "../../smtpd-session/auth/pwfile.h"
 
+#include "readfile.h"
 #include "tap.h"
 
 static char path[] = "/tmp/pwfile-XXXXXX";
@@ -59,7 +60,7 @@ find(const char *text, const char *user, enum pwfile_result want,
 	int fd;
 
 	put(text, strlen(text));
-	fd = pwfile_open(path);
+	fd = readfile_open(AT_FDCWD, path, READFILE_SECRET, NULL);
 	sbuf_init(&b, 4096);
 	is_num(pwfile_find(fd, span_str(user), &b, &bad), want, "%s", user);
 	is_str(b.s, hash, "the hash");
@@ -81,15 +82,20 @@ modes(void)
 		int fd;
 
 		(void)chmod(path, cases[i].mode);
-		fd = pwfile_open(path);
+		fd = readfile_open(AT_FDCWD, path, READFILE_SECRET, NULL);
 		ok((fd != -1) == cases[i].good, "mode %o", cases[i].mode);
 		if (fd != -1)
 			(void)close(fd);
 		else
 			ok(errno == EPERM, "is what it says");
 	}
-	ok(pwfile_open("/dev/null") == -1 && errno == EPERM, "no device");
-	ok(pwfile_open("/nonexistent") == -1 && errno == ENOENT, "none");
+	ok(readfile_open(AT_FDCWD, "/dev/null", READFILE_SECRET, NULL) == -1 &&
+		errno == EPERM,
+	    "no device");
+	ok(readfile_open(AT_FDCWD, "/nonexistent", READFILE_SECRET, NULL) ==
+		    -1 &&
+		errno == ENOENT,
+	    "none");
 }
 
 int
