@@ -26,7 +26,7 @@ is_special(char c)
 
 /* The length of s from open, its first octet, to close; 0 if not closed. */
 static size_t
-delimited(struct span s, char open, char close, bool nests)
+addrlist_delimited(struct span s, char open, char close, bool nests)
 {
 	size_t depth = 0;
 
@@ -47,7 +47,7 @@ skip_blanks(struct span *s)
 	size_t n;
 
 	while (s->n > 0 && (is_blank(s->p[0]) || s->p[0] == '(')) {
-		n = s->p[0] == '(' ? delimited(*s, '(', ')', true) : 1;
+		n = s->p[0] == '(' ? addrlist_delimited(*s, '(', ')', true) : 1;
 		if (n == 0)
 			return false;
 		*s = span_skip(*s, n);
@@ -56,7 +56,7 @@ skip_blanks(struct span *s)
 }
 
 static size_t
-atom(struct span s)
+addrlist_atom(struct span s)
 {
 	size_t n = 1;
 
@@ -76,11 +76,11 @@ next_token(struct span *rest, struct span *text)
 	if (rest->n == 0)
 		return TOKEN_END;
 	if (rest->p[0] == '"')
-		n = delimited(*rest, '"', '"', false);
+		n = addrlist_delimited(*rest, '"', '"', false);
 	else if (rest->p[0] == '[')
-		n = delimited(*rest, '[', ']', false);
+		n = addrlist_delimited(*rest, '[', ']', false);
 	else
-		n = is_special(rest->p[0]) ? 1 : atom(*rest);
+		n = is_special(rest->p[0]) ? 1 : addrlist_atom(*rest);
 	if (n == 0)
 		return TOKEN_BAD;
 	*text = span_of(rest->p, n);
@@ -97,7 +97,7 @@ struct element {
 };
 
 static void
-forget(struct element *e)
+addrlist_forget(struct element *e)
 {
 	sbuf_reset(e->out);
 	e->after_word = e->phrase = false;
@@ -105,7 +105,7 @@ forget(struct element *e)
 
 /* A quoted-string may be folded: its line ends are dropped. */
 static void
-add(struct element *e, struct span text)
+addrlist_add(struct element *e, struct span text)
 {
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.p[i] != '\r' && text.p[i] != '\n')
@@ -114,14 +114,14 @@ add(struct element *e, struct span text)
 }
 
 static bool
-take_word(struct element *e, struct span text)
+addrlist_take_word(struct element *e, struct span text)
 {
 	if (e->at == AFTER || (e->at == INSIDE && e->after_word))
 		return false;
 	e->phrase = e->phrase || e->after_word;
 	e->after_word = true;
 	if (!e->phrase)
-		add(e, text);
+		addrlist_add(e, text);
 	return true;
 }
 
@@ -133,26 +133,26 @@ is_route(const struct element *e)
 
 /* ":" ends the name of a group or a route; both are ignored. */
 static bool
-take_colon(struct addrlist *l, struct element *e)
+addrlist_take_colon(struct addrlist *l, struct element *e)
 {
 	if (e->at == BARE && !l->in_group && e->out->len > 0)
 		l->in_group = true;
 	else if (e->at != INSIDE || !is_route(e))
 		return false;
-	forget(e);
+	addrlist_forget(e);
 	return true;
 }
 
 static bool
-take_special(struct addrlist *l, struct element *e, struct span text)
+addrlist_take_special(struct addrlist *l, struct element *e, struct span text)
 {
 	switch (text.p[0]) {
 	case ':':
-		return take_colon(l, e);
+		return addrlist_take_colon(l, e);
 	case '<':
 		if (e->at != BARE)
 			return false;
-		forget(e);
+		addrlist_forget(e);
 		e->at = INSIDE;
 		return true;
 	case '>':
@@ -164,7 +164,7 @@ take_special(struct addrlist *l, struct element *e, struct span text)
 		if (e->at == AFTER)
 			return false;
 		e->after_word = false;
-		add(e, text);
+		addrlist_add(e, text);
 		return true;
 	}
 }
@@ -179,7 +179,7 @@ ends_element(const struct element *e, enum token t, struct span text)
 
 /* The element is over: an address, empty, or malformed. */
 static enum addrlist_event
-finish(const struct element *e)
+addrlist_finish(const struct element *e)
 {
 	if (e->at == INSIDE || e->phrase || e->out->bad)
 		return ADDRLIST_BAD;
@@ -197,16 +197,16 @@ addrlist_next(struct addrlist *l, struct sbuf *out)
 	sbuf_reset(out);
 	while ((t = next_token(&l->rest, &text)) != TOKEN_BAD) {
 		if (t == TOKEN_WORD) {
-			if (!take_word(&e, text))
+			if (!addrlist_take_word(&e, text))
 				return ADDRLIST_BAD;
 			continue;
 		}
 		if (!ends_element(&e, t, text)) {
-			if (!take_special(l, &e, text))
+			if (!addrlist_take_special(l, &e, text))
 				return ADDRLIST_BAD;
 			continue;
 		}
-		what = finish(&e);
+		what = addrlist_finish(&e);
 		if (t == TOKEN_SPECIAL && text.p[0] == ';') {
 			if (!l->in_group)
 				return ADDRLIST_BAD;

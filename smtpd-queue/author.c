@@ -19,7 +19,7 @@ author_init(struct author *a, const struct conf *conf, struct span name)
 }
 
 static void
-take_line(struct author *a, struct span line)
+author_take_line(struct author *a, struct span line)
 {
 	struct span word;
 
@@ -39,7 +39,7 @@ bool
 author_read(struct author *a, struct span file)
 {
 	while (file.n > 0)
-		take_line(a, span_cut(&file, '\n'));
+		author_take_line(a, span_cut(&file, '\n'));
 	return !a->senders.bad;
 }
 
@@ -52,18 +52,18 @@ author_free(struct author *a)
 
 /* The local-part without "+detail". */
 static struct span
-mailbox(struct span local)
+author_mailbox(struct span local)
 {
 	return span_of(local.p, span_find(local, '+'));
 }
 
 static bool
-is_own(const struct author *a, const struct address *x)
+author_is_own(const struct author *a, const struct address *x)
 {
 	struct span name = span_str(a->name);
 	size_t at = span_rfind(name, '@');
 
-	if (!span_ieq(mailbox(x->local), span_of(name.p, at)) &&
+	if (!span_ieq(author_mailbox(x->local), span_of(name.p, at)) &&
 	    !span_ieq(x->local, span_of(name.p, at)))
 		return false;
 	if (at < name.n)
@@ -72,7 +72,7 @@ is_own(const struct author *a, const struct address *x)
 }
 
 static bool
-matches(struct span pattern, const struct address *x)
+author_matches(struct span pattern, const struct address *x)
 {
 	if (span_eq(pattern, SPAN("*")))
 		return true;
@@ -86,10 +86,10 @@ author_may_send(const struct author *a, const struct address *x)
 {
 	struct span rest = sbuf_span(&a->senders), pattern;
 
-	if (is_own(a, x))
+	if (author_is_own(a, x))
 		return true;
 	while ((pattern = span_word(&rest)).n > 0)
-		if (matches(pattern, x))
+		if (author_matches(pattern, x))
 			return true;
 	return false;
 }

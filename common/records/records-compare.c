@@ -18,7 +18,7 @@ records_show(struct sbuf *b, struct span s)
 }
 
 static enum records_verdict
-say(struct sbuf *why, enum records_verdict r, const char *what)
+compare_say(struct sbuf *why, enum records_verdict r, const char *what)
 {
 	sbuf_reset(why);
 	sbuf_adds(why, what);
@@ -29,7 +29,7 @@ say(struct sbuf *why, enum records_verdict r, const char *what)
 
 /* The value of a tag. False: there is no tag of that name. */
 static bool
-get_tag(struct span list, struct span name, struct span *value)
+compare_get_tag(struct span list, struct span name, struct span *value)
 {
 	while (list.n > 0) {
 		struct span v = span_cut(&list, ';');
@@ -48,7 +48,7 @@ tag_is(struct span list, struct span name, struct span value)
 {
 	struct span v;
 
-	return get_tag(list, name, &v) && span_ieq(v, value);
+	return compare_get_tag(list, name, &v) && span_ieq(v, value);
 }
 
 /* Is one of the words between colons this one? */
@@ -85,27 +85,29 @@ compare_dkim(const struct record *r, struct span text, struct sbuf *why)
 {
 	struct span ours = { "", 0 }, p, v;
 
-	(void)get_tag(sbuf_span(&r->text), SPAN("p"), &ours);
-	if (get_tag(text, SPAN("v"), &v) && !span_eq(v, SPAN("DKIM1")))
-		return say(why, RECORDS_WRONG, "v= is not DKIM1");
-	if (!get_tag(text, SPAN("p"), &p))
-		return say(why, RECORDS_WRONG, "no p=");
+	(void)compare_get_tag(sbuf_span(&r->text), SPAN("p"), &ours);
+	if (compare_get_tag(text, SPAN("v"), &v) && !span_eq(v, SPAN("DKIM1")))
+		return compare_say(why, RECORDS_WRONG, "v= is not DKIM1");
+	if (!compare_get_tag(text, SPAN("p"), &p))
+		return compare_say(why, RECORDS_WRONG, "no p=");
 	if (p.n == 0)
-		return say(why, RECORDS_WRONG,
+		return compare_say(why, RECORDS_WRONG,
 		    "p= is empty: the key is revoked");
-	if (!get_tag(text, SPAN("k"), &v))
+	if (!compare_get_tag(text, SPAN("k"), &v))
 		v = SPAN("rsa");
 	if (!span_ieq(v, span_str(dkim_key_type(r->algorithm))))
-		return say(why, RECORDS_WRONG, "k= names another type of key");
+		return compare_say(why, RECORDS_WRONG,
+		    "k= names another type of key");
 	if (!same_key(p, ours))
-		return say(why, RECORDS_WRONG, "p= is another key");
-	if (get_tag(text, SPAN("h"), &v) && !has_word(v, SPAN("sha256")))
-		return say(why, RECORDS_WRONG, "h= excludes sha256");
-	if (get_tag(text, SPAN("s"), &v) && !has_word(v, SPAN("email")) &&
-	    !has_word(v, SPAN("*")))
-		return say(why, RECORDS_WRONG, "s= excludes email");
-	if (get_tag(text, SPAN("t"), &v) && has_word(v, SPAN("y")))
-		return say(why, RECORDS_DOUBT,
+		return compare_say(why, RECORDS_WRONG, "p= is another key");
+	if (compare_get_tag(text, SPAN("h"), &v) &&
+	    !has_word(v, SPAN("sha256")))
+		return compare_say(why, RECORDS_WRONG, "h= excludes sha256");
+	if (compare_get_tag(text, SPAN("s"), &v) &&
+	    !has_word(v, SPAN("email")) && !has_word(v, SPAN("*")))
+		return compare_say(why, RECORDS_WRONG, "s= excludes email");
+	if (compare_get_tag(text, SPAN("t"), &v) && has_word(v, SPAN("y")))
+		return compare_say(why, RECORDS_DOUBT,
 		    "t=y: in test mode, receivers ignore signatures");
 	return RECORDS_RIGHT;
 }
@@ -129,22 +131,23 @@ compare_dmarc(const struct records *all, struct span text, struct sbuf *why)
 {
 	struct span p, rua;
 
-	if (!get_tag(text, SPAN("p"), &p) ||
+	if (!compare_get_tag(text, SPAN("p"), &p) ||
 	    (!span_ieq(p, SPAN("none")) && !span_ieq(p, SPAN("quarantine")) &&
 		!span_ieq(p, SPAN("reject"))))
-		return say(why, RECORDS_WRONG,
+		return compare_say(why, RECORDS_WRONG,
 		    "p= is not none, quarantine or reject");
 	if (is_strict_amiss(all, text))
-		return say(why, RECORDS_WRONG,
+		return compare_say(why, RECORDS_WRONG,
 		    "adkim=s: a key of the domain above is not accepted");
 	if (span_ieq(p, SPAN("none")))
-		return say(why, RECORDS_DOUBT,
+		return compare_say(why, RECORDS_DOUBT,
 		    "p=none: receivers accept forged mail");
 	if (tag_is(text, SPAN("t"), SPAN("y")))
-		return say(why, RECORDS_DOUBT,
+		return compare_say(why, RECORDS_DOUBT,
 		    "t=y: in test mode, receivers apply a weaker policy");
-	if (!get_tag(text, SPAN("rua"), &rua) || rua.n == 0)
-		return say(why, RECORDS_DOUBT, "no rua=: no reports are sent");
+	if (!compare_get_tag(text, SPAN("rua"), &rua) || rua.n == 0)
+		return compare_say(why, RECORDS_DOUBT,
+		    "no rua=: no reports are sent");
 	return RECORDS_RIGHT;
 }
 
@@ -153,11 +156,11 @@ compare_sts(const struct record *r, struct span text, struct sbuf *why)
 {
 	struct span ours = { "", 0 }, id;
 
-	(void)get_tag(sbuf_span(&r->text), SPAN("id"), &ours);
-	if (!get_tag(text, SPAN("id"), &id) || id.n == 0)
-		return say(why, RECORDS_WRONG, "no id=");
+	(void)compare_get_tag(sbuf_span(&r->text), SPAN("id"), &ours);
+	if (!compare_get_tag(text, SPAN("id"), &id) || id.n == 0)
+		return compare_say(why, RECORDS_WRONG, "no id=");
 	if (!span_eq(id, ours))
-		return say(why, RECORDS_DOUBT,
+		return compare_say(why, RECORDS_DOUBT,
 		    "id= is not the one of the policy that 'smtpd-dns policy' "
 		    "prints: senders notice a new policy by its id only");
 	return RECORDS_RIGHT;
@@ -223,15 +226,16 @@ compare_spf(struct span domain, struct span host, struct span text,
 			seen[t] = true;
 	}
 	if (seen[TERM_ANYBODY])
-		return say(why, RECORDS_WRONG, "it allows every host to send");
+		return compare_say(why, RECORDS_WRONG,
+		    "it allows every host to send");
 	if (!seen[TERM_US] && !seen[TERM_PERHAPS])
-		return say(why, RECORDS_WRONG,
+		return compare_say(why, RECORDS_WRONG,
 		    "it does not allow this host to send");
 	if (!seen[TERM_US])
-		return say(why, RECORDS_DOUBT,
+		return compare_say(why, RECORDS_DOUBT,
 		    "it has no mx: make sure that it allows this host");
 	if (!seen[TERM_ALL] && !redirects)
-		return say(why, RECORDS_DOUBT,
+		return compare_say(why, RECORDS_DOUBT,
 		    "it has no '-all': other hosts may send too");
 	return RECORDS_RIGHT;
 }
@@ -263,7 +267,7 @@ version_of(enum records_kind kind)
 }
 
 static bool
-is_of(struct span text, struct span version)
+compare_is_of(struct span text, struct span version)
 {
 	struct span rest = span_skip(text, version.n);
 
@@ -289,8 +293,8 @@ compare_one(const struct records *all, const struct record *r, struct span text,
 	case RECORDS_STS:
 		return compare_sts(r, text, why);
 	case RECORDS_TLSRPT:
-		if (!get_tag(text, SPAN("rua"), &rua) || rua.n == 0)
-			return say(why, RECORDS_WRONG, "no rua=");
+		if (!compare_get_tag(text, SPAN("rua"), &rua) || rua.n == 0)
+			return compare_say(why, RECORDS_WRONG, "no rua=");
 		break;
 	case RECORDS_MX:
 	case RECORDS_NO_KEY:
@@ -310,15 +314,15 @@ records_compare(const struct records *all, const struct record *r,
 	size_t found = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (is_of(texts[i], version)) {
+		if (compare_is_of(texts[i], version)) {
 			text = texts[i];
 			found++;
 		}
 	}
 	if (found == 0)
-		return say(why, RECORDS_WRONG, "not found");
+		return compare_say(why, RECORDS_WRONG, "not found");
 	if (found > 1)
-		return say(why, RECORDS_WRONG,
+		return compare_say(why, RECORDS_WRONG,
 		    "several records: receivers ignore them all");
 	sbuf_reset(why);
 	result = compare_one(all, r, text, why);

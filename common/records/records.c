@@ -50,7 +50,7 @@ records_policy(struct sbuf *b, const struct conf *conf)
 
 /* The id changes with the policy: that is how senders notice a change. */
 static void
-add_policy_id(struct sbuf *b, const struct conf *conf)
+records_add_policy_id(struct sbuf *b, const struct conf *conf)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	struct sbuf policy;
@@ -84,7 +84,7 @@ records_caddy(struct sbuf *b, const struct records *r)
 
 /* The caller writes its text. prefix: "" or labels with a dot at the end. */
 static struct sbuf *
-add(struct records *r, enum records_kind kind, const char *prefix,
+records_add(struct records *r, enum records_kind kind, const char *prefix,
     const char *domain)
 {
 	struct record *to = &r->list[r->n++];
@@ -101,7 +101,7 @@ add(struct records *r, enum records_kind kind, const char *prefix,
 }
 
 static bool
-add_key(struct records *r, const struct dkim_key *k)
+records_add_key(struct records *r, const struct dkim_key *k)
 {
 	char prefix[DNS_NAME_SIZE];
 	struct record *record;
@@ -111,7 +111,7 @@ add_key(struct records *r, const struct dkim_key *k)
 	sbuf_init(&b, sizeof(prefix) - 1);
 	sbuf_addf(&b, "%s._domainkey.", k->selector);
 	memcpy(prefix, b.s, b.len + 1);
-	text = add(r, RECORDS_DKIM, prefix, k->domain);
+	text = records_add(r, RECORDS_DKIM, prefix, k->domain);
 	record = &r->list[r->n - 1];
 	record->algorithm = k->algorithm;
 	record->key_domain = record->name + (text->bad ? 0 : b.len);
@@ -132,25 +132,26 @@ records_make(struct records *r, const struct conf *conf, struct span domain,
 		return false;
 	for (size_t i = 0; i < domain.n; i++)
 		r->domain[i] = ascii_lower(domain.p[i]);
-	sbuf_addf(add(r, RECORDS_MX, "", r->domain), "10 %s.", conf->hostname);
-	sbuf_adds(add(r, RECORDS_SPF, "", r->domain), "v=spf1 mx -all");
-	if (keys->n == 0)
-		(void)add(r, RECORDS_NO_KEY, "", r->domain);
-	for (size_t i = 0; i < keys->n; i++)
-		good = add_key(r, &keys->key[i]) && good;
-	sbuf_addf(add(r, RECORDS_DMARC, "_dmarc.", r->domain),
-	    "v=DMARC1; p=quarantine; rua=mailto:postmaster@%s", r->domain);
-	b = add(r, RECORDS_STS, "_mta-sts.", r->domain);
-	sbuf_adds(b, "v=STSv1; id=");
-	add_policy_id(b, conf);
-	sbuf_addf(add(r, RECORDS_STS_HOST, "mta-sts.", r->domain), "%s.",
+	sbuf_addf(records_add(r, RECORDS_MX, "", r->domain), "10 %s.",
 	    conf->hostname);
-	sbuf_addf(add(r, RECORDS_TLSRPT, "_smtp._tls.", r->domain),
+	sbuf_adds(records_add(r, RECORDS_SPF, "", r->domain), "v=spf1 mx -all");
+	if (keys->n == 0)
+		(void)records_add(r, RECORDS_NO_KEY, "", r->domain);
+	for (size_t i = 0; i < keys->n; i++)
+		good = records_add_key(r, &keys->key[i]) && good;
+	sbuf_addf(records_add(r, RECORDS_DMARC, "_dmarc.", r->domain),
+	    "v=DMARC1; p=quarantine; rua=mailto:postmaster@%s", r->domain);
+	b = records_add(r, RECORDS_STS, "_mta-sts.", r->domain);
+	sbuf_adds(b, "v=STSv1; id=");
+	records_add_policy_id(b, conf);
+	sbuf_addf(records_add(r, RECORDS_STS_HOST, "mta-sts.", r->domain),
+	    "%s.", conf->hostname);
+	sbuf_addf(records_add(r, RECORDS_TLSRPT, "_smtp._tls.", r->domain),
 	    "v=TLSRPTv1; rua=mailto:postmaster@%s", r->domain);
-	sbuf_adds(add(r, RECORDS_HOST, "", conf->hostname), "ADDRESS");
+	sbuf_adds(records_add(r, RECORDS_HOST, "", conf->hostname), "ADDRESS");
 	/* Receivers ignore two SPF records at one name. */
 	if (!span_ieq(span_str(conf->hostname), span_str(r->domain)))
-		sbuf_adds(add(r, RECORDS_HOST_SPF, "", conf->hostname),
+		sbuf_adds(records_add(r, RECORDS_HOST_SPF, "", conf->hostname),
 		    "v=spf1 a -all");
 	for (size_t i = 0; i < r->n; i++)
 		good = good && !r->list[i].text.bad;
@@ -168,7 +169,7 @@ records_free(struct records *r)
 /* --- lines of a zone file (RFC 1035 5.1) -------------------------------------- */
 
 static void
-add_string(struct sbuf *b, struct span s)
+records_add_string(struct sbuf *b, struct span s)
 {
 	sbuf_putc(b, '"');
 	for (size_t i = 0; i < s.n; i++) {
@@ -185,14 +186,14 @@ records_txt(struct sbuf *b, struct span name, struct span text)
 	sbuf_addspan(b, name);
 	sbuf_adds(b, ". IN TXT ");
 	if (text.n <= STRING_MAX) {
-		add_string(b, text);
+		records_add_string(b, text);
 	} else {
 		sbuf_putc(b, '(');
 		while (text.n > 0) {
 			size_t n = text.n < STRING_MAX ? text.n : STRING_MAX;
 
 			sbuf_adds(b, "\n\t");
-			add_string(b, span_of(text.p, n));
+			records_add_string(b, span_of(text.p, n));
 			text = span_skip(text, n);
 		}
 		sbuf_adds(b, " )");

@@ -21,7 +21,7 @@
 #define CHECK_MS 60000 /* for all */
 
 _Noreturn static void
-die_usage(void)
+dns_tool_die_usage(void)
 {
 	die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s", progname,
 	    USAGE);
@@ -56,7 +56,7 @@ give_up_the_rest(const struct conf *conf)
 }
 
 static void
-print(struct sbuf *b)
+dns_tool_print(struct sbuf *b)
 {
 	if (b->bad)
 		die(EXIT_TEMP, "out of memory");
@@ -295,8 +295,8 @@ word_of(enum records_verdict p)
 
 /* One line, and unless it is right a second one: the record to publish. */
 static void
-report(struct sbuf *b, const struct record *record, enum records_verdict p,
-    const struct sbuf *why)
+dns_tool_report(struct sbuf *b, const struct record *record,
+    enum records_verdict p, const struct sbuf *why)
 {
 	const char *type = records_type(record->kind);
 
@@ -311,7 +311,8 @@ report(struct sbuf *b, const struct record *record, enum records_verdict p,
 }
 
 static enum exitcode
-check(struct dns_resolver *dns, const struct records *records, struct sbuf *b)
+dns_tool_check(struct dns_resolver *dns, const struct records *records,
+    struct sbuf *b)
 {
 	enum exitcode code = EXIT_OK;
 	instant end = clock_in(CHECK_MS);
@@ -324,8 +325,8 @@ check(struct dns_resolver *dns, const struct records *records, struct sbuf *b)
 		enum records_verdict p = check_record(dns, records, record,
 		    t < end ? t : end, &why);
 
-		report(b, record, p, &why);
-		print(b);
+		dns_tool_report(b, record, p, &why);
+		dns_tool_print(b);
 		if (p == RECORDS_WRONG)
 			code = EXIT_PERM;
 		else if (p == RECORDS_UNKNOWN && code == EXIT_OK)
@@ -352,11 +353,12 @@ parse_what(const char *word)
 		if (strcmp(word, words[i]) == 0)
 			return (enum what)i;
 	}
-	die_usage();
+	dns_tool_die_usage();
 }
 
 static void
-find_keys(struct dkim_keys *keys, const struct conf *conf, struct span domain)
+dns_tool_find_keys(struct dkim_keys *keys, const struct conf *conf,
+    struct span domain)
 {
 	struct sbuf why;
 
@@ -368,14 +370,15 @@ find_keys(struct dkim_keys *keys, const struct conf *conf, struct span domain)
 
 /* Does all that needs rights, then forgets the keys and leaves root. */
 static void
-prepare(struct records *records, const struct conf *conf, const char *domain)
+dns_tool_prepare(struct records *records, const struct conf *conf,
+    const char *domain)
 {
 	static struct dkim_keys keys;
 	struct span name = span_str(domain);
 
 	if (!address_is_domain(name))
 		die(EXIT_PERM, "'%.300s' is not a domain name", domain);
-	find_keys(&keys, conf, name);
+	dns_tool_find_keys(&keys, conf, name);
 	if (!records_make(records, conf, name, &keys))
 		die(EXIT_PERM, "'%s': a name in its zone would be too long",
 		    domain);
@@ -398,8 +401,8 @@ main(int argc, char *argv[])
 	    program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT, USAGE);
 	what = parse_what(operands[0]);
 	if (operands[1] == NULL || operands[2] != NULL)
-		die_usage();
-	prepare(&records, &conf, operands[1]);
+		dns_tool_die_usage();
+	dns_tool_prepare(&records, &conf, operands[1]);
 	if (!dns_open_resolver(&dns, conf.resolver))
 		die_sys(EXIT_TEMP, "cannot open the resolver");
 	give_up_the_rest(&conf);
@@ -418,10 +421,10 @@ main(int argc, char *argv[])
 		records_caddy(&b, &records);
 		break;
 	case CHECK:
-		code = check(&dns, &records, &b);
+		code = dns_tool_check(&dns, &records, &b);
 		break;
 	}
-	print(&b);
+	dns_tool_print(&b);
 	dns_close_resolver(&dns);
 	sbuf_free(&b);
 	records_free(&records);

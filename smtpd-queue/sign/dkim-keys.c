@@ -39,7 +39,7 @@ dkim_key_type(enum dkim_algorithm a)
 }
 
 static bool
-complain(struct sbuf *why, const char *what)
+dkim_key_complain(struct sbuf *why, const char *what)
 {
 	sbuf_adds(why, what);
 	return false;
@@ -57,7 +57,7 @@ no_password(char *buf, int size, int writing, void *asked)
 }
 
 static EVP_PKEY *
-parse(const struct dkim_key *k, bool *asked)
+dkim_key_parse(const struct dkim_key *k, bool *asked)
 {
 	BIO *bio = BIO_new_mem_buf(k->pem.s, (int)k->pem.len);
 	EVP_PKEY *pkey;
@@ -70,7 +70,7 @@ parse(const struct dkim_key *k, bool *asked)
 }
 
 static bool
-examine(struct dkim_key *k, const EVP_PKEY *pkey, struct sbuf *why)
+dkim_key_examine(struct dkim_key *k, const EVP_PKEY *pkey, struct sbuf *why)
 {
 	k->bits = (unsigned)EVP_PKEY_get_bits(pkey);
 	switch (EVP_PKEY_get_base_id(pkey)) {
@@ -85,7 +85,7 @@ examine(struct dkim_key *k, const EVP_PKEY *pkey, struct sbuf *why)
 		k->algorithm = DKIM_KEY_ED25519;
 		return true;
 	default:
-		return complain(why, "is not an RSA or Ed25519 key");
+		return dkim_key_complain(why, "is not an RSA or Ed25519 key");
 	}
 }
 
@@ -96,20 +96,22 @@ parse_and_examine(struct dkim_key *k, struct sbuf *why)
 	EVP_PKEY *pkey;
 
 	dkim_keys_start_crypto();
-	pkey = parse(k, &asked);
+	pkey = dkim_key_parse(k, &asked);
 	if (asked)
-		good = complain(why, "is encrypted, which is not supported");
+		good = dkim_key_complain(why,
+		    "is encrypted, which is not supported");
 	else if (pkey == NULL)
-		good = complain(why, "has no private key in PEM format");
+		good = dkim_key_complain(why,
+		    "has no private key in PEM format");
 	else
-		good = examine(k, pkey, why);
+		good = dkim_key_examine(k, pkey, why);
 	EVP_PKEY_free(pkey);
 	return good;
 }
 
 /* Was it found good before? */
 static bool
-recall(const struct dkim_key_memory *m, struct dkim_key *k)
+dkim_key_recall(const struct dkim_key_memory *m, struct dkim_key *k)
 {
 	for (size_t i = 0; m != NULL && i < DKIM_KEYS_KNOWN; i++) {
 		const struct dkim_key *known = &m->known[i];
@@ -125,7 +127,7 @@ recall(const struct dkim_key_memory *m, struct dkim_key *k)
 }
 
 static void
-remember(struct dkim_key_memory *m, const struct dkim_key *k)
+dkim_key_remember(struct dkim_key_memory *m, const struct dkim_key *k)
 {
 	struct dkim_key *place;
 
@@ -149,11 +151,11 @@ dkim_key_load(struct dkim_key *k, int dir, const char *path,
 
 	sbuf_init(&k->pem, DKIM_KEY_FILE_MAX);
 	good = readfile(dir, path, READFILE_SHARED_SECRET, &k->pem, why);
-	if (!good || recall(m, k))
+	if (!good || dkim_key_recall(m, k))
 		return good;
 	good = parse_and_examine(k, why);
 	if (good)
-		remember(m, k);
+		dkim_key_remember(m, k);
 	return good;
 }
 
@@ -179,7 +181,7 @@ bool
 dkim_key_public(const struct dkim_key *k, struct sbuf *b)
 {
 	bool asked = false, good = false;
-	EVP_PKEY *pkey = parse(k, &asked);
+	EVP_PKEY *pkey = dkim_key_parse(k, &asked);
 	unsigned char raw[64], *der = NULL;
 	size_t n = sizeof(raw);
 	int len;
@@ -226,7 +228,7 @@ set_name(char to[DKIM_NAME_MAX + 1], struct span name)
 }
 
 static enum dkim_keys_result
-bad(struct sbuf *why, const char *path, const char *what)
+dkim_key_bad(struct sbuf *why, const char *path, const char *what)
 {
 	sbuf_addf(why, "%s %s", path, what);
 	return DKIM_KEYS_BAD;
@@ -236,8 +238,9 @@ bad(struct sbuf *why, const char *path, const char *what)
  * Adds the key of a file, RSA keys before the others. shown: its whole path.
  */
 static enum dkim_keys_result
-add(struct dkim_keys *keys, int dir, const char *path, const char *shown,
-    struct span domain, struct span selector, struct sbuf *why)
+dkim_key_add(struct dkim_keys *keys, int dir, const char *path,
+    const char *shown, struct span domain, struct span selector,
+    struct sbuf *why)
 {
 	struct dkim_key key;
 	size_t at = keys->n;
@@ -247,7 +250,7 @@ add(struct dkim_keys *keys, int dir, const char *path, const char *shown,
 			return DKIM_KEYS_FOUND; /* dkim_key itself */
 	}
 	if (keys->n == DKIM_KEYS_MAX)
-		return bad(why, shown, "is one key too many");
+		return dkim_key_bad(why, shown, "is one key too many");
 	sbuf_addf(why, "%s: ", shown);
 	if (!dkim_key_load(&key, dir, path, keys->known, why)) {
 		dkim_key_free(&key);
@@ -280,8 +283,8 @@ is_key_file(struct span name, struct span *selector)
 }
 
 static enum dkim_keys_result
-add_entry(struct dkim_keys *keys, int dir, const char *path, const char *name,
-    struct span domain, struct sbuf *why)
+dkim_key_add_entry(struct dkim_keys *keys, int dir, const char *path,
+    const char *name, struct span domain, struct sbuf *why)
 {
 	char shown[PATH_SIZE];
 	struct span selector;
@@ -294,14 +297,15 @@ add_entry(struct dkim_keys *keys, int dir, const char *path, const char *name,
 	memcpy(shown, b.s, b.len + 1);
 	sbuf_free(&b);
 	if (!address_is_domain(selector))
-		return bad(why, shown, "has a name that is not a selector");
-	return add(keys, dir, name, shown, domain, selector, why);
+		return dkim_key_bad(why, shown,
+		    "has a name that is not a selector");
+	return dkim_key_add(keys, dir, name, shown, domain, selector, why);
 }
 
 /* path: the domain's directory. */
 static enum dkim_keys_result
-add_directory(struct dkim_keys *keys, const char *path, struct span domain,
-    struct sbuf *why)
+dkim_key_add_directory(struct dkim_keys *keys, const char *path,
+    struct span domain, struct sbuf *why)
 {
 	DIR *dir = opendir(path);
 	enum dkim_keys_result r = DKIM_KEYS_FOUND;
@@ -310,14 +314,15 @@ add_directory(struct dkim_keys *keys, const char *path, struct span domain,
 	if (dir == NULL && errno == ENOENT)
 		return DKIM_KEYS_NONE;
 	if (dir == NULL)
-		return bad(why, path, strerror(errno));
+		return dkim_key_bad(why, path, strerror(errno));
 	errno = 0;
 	while (r == DKIM_KEYS_FOUND && (e = readdir(dir)) != NULL) {
-		r = add_entry(keys, dirfd(dir), path, e->d_name, domain, why);
+		r = dkim_key_add_entry(keys, dirfd(dir), path, e->d_name,
+		    domain, why);
 		errno = 0;
 	}
 	if (r == DKIM_KEYS_FOUND && errno != 0)
-		r = bad(why, path, strerror(errno));
+		r = dkim_key_bad(why, path, strerror(errno));
 	(void)closedir(dir);
 	return r;
 }
@@ -331,15 +336,15 @@ find_exactly(struct dkim_keys *keys, const struct conf *conf,
 	struct sbuf path;
 
 	if (span_ieq(domain, span_str(conf->dkim_domain)))
-		r = add(keys, AT_FDCWD, conf->dkim_key, conf->dkim_key, domain,
-		    span_str(conf->dkim_selector), why);
+		r = dkim_key_add(keys, AT_FDCWD, conf->dkim_key, conf->dkim_key,
+		    domain, span_str(conf->dkim_selector), why);
 	if (r == DKIM_KEYS_BAD || conf->dkim_keys[0] == '\0')
 		return r;
 	set_name(name, domain);
 	sbuf_init(&path, PATH_SIZE - DKIM_NAME_MAX - 2);
 	sbuf_addf(&path, "%s/%s", conf->dkim_keys, name);
-	r = path.bad ? bad(why, conf->dkim_keys, "is too long") :
-		       add_directory(keys, path.s, domain, why);
+	r = path.bad ? dkim_key_bad(why, conf->dkim_keys, "is too long") :
+		       dkim_key_add_directory(keys, path.s, domain, why);
 	sbuf_free(&path);
 	if (r == DKIM_KEYS_BAD)
 		return r;

@@ -24,7 +24,7 @@
 #define NAME_SIZE (DKIM_NAME_MAX + 16)
 
 _Noreturn static void
-die_usage(void)
+dkim_tool_die_usage(void)
 {
 	die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s", progname,
 	    USAGE);
@@ -33,7 +33,7 @@ die_usage(void)
 /* --- a new key -------------------------------------------------------------- */
 
 static EVP_PKEY *
-generate(enum dkim_algorithm a, unsigned bits)
+dkim_tool_generate(enum dkim_algorithm a, unsigned bits)
 {
 	switch (a) {
 	case DKIM_KEY_RSA:
@@ -74,7 +74,7 @@ keymake(struct dkim_key *k, enum dkim_algorithm a, unsigned bits)
 	*k = (struct dkim_key){ .algorithm = a };
 	sbuf_init(&k->pem, DKIM_KEY_FILE_MAX);
 	dkim_keys_start_crypto();
-	pkey = generate(a, bits);
+	pkey = dkim_tool_generate(a, bits);
 	if (pkey == NULL)
 		return false;
 	k->bits = (unsigned)EVP_PKEY_get_bits(pkey);
@@ -144,7 +144,7 @@ open_domain(int keys, const char *domain, const struct owner *o)
 }
 
 static bool
-write_file(int fd, const struct dkim_key *k, const struct owner *o)
+dkim_tool_write_file(int fd, const struct dkim_key *k, const struct owner *o)
 {
 	return io_write(fd, k->pem.s, k->pem.len, NEVER) == IO_OK &&
 	    (geteuid() != 0 || fchown(fd, o->uid, o->gid) == 0) &&
@@ -156,7 +156,7 @@ write_file(int fd, const struct dkim_key *k, const struct owner *o)
  * is never replaced.
  */
 static void
-store(int dir, const struct dkim_key *k, const struct owner *o)
+dkim_tool_store(int dir, const struct dkim_key *k, const struct owner *o)
 {
 	char name[NAME_SIZE], new[NAME_SIZE];
 	int fd, err = 0;
@@ -167,8 +167,8 @@ store(int dir, const struct dkim_key *k, const struct owner *o)
 	fd = openat(dir, new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		die_sys(EXIT_TEMP, "cannot make '%s/%s'", k->domain, new);
-	if (!write_file(fd, k, o) || linkat(dir, new, dir, name, 0) == -1 ||
-	    fsync(dir) == -1)
+	if (!dkim_tool_write_file(fd, k, o) ||
+	    linkat(dir, new, dir, name, 0) == -1 || fsync(dir) == -1)
 		err = errno;
 	(void)close(fd);
 	(void)unlinkat(dir, new, 0);
@@ -199,7 +199,7 @@ add_record(struct sbuf *b, const struct dkim_key *k)
 }
 
 static void
-print(const struct sbuf *b)
+dkim_tool_print(const struct sbuf *b)
 {
 	if (b->bad)
 		die(EXIT_TEMP, "out of memory");
@@ -209,7 +209,7 @@ print(const struct sbuf *b)
 
 /* Prints the records of the keys that exist. */
 static void
-show(const struct conf *conf, const char *domain)
+dkim_tool_show(const struct conf *conf, const char *domain)
 {
 	struct sbuf b, why;
 	struct dkim_keys keys;
@@ -226,7 +226,7 @@ show(const struct conf *conf, const char *domain)
 	}
 	for (size_t i = 0; i < keys.n; i++)
 		add_record(&b, &keys.key[i]);
-	print(&b);
+	dkim_tool_print(&b);
 	dkim_keys_free(&keys);
 	sbuf_free(&b);
 	sbuf_free(&why);
@@ -246,7 +246,7 @@ parse_algorithm(char *const operands[], unsigned *bits)
 		return DKIM_KEY_ED25519;
 	if (strcmp(operands[0], "rsa") != 0 ||
 	    (operands[1] != NULL && operands[2] != NULL))
-		die_usage();
+		dkim_tool_die_usage();
 	if (operands[1] != NULL &&
 	    (!span_u32(span_str(operands[1]), KEYMAKE_BITS_MAX, &n) ||
 		n < KEYMAKE_BITS_MIN))
@@ -269,7 +269,8 @@ copy_name(char to[DKIM_NAME_MAX + 1], const char *name, const char *what)
 }
 
 static void
-make(const struct conf *conf, const char *domain, char *const operands[])
+dkim_tool_make(const struct conf *conf, const char *domain,
+    char *const operands[])
 {
 	char selector[DKIM_NAME_MAX + 1];
 	struct owner owner;
@@ -287,10 +288,10 @@ make(const struct conf *conf, const char *domain, char *const operands[])
 	memcpy(k.domain, domain, strlen(domain) + 1);
 	memcpy(k.selector, selector, sizeof(selector));
 	dir = open_domain(keys, domain, &owner);
-	store(dir, &k, &owner);
+	dkim_tool_store(dir, &k, &owner);
 	sbuf_init(&b, TEXT_MAX);
 	add_record(&b, &k);
-	print(&b);
+	dkim_tool_print(&b);
 	sbuf_free(&b);
 	dkim_key_free(&k);
 	(void)close(dir);
@@ -307,11 +308,11 @@ main(int argc, char *argv[])
 	operands = argv +
 	    program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT, USAGE);
 	if (operands[0] == NULL)
-		die_usage();
+		dkim_tool_die_usage();
 	copy_name(domain, operands[0], "domain name");
 	if (operands[1] == NULL)
-		show(&conf, domain);
+		dkim_tool_show(&conf, domain);
 	else
-		make(&conf, domain, operands + 1);
+		dkim_tool_make(&conf, domain, operands + 1);
 	return EXIT_OK;
 }

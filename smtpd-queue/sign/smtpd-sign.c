@@ -66,7 +66,7 @@ signing_begin(void *context)
 }
 
 static void
-take_fact(void *context, struct span name, struct span value)
+signing_take_fact(void *context, struct span name, struct span value)
 {
 	struct signing *s = context;
 
@@ -77,7 +77,7 @@ take_fact(void *context, struct span name, struct span value)
 }
 
 static void
-take_fields(void *context, struct span lines)
+signing_take_fields(void *context, struct span lines)
 {
 	struct signing *s = context;
 
@@ -89,7 +89,7 @@ take_fields(void *context, struct span lines)
 
 /* One log line about a message that is not signed. */
 static void
-tell(const struct signing *s, const char *event, const char *name,
+signing_tell(const struct signing *s, const char *event, const char *name,
     struct span value)
 {
 	struct logline l;
@@ -101,23 +101,23 @@ tell(const struct signing *s, const char *event, const char *name,
 
 /* It should be signed but cannot be: it has to wait. */
 static bool
-fail(const struct signing *s, const char *why)
+signing_fail(const struct signing *s, const char *why)
 {
-	tell(s, "unsignable", "error", span_str(why));
+	signing_tell(s, "unsignable", "error", span_str(why));
 	return false;
 }
 
 static bool
-fail_unread(const struct signing *s)
+signing_fail_unread(const struct signing *s)
 {
-	return fail(s, strerror(errno));
+	return signing_fail(s, strerror(errno));
 }
 
 /* --- the header section -------------------------------------------------- */
 
 /* The last H frame is the topmost. */
 static void
-take_tops(struct signing *s)
+signing_take_tops(struct signing *s)
 {
 	size_t at = s->tops.len, i = s->sizes.len / sizeof(size_t), size;
 
@@ -132,8 +132,8 @@ take_tops(struct signing *s)
 
 /* Adds the section of the text itself; *body: where it ends. */
 static bool
-read_header(struct signing *s, const struct advise_text *t, struct header *h,
-    uint64_t *body)
+signing_read_header(struct signing *s, const struct advise_text *t,
+    struct header *h, uint64_t *body)
 {
 	uint64_t at = 0;
 	size_t used;
@@ -144,7 +144,7 @@ read_header(struct signing *s, const struct advise_text *t, struct header *h,
 
 		n = advise_read(t, at, piece, sizeof(piece));
 		if (n == -1)
-			return fail_unread(s);
+			return signing_fail_unread(s);
 		if (n == 0)
 			break;
 		in = span_of(piece, (size_t)n);
@@ -159,7 +159,7 @@ read_header(struct signing *s, const struct advise_text *t, struct header *h,
 	while (header_finish(h) == HEADER_FIELD)
 		;
 	if (s->section.bad || h->field.bad)
-		return fail(s, "the header section is too large");
+		return signing_fail(s, "the header section is too large");
 	/* The machine still holds the start of the first line of the body. */
 	sbuf_truncate(&s->section, s->section.len - h->field.len);
 	*body = at - h->field.len;
@@ -173,9 +173,9 @@ take_section(struct signing *s, const struct advise_text *t, uint64_t *body)
 	bool good;
 
 	sbuf_reset(&s->section);
-	take_tops(s);
+	signing_take_tops(s);
 	header_init(&h);
-	good = read_header(s, t, &h, body);
+	good = signing_read_header(s, t, &h, body);
 	header_free(&h);
 	return good;
 }
@@ -183,7 +183,7 @@ take_section(struct signing *s, const struct advise_text *t, uint64_t *body)
 /* --- signatures ---------------------------------------------------------- */
 
 static bool
-oversign(const struct signed_header *v)
+signing_oversign(const struct signed_header *v)
 {
 	/* The library looks at the list again when it signs. */
 	static const char *names[SIGNED_NAMES_MAX + 1];
@@ -223,30 +223,30 @@ open_signers(struct signing *s, const struct signed_header *v)
 
 	/* At most entrances smtpd-submit has refused these. */
 	if (v->nul)
-		return fail(s, "NUL in a header field");
+		return signing_fail(s, "NUL in a header field");
 	if (v->count > SIGNED_FIELDS_MAX)
-		return fail(s, "too many header fields");
-	if (!oversign(v))
-		return fail(s, signer_error(&none));
+		return signing_fail(s, "too many header fields");
+	if (!signing_oversign(v))
+		return signing_fail(s, signer_error(&none));
 	for (size_t i = 0; i < s->keys.n; i++) {
 		struct signer *signer = &s->signers[s->nsigners++];
 
 		if (!signer_open(signer, &s->keys.key[i]) ||
 		    !sign_fields(signer, &s->section))
-			return fail(s, signer_error(signer));
+			return signing_fail(s, signer_error(signer));
 	}
 	return true;
 }
 
 /* Finds the keys. False: it should be signed but cannot be, and has to wait. */
 static bool
-choose(struct signing *s, const struct signed_header *v)
+signing_choose(struct signing *s, const struct signed_header *v)
 {
 	struct sbuf why;
 	bool good = true;
 
 	if (v->from != 1 || !v->good) {
-		tell(s, "unsigned", "reason",
+		signing_tell(s, "unsigned", "reason",
 		    v->from == 0    ? SPAN("no From") :
 			v->from > 1 ? SPAN("more than one From") :
 				      SPAN("no address in From"));
@@ -256,10 +256,11 @@ choose(struct signing *s, const struct signed_header *v)
 	switch (dkim_keys_find_known(&s->keys, &s->known, s->conf,
 	    sbuf_span(&v->author), &why)) {
 	case DKIM_KEYS_NONE:
-		tell(s, "unsigned", "no_key_for", sbuf_span(&v->author));
+		signing_tell(s, "unsigned", "no_key_for",
+		    sbuf_span(&v->author));
 		break;
 	case DKIM_KEYS_BAD:
-		tell(s, "bad-key", "error", sbuf_span(&why));
+		signing_tell(s, "bad-key", "error", sbuf_span(&why));
 		good = false;
 		break;
 	case DKIM_KEYS_FOUND:
@@ -277,7 +278,7 @@ start_signers(struct signing *s)
 	bool good;
 
 	signed_survey(&v, sbuf_span(&s->section));
-	good = v.bad ? fail(s, "out of memory") : choose(s, &v);
+	good = v.bad ? signing_fail(s, "out of memory") : signing_choose(s, &v);
 	signed_free(&v);
 	return good;
 }
@@ -291,10 +292,11 @@ hash_body(struct signing *s, const struct advise_text *t, uint64_t at)
 		for (size_t i = 0; i < s->nsigners; i++)
 			if (!signer_body(&s->signers[i],
 				span_of(piece, (size_t)n)))
-				return fail(s, signer_error(&s->signers[i]));
+				return signing_fail(s,
+				    signer_error(&s->signers[i]));
 		at += (uint64_t)n;
 	}
-	return n == 0 || fail_unread(s);
+	return n == 0 || signing_fail_unread(s);
 }
 
 static bool
@@ -311,7 +313,7 @@ add_signatures(struct signing *s)
 	for (size_t i = s->nsigners; i-- > 0 && good;) {
 		sbuf_reset(&b);
 		good = signer_finish(&s->signers[i], &b) ||
-		    fail(s, signer_error(&s->signers[i]));
+		    signing_fail(s, signer_error(&s->signers[i]));
 		if (good)
 			advise_top(sbuf_span(&b));
 		log_str(&l, dkim_key_type(s->keys.key[i].algorithm),
@@ -325,7 +327,7 @@ add_signatures(struct signing *s)
 
 /* False: it has to wait. The log says why. */
 static bool
-sign(struct signing *s, const struct advise_text *t)
+signing_sign(struct signing *s, const struct advise_text *t)
 {
 	uint64_t body = 0;
 
@@ -343,10 +345,10 @@ close_signers(struct signing *s)
 }
 
 static void
-take_text(void *context, const struct advise_text *t)
+signing_take_text(void *context, const struct advise_text *t)
 {
 	struct signing *s = context;
-	bool good = !s->enabled || sign(s, t);
+	bool good = !s->enabled || signing_sign(s, t);
 
 	close_signers(s);
 	if (good)
@@ -384,9 +386,9 @@ signing_rehearse(struct signing *s, struct span domain)
 
 static const struct adviser signing_adviser = {
 	.begin = signing_begin,
-	.fact = take_fact,
-	.field = take_fields,
-	.text = take_text,
+	.fact = signing_take_fact,
+	.field = signing_take_fields,
+	.text = signing_take_text,
 };
 
 /* --- the program -------------------------------------------------------------- */
@@ -438,7 +440,7 @@ directory_of(const char *file)
  * none, until a successor of this process sees that it changed.
  */
 static void
-find_keys(struct conf *conf, struct confine_path *paths)
+signing_find_keys(struct conf *conf, struct confine_path *paths)
 {
 	size_t n = 0;
 	const char *dir;
@@ -463,7 +465,7 @@ find_keys(struct conf *conf, struct confine_path *paths)
 
 /* With a few keys, so that the libraries are ready for all messages. */
 static void
-rehearse(struct signing *signing, const struct conf *conf)
+signing_rehearse_all(struct signing *signing, const struct conf *conf)
 {
 	const struct dirent *e;
 	DIR *dir = NULL;
@@ -501,10 +503,10 @@ main(int argc, char *argv[])
 		die(EXIT_PERM, "takes no operands");
 	how.limit = ENTRANCES * ((unsigned)conf.max_sessions + SPARE);
 	serve_warm(argv, &how);
-	find_keys(&conf, keep.paths);
+	signing_find_keys(&conf, keep.paths);
 	signing_init(&signing, &conf);
 	if (serve_is_warm())
-		rehearse(&signing, &conf);
+		signing_rehearse_all(&signing, &conf);
 	serve_connections(&keep, &conf);
 	serve_confine(&keep, &conf);
 	return advise_run(&signing_adviser, &signing, &conf);
