@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* The operator's socket: who connects there, what they say and are told. */
-#include "control.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,7 +22,7 @@
 /* --- the socket ------------------------------------------------------------------ */
 
 static int
-listen_at(const char *path)
+control_listen(const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	size_t n = strlen(path);
@@ -65,7 +63,7 @@ control_init(struct sched *s, int fd)
 	}
 	if (s->conf->control[0] == '\0')
 		return;
-	c->fd = listen_at(s->conf->control);
+	c->fd = control_listen(s->conf->control);
 	if (c->fd == -1)
 		warn_sys("nobody can use smtpd-ctl: cannot make '%s'",
 		    s->conf->control);
@@ -74,7 +72,7 @@ control_init(struct sched *s, int fd)
 /* --- clients --------------------------------------------------------------------- */
 
 static void
-end(struct control_client *p)
+control_end(struct control_client *p)
 {
 	(void)close(p->fd);
 	p->fd = -1;
@@ -83,7 +81,7 @@ end(struct control_client *p)
 }
 
 static void
-flush(struct sched *s, struct control_client *p)
+control_flush(struct sched *s, struct control_client *p)
 {
 	ssize_t n;
 
@@ -94,7 +92,7 @@ flush(struct sched *s, struct control_client *p)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == -1) {
-		end(p);
+		control_end(p);
 		return;
 	}
 	p->sent += (size_t)n;
@@ -106,14 +104,14 @@ flush(struct sched *s, struct control_client *p)
 }
 
 static void
-refuse(struct control_client *p, const char *why)
+control_refuse(struct control_client *p, const char *why)
 {
 	frame_add(&p->out, 'X', span_str(why));
 	p->last = true;
 }
 
 static struct control_client *
-free_client(struct controls *c)
+control_free_client(struct controls *c)
 {
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
 		if (c->client[i].fd == -1)
@@ -123,7 +121,7 @@ free_client(struct controls *c)
 
 /* Root, and whoever may write to the queue anyway. */
 static bool
-may_order(const struct controls *c, int fd, uid_t *uid)
+control_may_order(const struct controls *c, int fd, uid_t *uid)
 {
 	struct ucred u;
 	socklen_t n = sizeof(u);
@@ -135,7 +133,7 @@ may_order(const struct controls *c, int fd, uid_t *uid)
 }
 
 static void
-welcome(struct sched *s, struct control_client *p, int fd)
+control_welcome(struct sched *s, struct control_client *p, int fd)
 {
 	uid_t uid = 0;
 
@@ -145,17 +143,17 @@ welcome(struct sched *s, struct control_client *p, int fd)
 	p->deadline = s->now + IDLE_MS;
 	sbuf_init(&p->out, OUT_MAX);
 	order_init(&p->order);
-	if (!may_order(&s->control, fd, &uid))
-		refuse(p, "you may not do this");
+	if (!control_may_order(&s->control, fd, &uid))
+		control_refuse(p, "you may not do this");
 	p->order.uid = uid;
 	(void)snprintf(p->order.who, sizeof(p->order.who), "uid=%u",
 	    (unsigned)uid);
 }
 
 static void
-accept_ready(struct sched *s, void *arg)
+control_accept(struct sched *s, void *arg)
 {
-	struct control_client *p = free_client(&s->control);
+	struct control_client *p = control_free_client(&s->control);
 	int fd;
 
 	(void)arg;
@@ -163,7 +161,7 @@ accept_ready(struct sched *s, void *arg)
 		return;
 	fd = accept4(s->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd != -1) {
-		welcome(s, p, fd);
+		control_welcome(s, p, fd);
 		return;
 	}
 	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
@@ -176,7 +174,7 @@ accept_ready(struct sched *s, void *arg)
 
 /* The login of the one who asks: a word for the log, not a right. */
 static void
-take_name(struct order *o, struct span name)
+control_take_name(struct order *o, struct span name)
 {
 	if (name.n == 0 || name.n > ORDER_WHO_MAX)
 		return;
@@ -188,18 +186,19 @@ take_name(struct order *o, struct span name)
 }
 
 static void
-take_frame(struct sched *s, struct control_client *p, const struct frame *f)
+control_take_frame(struct sched *s, struct control_client *p,
+    const struct frame *f)
 {
 	if (f->tag == 'u')
-		take_name(&p->order, f->payload);
+		control_take_name(&p->order, f->payload);
 	else if (f->tag == 'O')
 		order_begin(s, &p->order, f->payload, &p->out);
 	else if (f->tag < 'a')
-		refuse(p, "what you say is not understood");
+		control_refuse(p, "what you say is not understood");
 }
 
 static void
-take_frames(struct sched *s, struct control_client *p)
+control_take_frames(struct sched *s, struct control_client *p)
 {
 	struct frame f;
 	size_t used;
@@ -208,22 +207,22 @@ take_frames(struct sched *s, struct control_client *p)
 		switch (frame_parse(span_of(p->in, p->len), &f, &used)) {
 		case FRAME_MORE:
 			if (p->len == sizeof(p->in))
-				refuse(p, "the order is too long");
+				control_refuse(p, "the order is too long");
 			return;
 		case FRAME_BAD:
-			refuse(p, "what you say is not understood");
+			control_refuse(p, "what you say is not understood");
 			return;
 		case FRAME_READY:
 			break;
 		}
-		take_frame(s, p, &f);
+		control_take_frame(s, p, &f);
 		p->len -= used;
 		memmove(p->in, p->in + used, p->len);
 	}
 }
 
 static void
-hear(struct sched *s, struct control_client *p)
+control_hear(struct sched *s, struct control_client *p)
 {
 	ssize_t n = recv(p->fd, p->in + p->len, sizeof(p->in) - p->len,
 	    MSG_DONTWAIT);
@@ -234,20 +233,20 @@ hear(struct sched *s, struct control_client *p)
 	} else if (n == 0) {
 		p->ended = true;
 	} else if (errno != EAGAIN && errno != EINTR) {
-		end(p);
+		control_end(p);
 	}
 }
 
 /* --- the loop --------------------------------------------------------------------- */
 
 static void
-client_ready(struct sched *s, void *arg)
+control_ready(struct sched *s, void *arg)
 {
 	struct control_client *p = arg;
 
-	flush(s, p);
+	control_flush(s, p);
 	if (p->fd != -1 && !p->ended && !p->last && p->len < sizeof(p->in))
-		hear(s, p);
+		control_hear(s, p);
 }
 
 void
@@ -255,8 +254,9 @@ control_watch(struct sched *s, struct watch *w)
 {
 	struct controls *c = &s->control;
 
-	if (free_client(c) != NULL && s->now >= c->again && !s->stopping)
-		watch_add(w, c->fd, POLLIN, accept_ready, NULL);
+	if (control_free_client(c) != NULL && s->now >= c->again &&
+	    !s->stopping)
+		watch_add(w, c->fd, POLLIN, control_accept, NULL);
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
 		struct control_client *p = &c->client[i];
 		bool in = !p->ended && !p->last && p->len < sizeof(p->in);
@@ -265,30 +265,30 @@ control_watch(struct sched *s, struct watch *w)
 		if (in || out)
 			watch_add(w, p->fd,
 			    (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0)),
-			    client_ready, p);
+			    control_ready, p);
 	}
 }
 
 /* When it can go on, at once, or has been silent for too long. */
 static instant
-serve(struct sched *s, struct control_client *p)
+control_serve(struct sched *s, struct control_client *p)
 {
 	if (!p->order.active)
-		take_frames(s, p);
+		control_take_frames(s, p);
 	if (p->order.active && p->out.len < OUT_FULL)
 		order_go_on(s, &p->order, &p->out, OUT_FULL);
 	if (p->out.bad) {
-		end(p);
+		control_end(p);
 		return NEVER;
 	}
-	flush(s, p);
+	control_flush(s, p);
 	if (p->fd == -1)
 		return NEVER;
 	if (p->order.active && p->out.len < OUT_FULL)
 		return s->now;
 	if (s->now >= p->deadline ||
 	    (p->out.len == 0 && !p->order.active && (p->last || p->ended))) {
-		end(p);
+		control_end(p);
 		return NEVER;
 	}
 	return p->deadline;
@@ -302,7 +302,7 @@ control_pump(struct sched *s)
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
 		if (s->control.client[i].fd == -1)
 			continue;
-		t = serve(s, &s->control.client[i]);
+		t = control_serve(s, &s->control.client[i]);
 		if (t < next)
 			next = t;
 	}

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /* What the operator wants done: understood, and done in steps. */
-#include "order.h"
-
 #include <stdio.h>
+#include <unistd.h>
 
 #include "frame.h"
 #include "log.h"
 #include "scheduler.h"
+
+/* Longer replies are cut: no frame is larger than this and a path. */
+#define REPLY_MAX PROGRESS_REPLY_MAX
 
 #define TURN_MS 2     /* of one turn of the loop */
 #define TURN_LEAST 4  /* messages, however long they take */
@@ -41,7 +43,7 @@ order_free(struct order *o)
 }
 
 static void
-answer(struct order *o, struct sbuf *out, char tag, const char *text)
+order_answer(struct order *o, struct sbuf *out, char tag, const char *text)
 {
 	frame_add(out, tag, span_str(text));
 	o->active = false;
@@ -50,7 +52,7 @@ answer(struct order *o, struct sbuf *out, char tag, const char *text)
 /* --- understanding ------------------------------------------------------------ */
 
 static bool
-find_verb(struct span word, enum verb *v)
+order_find_verb(struct span word, enum verb *v)
 {
 	for (unsigned i = 0; i < VERBS; i++)
 		if (span_eq(word, span_str(verb_names[i]))) {
@@ -63,7 +65,7 @@ find_verb(struct span word, enum verb *v)
 enum need { NEED_NOTHING, NEED_ID, NEED_ID_OR_TARGET, NEED_ANY, NEED_TARGET };
 
 static enum need
-need_of(enum verb v)
+verb_needs(enum verb v)
 {
 	switch (v) {
 	case VERB_LIST:
@@ -87,11 +89,11 @@ need_of(enum verb v)
 }
 
 static const char *
-check_what(const struct order *o)
+order_check(const struct order *o)
 {
 	bool id = queue_id_valid(o->what);
 
-	switch (need_of(o->verb)) {
+	switch (verb_needs(o->verb)) {
 	case NEED_NOTHING:
 		return o->what.n == 0 ? NULL : "too many words";
 	case NEED_ID:
@@ -114,7 +116,7 @@ check_what(const struct order *o)
 
 /* NULL, or what is wrong with it. */
 static const char *
-parse(struct order *o, struct span text)
+order_parse(struct order *o, struct span text)
 {
 	struct span rest;
 
@@ -122,7 +124,7 @@ parse(struct order *o, struct span text)
 		return "the order is too long";
 	memcpy(o->text, text.p, text.n);
 	rest = span_of(o->text, text.n);
-	if (!find_verb(span_word(&rest), &o->verb))
+	if (!order_find_verb(span_word(&rest), &o->verb))
 		return "there is no such order";
 	o->what = span_word(&rest);
 	o->route = span_of("", 0);
@@ -133,13 +135,129 @@ parse(struct order *o, struct span text)
 	}
 	if (span_word(&rest).n > 0)
 		return "too many words";
-	return check_what(o);
+	return order_check(o);
+}
+
+/* --- showing what is in memory only ------------------------------------------------ */
+
+static const char *
+show_state(const struct message *m)
+{
+	if (m->job != NULL && m->job->will == WILL_HOLD)
+		return "held";
+	if (message_is_active(m))
+		return "active";
+	return m->step == STEP_HELD ? "held" : "waiting";
+}
+
+/* "ID STATE NEXT" */
+static void
+show_head(struct sched *s, const struct message *m, struct sbuf *out)
+{
+	struct sbuf b;
+
+	sbuf_init(&b, 128);
+	sbuf_addf(&b, "%s %s ", m->id, show_state(m));
+	if (m->place == 0 || (m->job != NULL && m->job->will == WILL_HOLD))
+		sbuf_putc(&b, '-');
+	else
+		sbuf_addf(&b, "%llu",
+		    (unsigned long long)(m->due > s->now ?
+			    (m->due - s->now) / 1000 :
+			    0));
+	frame_add(out, 'M', sbuf_span(&b));
+	sbuf_free(&b);
+}
+
+/* Why it is not tried as usual. */
+static void
+show_reason(const struct message *m, struct sbuf *out)
+{
+	struct sbuf b;
+
+	sbuf_init(&b, 1024);
+	if (m->job != NULL && m->job->will == WILL_HOLD) {
+		struct span who = job_ordered(m->job);
+
+		(void)span_cut(&who, ' ');
+		sbuf_adds(&b, "by ");
+		sbuf_addspan(&b, who);
+	} else if (m->parked_at != 0) {
+		sbuf_adds(&b, "waits with others for its destination");
+	}
+	if (b.len > 0)
+		frame_add(out, 'H', sbuf_span(&b));
+	sbuf_free(&b);
+}
+
+static const char *
+show_word(const struct rcpt *r)
+{
+	switch ((enum rcpt_state)r->state) {
+	case RCPT_OPEN:
+	case RCPT_DEFERRED:
+		break;
+	case RCPT_BUSY:
+		return "active";
+	case RCPT_FAILED:
+		return "failed";
+	case RCPT_DELIVERED:
+		return "delivered";
+	case RCPT_BOUNCED:
+		return "bounced";
+	}
+	return "waiting";
+}
+
+/* "INDEX STATE DESTINATION", and what was answered. */
+static void
+show_rcpt(struct sched *s, const struct rcpt *r, struct sbuf *out)
+{
+	struct span reply = span_str(r->reply != NULL ? r->reply : "");
+	struct sbuf b;
+
+	sbuf_init(&b, WHERE_MAX + 64);
+	sbuf_addf(&b, "%u %s ", r->index, show_word(r));
+	route_destination(&b, s->conf, rcpt_target(r), rcpt_route(r));
+	frame_add(out, 'R', sbuf_span(&b));
+	sbuf_free(&b);
+	if (reply.n > REPLY_MAX)
+		reply.n = REPLY_MAX;
+	if (reply.n > 0)
+		frame_add(out, 'T', reply);
+}
+
+/*
+ * Appends frames for what only memory has of the message, from recipient *from
+ * on (0: with its head) as long as out has fewer than full octets; *from is
+ * then where to go on, or 0 when all is said.
+ */
+static void
+show_message(struct sched *s, struct message *m, uint32_t *from,
+    struct sbuf *out, size_t full)
+{
+	const struct job *job = m->job;
+	uint32_t n = *from;
+
+	*from = 0;
+	if (n == 0) {
+		show_head(s, m, out);
+		show_reason(m, out);
+		n = 1;
+	}
+	for (; job != NULL && n <= job->nrcpts; n++) {
+		if (out->len >= full) {
+			*from = n;
+			return;
+		}
+		show_rcpt(s, &job->rcpts[n - 1], out);
+	}
 }
 
 /* --- one message --------------------------------------------------------------- */
 
 static struct message *
-find_message(struct sched *s, struct span what)
+order_message(struct sched *s, struct span what)
 {
 	char id[QUEUE_ID_SIZE];
 
@@ -149,67 +267,68 @@ find_message(struct sched *s, struct span what)
 }
 
 static void
-answer_order(struct order *o, enum order_result r, const char *why,
+order_answer_one(struct order *o, enum order_result r, const char *why,
     struct sbuf *out)
 {
 	switch (r) {
 	case ORDER_DONE:
-		answer(o, out, 'K', "done");
+		order_answer(o, out, 'K', "done");
 		break;
 	case ORDER_LATER:
-		answer(o, out, 'K', "after the try that runs now");
+		order_answer(o, out, 'K', "after the try that runs now");
 		break;
 	case ORDER_REFUSED:
-		answer(o, out, 'X', why);
+		order_answer(o, out, 'X', why);
 		break;
 	case ORDER_FAILED:
-		answer(o, out, 'Z', why);
+		order_answer(o, out, 'Z', why);
 		break;
 	}
 }
 
 static void
-begin_one(struct sched *s, struct order *o, struct sbuf *out)
+order_begin_one(struct sched *s, struct order *o, struct sbuf *out)
 {
-	struct message *m = find_message(s, o->what);
+	struct message *m = order_message(s, o->what);
 	const char *why = NULL;
 	enum order_result r;
 
 	if (o->verb == VERB_SHOW)
 		return; /* order_go_on does it */
 	if (m == NULL) {
-		answer(o, out, 'X', "there is no such message in the queue");
+		order_answer(o, out, 'X',
+		    "there is no such message in the queue");
 		return;
 	}
 	r = will_order(s, m, o, &why);
-	answer_order(o, r, why, out);
+	order_answer_one(o, r, why, out);
 }
 
 static void
-answer_count(struct order *o, struct sbuf *out)
+order_answer_count(struct order *o, struct sbuf *out)
 {
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "%u", o->done);
-	answer(o, out, 'K', text);
+	order_answer(o, out, 'K', text);
 }
 
 static void
-show_more(struct sched *s, struct order *o, struct sbuf *out, size_t full)
+order_show_more(struct sched *s, struct order *o, struct sbuf *out, size_t full)
 {
-	struct message *m = find_message(s, o->what);
+	struct message *m = order_message(s, o->what);
 
 	o->done = m != NULL;
 	if (m != NULL)
 		show_message(s, m, &o->subject, out, out->len + full);
 	if (m == NULL || o->subject == 0)
-		answer_count(o, out);
+		order_answer_count(o, out);
 }
 
 /* --- all messages ---------------------------------------------------------------- */
 
 static void
-tell(const struct order *o)
+order_tell(const struct order *o)
 {
 	struct logline l;
 
@@ -227,13 +346,13 @@ tell(const struct order *o)
 
 /* The next message that is there, or NULL after the last. */
 static struct message *
-next_message(struct sched *s, struct order *o)
+order_next(struct sched *s, struct order *o)
 {
 	struct message *m;
 
 	for (;;) {
 		while (o->at < o->ids.len) {
-			m = find_message(s,
+			m = order_message(s,
 			    span_of(o->ids.s + o->at, QUEUE_ID_LEN));
 			if (m != NULL)
 				return m;
@@ -249,8 +368,44 @@ next_message(struct sched *s, struct order *o)
 	}
 }
 
+/*
+ * A job of the message to read in: its own, or one that lasts until view_end.
+ * NULL: it cannot be read, or is not received completely.
+ */
+static struct job *
+view_begin(struct sched *s, struct message *m)
+{
+	struct job *job;
+	bool loaded;
+	int fd;
+
+	if (m->job != NULL)
+		return m->job;
+	fd = spool_peek(s->queue, m);
+	if (fd == -1)
+		return NULL;
+	job = job_new(s, m, -1); /* not locked, and not counted */
+	if (job == NULL) {
+		(void)close(fd);
+		return NULL;
+	}
+	loaded = job_load(s, job, fd) == QUEUED_OK;
+	(void)close(fd);
+	if (loaded)
+		return job;
+	job_free(s, job);
+	return NULL;
+}
+
+static void
+view_end(struct sched *s, struct message *m, struct job *job)
+{
+	if (m->job != job)
+		job_free(s, job);
+}
+
 static bool
-is_meant(struct sched *s, struct message *m, const struct order *o)
+order_is_for(struct sched *s, struct message *m, const struct order *o)
 {
 	struct job *job = view_begin(s, m);
 	bool meant = false;
@@ -264,11 +419,11 @@ is_meant(struct sched *s, struct message *m, const struct order *o)
 }
 
 static void
-order_one(struct sched *s, struct message *m, struct order *o)
+order_do_one(struct sched *s, struct message *m, struct order *o)
 {
 	const char *why;
 
-	if (!is_meant(s, m, o))
+	if (!order_is_for(s, m, o))
 		return;
 	switch (will_order(s, m, o, &why)) {
 	case ORDER_DONE:
@@ -285,24 +440,24 @@ order_one(struct sched *s, struct message *m, struct order *o)
 }
 
 static void
-answer_all(struct order *o, struct sbuf *out)
+order_answer_all(struct order *o, struct sbuf *out)
 {
 	char text[96];
 
 	if (o->verb == VERB_LIST) {
-		answer_count(o, out);
+		order_answer_count(o, out);
 		return;
 	}
-	tell(o);
+	order_tell(o);
 	(void)snprintf(text, sizeof(text),
 	    "%u messages, %u more after the try that runs now, %u not", o->done,
 	    o->later, o->refused);
-	answer(o, out, 'K', text);
+	order_answer(o, out, 'K', text);
 }
 
 static void
-list_one(struct sched *s, struct message *m, struct order *o, struct sbuf *out,
-    size_t full)
+order_list_one(struct sched *s, struct message *m, struct order *o,
+    struct sbuf *out, size_t full)
 {
 	o->done += o->subject == 0;
 	show_message(s, m, &o->subject, out, full);
@@ -315,21 +470,21 @@ order_go_on(struct sched *s, struct order *o, struct sbuf *out, size_t full)
 	struct message *m;
 
 	if (o->verb == VERB_SHOW) {
-		show_more(s, o, out, full);
+		order_show_more(s, o, out, full);
 		return;
 	}
 	for (unsigned i = 0; out->len < full; i++) {
 		if (i >= TURN_LEAST && clock_now() >= end)
 			return;
-		m = next_message(s, o);
+		m = order_next(s, o);
 		if (m == NULL) {
-			answer_all(o, out);
+			order_answer_all(o, out);
 			return;
 		}
 		if (o->verb != VERB_LIST)
-			order_one(s, m, o);
+			order_do_one(s, m, o);
 		else
-			list_one(s, m, o, out, full);
+			order_list_one(s, m, o, out, full);
 		if (o->subject == 0)
 			o->at += QUEUE_ID_LEN;
 	}
@@ -338,7 +493,7 @@ order_go_on(struct sched *s, struct order *o, struct sbuf *out, size_t full)
 /* --- beginning --------------------------------------------------------------------- */
 
 static void
-begin_all(struct sched *s, struct order *o, struct sbuf *out)
+order_begin_all(struct sched *s, struct order *o, struct sbuf *out)
 {
 	struct message *m;
 
@@ -349,11 +504,11 @@ begin_all(struct sched *s, struct order *o, struct sbuf *out)
 		o->done += !message_is_active(m);
 		find_make_due(s, m);
 	}
-	answer_all(o, out);
+	order_answer_all(o, out);
 }
 
 static void
-begin_pause(struct sched *s, struct order *o, struct sbuf *out)
+order_begin_pause(struct sched *s, struct order *o, struct sbuf *out)
 {
 	bool ends = o->verb == VERB_RESUME;
 
@@ -361,24 +516,24 @@ begin_pause(struct sched *s, struct order *o, struct sbuf *out)
 	case PAUSED_DONE:
 		if (ends)
 			return; /* order_go_on tries all that waited */
-		tell(o);
-		answer(o, out, 'K', "done");
+		order_tell(o);
+		order_answer(o, out, 'K', "done");
 		break;
 	case PAUSED_ALREADY:
-		answer(o, out, 'X',
+		order_answer(o, out, 'X',
 		    ends ? "it is not paused" : "it is paused already");
 		break;
 	case PAUSED_FULL:
-		answer(o, out, 'X', "too many destinations are paused");
+		order_answer(o, out, 'X', "too many destinations are paused");
 		break;
 	case PAUSED_IOERR:
-		answer(o, out, 'Z', "the queue cannot remember it");
+		order_answer(o, out, 'Z', "the queue cannot remember it");
 		break;
 	}
 }
 
 static void
-list_paused(struct sched *s, struct order *o, struct sbuf *out)
+order_list_paused(struct sched *s, struct order *o, struct sbuf *out)
 {
 	struct sbuf b;
 
@@ -391,14 +546,14 @@ list_paused(struct sched *s, struct order *o, struct sbuf *out)
 		frame_add(out, 'P', sbuf_span(&b));
 	}
 	sbuf_free(&b);
-	answer(o, out, 'K', "done");
+	order_answer(o, out, 'K', "done");
 }
 
 void
 order_begin(struct sched *s, struct order *o, struct span text,
     struct sbuf *out)
 {
-	const char *wrong = parse(o, text);
+	const char *wrong = order_parse(o, text);
 
 	o->active = true;
 	o->cursor = o->subject = 0;
@@ -407,13 +562,13 @@ order_begin(struct sched *s, struct order *o, struct span text,
 	o->at = 0;
 	o->done = o->later = o->refused = 0;
 	if (wrong != NULL)
-		answer(o, out, 'X', wrong);
+		order_answer(o, out, 'X', wrong);
 	else if (o->verb == VERB_PAUSED)
-		list_paused(s, o, out);
+		order_list_paused(s, o, out);
 	else if (o->verb == VERB_PAUSE || o->verb == VERB_RESUME)
-		begin_pause(s, o, out);
+		order_begin_pause(s, o, out);
 	else if (o->verb == VERB_RETRY && span_eq(o->what, SPAN("all")))
-		begin_all(s, o, out);
+		order_begin_all(s, o, out);
 	else if (queue_id_valid(o->what))
-		begin_one(s, o, out);
+		order_begin_one(s, o, out);
 }

@@ -4,10 +4,11 @@
 #define SCHEDULER_H
 
 #include <poll.h>
+#include <sys/types.h>
 
 #include "conf.h"
-#include "control.h"
 #include "life.h"
+#include "route.h"
 #include "schedule.h"
 #include "transport.h"
 
@@ -220,6 +221,103 @@ enum paused_result { PAUSED_DONE, PAUSED_ALREADY, PAUSED_FULL, PAUSED_IOERR };
 enum paused_result paused_add(struct sched *, struct span where) MUST_CHECK;
 enum paused_result paused_end(struct sched *, struct span where) MUST_CHECK;
 
+/* --- orders of the operator: order.c; for one message: will.c --------------------- */
+
+enum verb {
+	VERB_LIST,
+	VERB_SHOW,
+	VERB_RETRY,
+	VERB_HOLD,
+	VERB_RELEASE,
+	VERB_REMOVE,
+	VERB_BOUNCE,
+	VERB_REROUTE,
+	VERB_PAUSE,
+	VERB_RESUME,
+	VERB_PAUSED,
+};
+#define VERBS (VERB_PAUSED + 1)
+
+extern const char *const verb_names[VERBS];
+
+#define ORDER_WHO_MAX 64
+#define ORDER_TEXT_MAX 1400 /* "VERB WHAT ROUTE" */
+
+/* One that is being carried out. */
+struct order {
+	bool active;
+	enum verb verb;
+	uid_t uid;
+	char who[ORDER_WHO_MAX + 1];
+	char text[ORDER_TEXT_MAX + 1]; /* what and route are views of it */
+	struct span what, route;
+	uint32_t cursor; /* going through the table: table_scan's */
+	bool scanned;
+	struct sbuf ids; /* of the buckets that are at hand */
+	size_t at;
+	uint32_t subject; /* within the message at hand: the next to show */
+	unsigned done, later, refused;
+};
+
+void order_init(struct order *);
+void order_free(struct order *);
+
+/*
+ * Begins what the text says; answers go to out. Not active afterwards: it is
+ * done with, and answered.
+ */
+void order_begin(struct sched *, struct order *, struct span text,
+    struct sbuf *out);
+
+/*
+ * Goes on for a moment, or until out holds about full octets. Not active
+ * afterwards: it is answered.
+ */
+void order_go_on(struct sched *, struct order *, struct sbuf *out, size_t full);
+
+enum order_result {
+	ORDER_DONE,
+	ORDER_LATER,   /* after the try that runs now */
+	ORDER_REFUSED, /* *why says: it makes no sense here */
+	ORDER_FAILED,  /* *why says: not now */
+};
+
+enum order_result will_order(struct sched *, struct message *,
+    const struct order *, const char **why) MUST_CHECK;
+
+/* --- the operator's socket: control.c ---------------------------------------------- */
+
+#define CONTROL_CLIENTS 8 /* at once; more wait in line */
+#define CONTROL_IN (ORDER_TEXT_MAX + ORDER_WHO_MAX + 64)
+
+struct control_client {
+	int fd; /* -1: free */
+	struct order order;
+	struct sbuf out;
+	size_t sent;
+	instant deadline; /* it says, or reads, something until then */
+	size_t len;
+	bool ended; /* says no more */
+	bool last;  /* closed when all is sent */
+	char in[CONTROL_IN];
+};
+
+struct controls {
+	int fd;    /* listening; -1: there is none */
+	uid_t uid; /* ours */
+	instant again;
+	struct control_client client[CONTROL_CLIENTS];
+};
+
+/*
+ * With fd the listening socket that systemd gave, or -1: then it is made at
+ * conf.control. Without it mail goes its way all the same.
+ */
+void control_init(struct sched *, int fd);
+
+/* Carries out what was said. Gives when it wants to be called again. */
+instant control_pump(struct sched *);
+
 /* --- the loop: smtpd-send.c ------------------------------------------------------- */
 
 typedef void watch_ready(struct sched *, void *arg);
@@ -248,7 +346,9 @@ void watch_add(struct watch *w, int fd, short events, watch_ready *ready,
  */
 int sched_dial(const char *helper, const struct conf *) MUST_CHECK;
 
+/* Each adds its descriptors. */
 void bouncer_watch(struct sched *, struct watch *);
+void control_watch(struct sched *, struct watch *);
 
 static inline instant
 sooner(instant a, instant b)
