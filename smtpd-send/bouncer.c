@@ -8,7 +8,6 @@
 #include "frame.h"
 #include "log.h"
 #include "scheduler.h"
-#include "talk.h"
 
 #define REDIAL_MS 1000
 #define BACKLOG_MS 50

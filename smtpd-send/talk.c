@@ -7,7 +7,7 @@
 
 #include "frame.h"
 #include "log.h"
-#include "talk.h"
+#include "transport.h"
 
 /*
  * On its own, not in one call with what follows: a descriptor belongs to the

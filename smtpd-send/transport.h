@@ -3,8 +3,63 @@
 #ifndef TRANSPORT_H
 #define TRANSPORT_H
 
-#include "dest.h"
 #include "life.h"
+#include "schedule.h"
+
+struct slot;
+
+/* Mail that was just taken, and mail that was waiting for its next try. */
+enum line { LINE_NEW, LINE_OLD, LINES };
+
+/* Of so many in turn one is from the old line while there is new mail. */
+#define LINE_TURNS 4
+
+/*
+ * A line is of parcels: recipients of one message that go together. The first
+ * of them represents the parcel; the others are linked by its also.
+ */
+struct dest {
+	struct dest *chain; /* in its bucket */
+	struct dest *ready_next[LINES];
+	struct rcpt *head[LINES], *tail[LINES]; /* the oldest first */
+	unsigned waiting;                       /* parcels in both */
+	struct rcpt *last;                      /* that came into any */
+	unsigned joined;                        /* recipients of its parcel */
+	unsigned running;                       /* slots */
+	struct slot *idle;                      /* those that have nothing */
+	unsigned turn;
+	bool ready[LINES]; /* is in the line for a slot */
+	bool kept;         /* not to be freed now */
+
+	/* Of other hosts: */
+	struct pace pace;
+	uint32_t hash;   /* of the name, never 0 */
+	unsigned parked; /* messages that wait on disk for it, about */
+	bool watched;    /* one of those comes when it can be tried again */
+	char *why;       /* malloc'ed "host reply": of its death, or NULL */
+	char name[];
+};
+
+#define DEST_BUCKETS 1024
+
+struct dests {
+	struct dest *bucket[DEST_BUCKETS];
+};
+
+/* The destination, or NULL; get makes it (NULL: no memory). */
+struct dest *dest_find(const struct dests *, struct span name);
+struct dest *dest_get(struct dests *, struct span name);
+
+/* Forgets those that have been dead since before that, and unused. */
+void dest_sweep(struct dests *, instant before);
+
+/* Does the last parcel of one of its lines belong to the job? */
+bool dest_has(const struct dest *, const struct job *);
+
+/* The next parcel, taken out of its line. */
+struct rcpt *dest_pop(struct dest *);
+
+/* --- slots, and the transport that has them ----------------------------------------- */
 
 /* "INDEX STAGE HOST TEXT" of at most 8 KiB, and the framing. */
 #define SLOT_VERDICT_MAX (8 * 1024)
@@ -105,5 +160,46 @@ void transport_ready(struct sched *, void *slot);
 
 /* Starts what can start, ends what is late; the next instant, or NEVER. */
 instant transport_pump(struct sched *, struct transport *);
+
+/* --- the delivery conversation: talk.c ------------------------------------------------ */
+
+/*
+ * Hands a parcel over; the first time it names the destination before. False
+ * when it could not be sent: then no process has it. out: room for the
+ * frames.
+ */
+bool talk_give(struct slot *, const struct rcpt *, struct sbuf *out) MUST_CHECK;
+
+/* Sends what the socket takes now, and the descriptor with it; as sendmsg. */
+ssize_t talk_send_fd(int sock, struct span, int fd) MUST_CHECK;
+
+enum heard_kind {
+	HEARD_NOTHING, /* not all there yet */
+	HEARD_VERDICT, /* outcome */
+	HEARD_DEATH,   /* how, why; crash: its own fault */
+	HEARD_END,     /* end of file, or the connection broke */
+	HEARD_NONSENSE,
+};
+
+struct heard {
+	struct outcome outcome; /* views into the slot */
+	struct rcpt *rcpt;      /* whose it is */
+	size_t used;            /* octets of it */
+	bool crash;
+	char how[32]; /* "signal=11" */
+	char why[96]; /* a reply line */
+};
+
+/* Reads what is there, without waiting. */
+enum heard_kind talk_hear(struct slot *, struct heard *);
+
+/*
+ * Parses the slot's buffer: talk_hear without reading. A frame before a verdict
+ * that is for all of its message goes into the slot.
+ */
+enum heard_kind talk_parse(struct slot *, struct heard *);
+
+/* Drops so many octets: the outcome is no more valid then. */
+void talk_take(struct slot *, size_t used);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What a user's process may say: the same however it is cut, views inside. */
-#include "talk.h"
+#include "transport.h"
 
 #include <stdlib.h>
 
