@@ -389,10 +389,10 @@ bouncer_take_frame(struct sched *s, struct bouncer_slot *p)
 	switch (frame_parse(span_of(p->in, p->len), &f, &used)) {
 	case FRAME_MORE:
 		if (p->len == sizeof(p->in))
-			bouncer_lose(s, p, "it does not make sense");
+			bouncer_lose(s, p, "malformed answer");
 		return;
 	case FRAME_BAD:
-		bouncer_lose(s, p, "it does not make sense");
+		bouncer_lose(s, p, "malformed answer");
 		return;
 	case FRAME_READY:
 		break;
@@ -400,7 +400,7 @@ bouncer_take_frame(struct sched *s, struct bouncer_slot *p)
 	if (used != p->len || p->sent != p->out.len ||
 	    memchr("KZX", f.tag, 3) == NULL)
 		bouncer_lose(s, p,
-		    f.tag == 'D' ? "it died" : "it does not make sense");
+		    f.tag == 'D' ? "it died" : "malformed answer");
 	else
 		bouncer_answered(s, p, f.tag == 'K', f.payload);
 }

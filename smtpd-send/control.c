@@ -65,7 +65,7 @@ control_init(struct sched *s, int fd)
 		return;
 	c->fd = control_listen(s->conf->control);
 	if (c->fd == -1)
-		warn_sys("nobody can use smtpd-ctl: cannot make '%s'",
+		warn_sys("smtpd-ctl cannot be used: cannot create '%s'",
 		    s->conf->control);
 }
 
@@ -144,7 +144,7 @@ control_welcome(struct sched *s, struct control_client *p, int fd)
 	sbuf_init(&p->out, OUT_MAX);
 	order_init(&p->order);
 	if (!control_may_order(&s->control, fd, &uid))
-		control_refuse(p, "you may not do this");
+		control_refuse(p, "permission denied");
 	p->order.uid = uid;
 	(void)snprintf(p->order.who, sizeof(p->order.who), "uid=%u",
 	    (unsigned)uid);
@@ -166,7 +166,7 @@ control_accept(struct sched *s, void *arg)
 	}
 	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 		return;
-	warn_sys("cannot accept the operator");
+	warn_sys("cannot accept a connection of smtpd-ctl");
 	s->control.again = s->now + AGAIN_MS;
 }
 
@@ -194,7 +194,7 @@ control_take_frame(struct sched *s, struct control_client *p,
 	else if (f->tag == 'O')
 		order_begin(s, &p->order, f->payload, &p->out);
 	else if (f->tag < 'a')
-		control_refuse(p, "what you say is not understood");
+		control_refuse(p, "malformed request");
 }
 
 static void
@@ -210,7 +210,7 @@ control_take_frames(struct sched *s, struct control_client *p)
 				control_refuse(p, "the order is too long");
 			return;
 		case FRAME_BAD:
-			control_refuse(p, "what you say is not understood");
+			control_refuse(p, "malformed request");
 			return;
 		case FRAME_READY:
 			break;

@@ -237,7 +237,7 @@ remote_submit(struct sched *s, struct rcpt *r)
 	if (address_path(&path, ADDRESS_FORWARD, &address) != ADDRESS_OK ||
 	    address.domain.n == 0) {
 		dispatch_refuse(s, r, VERDICT_FAILED,
-		    "553 5.1.3 The address cannot be sent to");
+		    "553 5.1.3 Mail cannot be sent to this address");
 		return;
 	}
 	sbuf_init(&name, ROUTE_MAX);

@@ -118,7 +118,7 @@ event_unreported(const struct job *job, struct span reply)
 	struct logline l;
 
 	log_begin(&l, job->message->id, "unreported");
-	log_str(&l, "reason", "its sender cannot be told now");
+	log_str(&l, "reason", "the sender cannot be told now");
 	log_span(&l, "reply", reply);
 	log_end(&l);
 }
@@ -136,7 +136,7 @@ event_held(struct sched *s, const struct message *m, const char *event,
 	log_end(&l);
 }
 
-/* The operator has thrown it away: "remove WHO". */
+/* The operator has removed it: "remove WHO". */
 void
 event_discarded(struct sched *s, const struct job *job, uint32_t n,
     struct span address, unsigned left)

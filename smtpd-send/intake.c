@@ -92,7 +92,8 @@ intake_disconnect(struct sched *s, const char *why)
 					       NULL;
 
 	if (!in->failing)
-		warn("smtpd-rcpt ('%s') cannot answer: %s", s->conf->rcpt, why);
+		warn("smtpd-rcpt ('%s') cannot be used: %s", s->conf->rcpt,
+		    why);
 	in->failing = true;
 	chan_close(in->chan);
 	in->deadline = NEVER;
@@ -286,9 +287,9 @@ intake_ready(struct sched *s)
 	}
 	while (intake_fd(in) != -1 && (r = chan_next(in->chan, &f)) == IO_OK)
 		if (!intake_take(s, &f)) {
-			intake_disconnect(s, "it does not make sense");
+			intake_disconnect(s, "malformed answer");
 			return;
 		}
 	if (r == IO_ERROR)
-		intake_disconnect(s, "it does not make sense");
+		intake_disconnect(s, "malformed answer");
 }

@@ -336,7 +336,7 @@ life_put_aside(struct sched *s, struct message *m)
 		life_wait(s, m, STEP_UNREADY, AGAIN_LATER);
 		return;
 	}
-	event_held(s, m, "torn", "it was never committed");
+	event_held(s, m, "torn", "it was never complete");
 	life_forget(s, m);
 }
 
@@ -363,9 +363,10 @@ life_locked(struct sched *s, struct message *m)
 {
 	m->looks++;
 	if (m->looks == LOOKS_TELL)
-		event_held(s, m, "locked", "a delivery still has it");
+		event_held(s, m, "locked", "another delivery still holds it");
 	if (m->looks == LOOKS_MAX)
-		event_held(s, m, "locked", "for too long: not respected");
+		event_held(s, m, "locked",
+		    "locked for too long: the lock is ignored");
 	life_wait(s, m, STEP_UNREADY, AGAIN_SOON);
 }
 
@@ -612,12 +613,12 @@ life_why_not_opened(enum spool_result r)
 	case SPOOL_OPENED:
 		break;
 	case SPOOL_GONE:
-		return "it has just gone";
+		return "it has just left the queue";
 	case SPOOL_RECEIVED:
 	case SPOOL_UNREADABLE:
-		return "it is not received completely";
+		return "it is not completely received";
 	case SPOOL_LOCKED:
-		return "a delivery from before the restart still has it";
+		return "a delivery from before the restart still holds it";
 	case SPOOL_IOERR:
 		return strerror(errno);
 	}
@@ -631,7 +632,7 @@ life_why_not_loaded(enum queued_result r)
 	case QUEUED_OK:
 		break;
 	case QUEUED_TORN:
-		return "it is not received completely";
+		return "it is not completely received";
 	case QUEUED_CORRUPT:
 		return "its queue file is damaged";
 	case QUEUED_GONE:

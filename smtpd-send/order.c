@@ -97,11 +97,10 @@ order_check(const struct order *o)
 	case NEED_NOTHING:
 		return o->what.n == 0 ? NULL : "too many words";
 	case NEED_ID:
-		return id ? NULL : "that is not the id of a message";
+		return id ? NULL : "not a message id";
 	case NEED_TARGET:
-		return !id && where_is_valid(o->what) ?
-		    NULL :
-		    "that is not a destination";
+		return !id && where_is_valid(o->what) ? NULL :
+							"not a destination";
 	case NEED_ANY:
 		if (span_eq(o->what, SPAN("all")))
 			return NULL;
@@ -111,7 +110,7 @@ order_check(const struct order *o)
 	}
 	return id || where_is_valid(o->what) ?
 	    NULL :
-	    "that is neither an id nor a destination";
+	    "neither an id nor a destination";
 }
 
 /* NULL, or what is wrong with it. */
@@ -125,13 +124,13 @@ order_parse(struct order *o, struct span text)
 	memcpy(o->text, text.p, text.n);
 	rest = span_of(o->text, text.n);
 	if (!order_find_verb(span_word(&rest), &o->verb))
-		return "there is no such order";
+		return "no such order";
 	o->what = span_word(&rest);
 	o->route = span_of("", 0);
 	if (o->verb == VERB_REROUTE) {
 		o->route = span_word(&rest);
 		if (!route_target_valid(o->route))
-			return "that is not a host or a domain to go to";
+			return "not a host or a domain";
 	}
 	if (span_word(&rest).n > 0)
 		return "too many words";
@@ -275,7 +274,7 @@ order_answer_one(struct order *o, enum order_result r, const char *why,
 		order_answer(o, out, 'K', "done");
 		break;
 	case ORDER_LATER:
-		order_answer(o, out, 'K', "after the try that runs now");
+		order_answer(o, out, 'K', "after the current attempt");
 		break;
 	case ORDER_REFUSED:
 		order_answer(o, out, 'X', why);
@@ -296,8 +295,7 @@ order_begin_one(struct sched *s, struct order *o, struct sbuf *out)
 	if (o->verb == VERB_SHOW)
 		return; /* order_go_on does it */
 	if (m == NULL) {
-		order_answer(o, out, 'X',
-		    "there is no such message in the queue");
+		order_answer(o, out, 'X', "no such message in the queue");
 		return;
 	}
 	r = will_order(s, m, o, &why);
@@ -450,8 +448,8 @@ order_answer_all(struct order *o, struct sbuf *out)
 	}
 	order_tell(o);
 	(void)snprintf(text, sizeof(text),
-	    "%u messages, %u more after the try that runs now, %u not", o->done,
-	    o->later, o->refused);
+	    "%u messages, %u more after the current attempt, %u refused",
+	    o->done, o->later, o->refused);
 	order_answer(o, out, 'K', text);
 }
 
@@ -527,7 +525,7 @@ order_begin_pause(struct sched *s, struct order *o, struct sbuf *out)
 		order_answer(o, out, 'X', "too many destinations are paused");
 		break;
 	case PAUSED_IOERR:
-		order_answer(o, out, 'Z', "the queue cannot remember it");
+		order_answer(o, out, 'Z', "it cannot be saved in the queue");
 		break;
 	}
 }

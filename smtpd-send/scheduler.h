@@ -277,7 +277,7 @@ void order_go_on(struct sched *, struct order *, struct sbuf *out, size_t full);
 
 enum order_result {
 	ORDER_DONE,
-	ORDER_LATER,   /* after the try that runs now */
+	ORDER_LATER,   /* after the current attempt */
 	ORDER_REFUSED, /* *why says: it makes no sense here */
 	ORDER_FAILED,  /* *why says: not now */
 };

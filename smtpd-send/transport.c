@@ -592,7 +592,7 @@ slot_hear_end(struct sched *s, struct slot *slot, enum heard_kind kind,
 		    "451 4.3.0 the delivery ended without a verdict", NULL);
 		break;
 	case HEARD_NONSENSE:
-		slot_fail(s, slot, "451 4.3.0 the delivery does not make sense",
+		slot_fail(s, slot, "451 4.3.0 malformed answer of the delivery",
 		    NULL);
 		break;
 	}

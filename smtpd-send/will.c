@@ -22,7 +22,7 @@ will_is_waiting(const struct rcpt *r)
 	    r->state == RCPT_DEFERRED;
 }
 
-#define GIVEN_UP "it has been given up"
+#define GIVEN_UP "it is already given up"
 
 static void
 will_hurry(struct sched *s, const struct rcpt *r)
@@ -43,7 +43,7 @@ will_retry(struct sched *s, struct job *job)
 	case WILL_DELIVER:
 		break;
 	case WILL_HOLD:
-		return "it is held: release it";
+		return "it is held: release it first";
 	case WILL_BOUNCE:
 	case WILL_REMOVE:
 		return GIVEN_UP;
@@ -148,7 +148,7 @@ will_change(struct sched *s, struct job *job, const struct order *o)
 	case VERB_PAUSED:
 		break;
 	}
-	return "this is not done to a message";
+	return "this order is not for a message";
 }
 
 static bool
@@ -214,7 +214,7 @@ will_order_active(struct sched *s, struct job *job, const struct order *o,
 
 	/* The recipients are not known: nothing can be recorded yet. */
 	if (m->step == STEP_ASKING) {
-		*why = "smtpd-rcpt is asked about it: try again soon";
+		*why = "its recipients are being looked up: try again soon";
 		return ORDER_FAILED;
 	}
 	*why = will_change(s, job, o);

@@ -392,7 +392,7 @@ teardown() {
 @test "send: it waits for helpers that are not there, and for their return" {
 	start_send
 	id=$(put 'local <joe@example.com>')
-	wait_for grep -q 'smtpd-rcpt.*cannot answer' "$D/send.log"
+	wait_for grep -q 'smtpd-rcpt.*cannot be used' "$D/send.log"
 	start_rcpt
 	wait_for grep -q 'smtpd-lspawn.*cannot be reached' "$D/send.log"
 	start_lspawn

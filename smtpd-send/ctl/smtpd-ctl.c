@@ -301,7 +301,7 @@ command_show(const char *verb, char *argv[])
 	if (id == NULL || argv[1] != NULL)
 		ctl_usage();
 	if (!queue_id_valid(span_str(id))) {
-		warn("%s: that is not the id of a message", id);
+		warn("%s: not a message id", id);
 		return EXIT_PERM;
 	}
 	ctl_look_at_queue(verb, id);
@@ -316,7 +316,7 @@ command_show(const char *verb, char *argv[])
 	case QUEUED_CORRUPT:
 		break;
 	}
-	warn("%s: there is no such message in the queue", id);
+	warn("%s: no such message in the queue", id);
 	return EXIT_PERM;
 }
 
