@@ -129,6 +129,13 @@ enum io chan_next(struct chan *, struct frame *f) MUST_CHECK;
  */
 enum io chan_next_alone(struct chan *, struct frame *f) MUST_CHECK;
 
+/* Are there octets that chan_next has not given? */
+static inline bool
+chan_pending(const struct chan *c)
+{
+	return c->in.pos < c->in.len;
+}
+
 /* The oldest descriptor received and not yet taken, now the caller's, or -1. */
 int chan_take_fd(struct chan *);
 

@@ -243,7 +243,7 @@ bouncer_init(struct bouncer *r)
 {
 	*r = (struct bouncer){ .tail = &r->head };
 	for (unsigned i = 0; i < BOUNCER_SLOTS; i++) {
-		r->slot[i].fd = -1;
+		r->slot[i].chan.in.fd = -1;
 		sbuf_init(&r->slot[i].out, OUT_MAX);
 	}
 }
@@ -272,8 +272,7 @@ bouncer_take_first(struct bouncer *r)
 static void
 bouncer_end(struct sched *s, struct bouncer_slot *p)
 {
-	(void)close(p->fd);
-	p->fd = -1;
+	chan_close(&p->chan);
 	/* A long one is the exception: its memory is not kept. */
 	sbuf_free(&p->out);
 	sbuf_init(&p->out, OUT_MAX);
@@ -303,20 +302,10 @@ bouncer_lose(struct sched *s, struct bouncer_slot *p, const char *why)
 	bouncer_answered(s, p, false, span_of(reply, (size_t)n));
 }
 
-/* Writes what the socket takes; the descriptor goes with the first octet. */
 static void
 bouncer_write(struct sched *s, struct bouncer_slot *p)
 {
-	ssize_t n;
-
-	if (p->sent == 0)
-		n = talk_send_fd(p->fd, sbuf_span(&p->out), p->job->fd);
-	else
-		n = send(p->fd, p->out.s + p->sent, p->out.len - p->sent,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n > 0)
-		p->sent += (size_t)n;
-	else if (n == -1 && errno != EAGAIN && errno != EINTR)
+	if (chan_push(&p->chan, &p->out) == IO_ERROR)
 		bouncer_lose(s, p, strerror(errno));
 }
 
@@ -326,12 +315,12 @@ bouncer_begin(struct sched *s, struct bouncer_slot *p)
 	struct job *job = bouncer_take_first(&s->bouncer);
 
 	p->job = job;
-	p->len = p->sent = 0;
 	p->deadline = s->now +
 	    s->conf->helper_timeout * 1000 * BOUNCER_PATIENCE;
 	sbuf_reset(&p->out);
 	notice_write(job, &p->out);
-	if (p->out.bad || job_open_file(s, job) != SPOOL_OPENED)
+	if (p->out.bad || job_open_file(s, job) != SPOOL_OPENED ||
+	    chan_attach(&p->chan, job->fd, 0) != IO_OK)
 		bouncer_answered(s, p, false,
 		    SPAN("451 4.3.0 cannot open the message"));
 	else
@@ -359,11 +348,13 @@ bouncer_give_up(struct sched *s, int err)
 static bool
 bouncer_open(struct sched *s, struct bouncer_slot *p)
 {
-	p->fd = sched_dial(s->conf->bouncer, s->conf);
-	if (p->fd == -1) {
+	int fd = sched_dial(s->conf->bouncer, s->conf);
+
+	if (fd == -1) {
 		bouncer_give_up(s, errno);
 		return false;
 	}
+	chan_init_small(&p->chan, fd, p->in, sizeof(p->in));
 	s->bouncer.failing = false;
 	s->bouncer.nbusy++;
 	p->job = NULL;
@@ -374,58 +365,54 @@ bouncer_open(struct sched *s, struct bouncer_slot *p)
 static void
 bouncer_go_on(struct sched *s, struct bouncer_slot *p)
 {
-	while (p->fd != -1 && p->job == NULL && s->bouncer.head != NULL)
+	while (p->chan.in.fd != -1 && p->job == NULL && s->bouncer.head != NULL)
 		bouncer_begin(s, p);
-	if (p->fd != -1 && p->job == NULL)
+	if (p->chan.in.fd != -1 && p->job == NULL)
 		bouncer_end(s, p);
 }
 
+/* One answer, to a request that was sent, and nothing after it. */
 static void
-bouncer_take_frame(struct sched *s, struct bouncer_slot *p)
+bouncer_take_frame(struct sched *s, struct bouncer_slot *p,
+    const struct frame *f)
+{
+	if (chan_pending(&p->chan) || p->out.len > 0 ||
+	    memchr("KZX", f->tag, 3) == NULL)
+		bouncer_lose(s, p,
+		    f->tag == 'D' ? "it died" : "malformed answer");
+	else
+		bouncer_answered(s, p, f->tag == 'K', f->payload);
+}
+
+static void
+bouncer_hear(struct sched *s, struct bouncer_slot *p)
 {
 	struct frame f;
-	size_t used;
+	enum io r = chan_fill(&p->chan);
 
-	switch (frame_parse(span_of(p->in, p->len), &f, &used)) {
-	case FRAME_MORE:
-		if (p->len == sizeof(p->in))
-			bouncer_lose(s, p, "malformed answer");
+	if (r == IO_TIMEOUT)
 		return;
-	case FRAME_BAD:
-		bouncer_lose(s, p, "malformed answer");
+	if (r != IO_OK) {
+		bouncer_lose(s, p, r == IO_EOF ? "it ended" : strerror(errno));
 		return;
-	case FRAME_READY:
-		break;
 	}
-	if (used != p->len || p->sent != p->out.len ||
-	    memchr("KZX", f.tag, 3) == NULL)
-		bouncer_lose(s, p,
-		    f.tag == 'D' ? "it died" : "malformed answer");
-	else
-		bouncer_answered(s, p, f.tag == 'K', f.payload);
+	r = chan_next(&p->chan, &f);
+	if (r == IO_OK)
+		bouncer_take_frame(s, p, &f);
+	else if (r == IO_ERROR)
+		bouncer_lose(s, p, "malformed answer");
+	bouncer_go_on(s, p);
 }
 
 static void
 bouncer_ready(struct sched *s, void *arg)
 {
 	struct bouncer_slot *p = arg;
-	ssize_t n;
 
-	if (p->sent < p->out.len) {
+	if (p->out.len > 0)
 		bouncer_write(s, p);
-		if (p->fd == -1)
-			return;
-	}
-	n = recv(p->fd, p->in + p->len, sizeof(p->in) - p->len, MSG_DONTWAIT);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		bouncer_lose(s, p, n == 0 ? "it ended" : strerror(errno));
-		return;
-	}
-	p->len += (size_t)n;
-	bouncer_take_frame(s, p);
-	bouncer_go_on(s, p);
+	if (p->chan.in.fd != -1)
+		bouncer_hear(s, p);
 }
 
 void
@@ -435,9 +422,9 @@ bouncer_watch(struct sched *s, struct watch *w)
 		struct bouncer_slot *p = &s->bouncer.slot[i];
 		short events = POLLIN;
 
-		if (p->fd != -1 && p->sent < p->out.len)
+		if (p->chan.in.fd != -1 && p->out.len > 0)
 			events |= POLLOUT;
-		watch_add(w, p->fd, events, bouncer_ready, p);
+		watch_add(w, p->chan.in.fd, events, bouncer_ready, p);
 	}
 }
 
@@ -450,12 +437,12 @@ bouncer_pump(struct sched *s)
 	for (unsigned i = 0; i < BOUNCER_SLOTS; i++) {
 		struct bouncer_slot *p = &r->slot[i];
 
-		if (p->fd != -1 && s->now >= p->deadline)
+		if (p->chan.in.fd != -1 && s->now >= p->deadline)
 			bouncer_lose(s, p, "no answer in time");
-		if (p->fd == -1 && r->head != NULL && s->now >= r->again &&
-		    bouncer_open(s, p))
+		if (p->chan.in.fd == -1 && r->head != NULL &&
+		    s->now >= r->again && bouncer_open(s, p))
 			bouncer_go_on(s, p);
-		if (p->fd != -1 && p->deadline < next)
+		if (p->chan.in.fd != -1 && p->deadline < next)
 			next = p->deadline;
 	}
 	if (r->head != NULL && r->again > s->now && r->again < next)

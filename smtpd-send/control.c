@@ -53,7 +53,7 @@ control_init(struct sched *s, int fd)
 	struct controls *c = &s->control;
 
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-		c->client[i].fd = -1;
+		c->client[i].chan.in.fd = -1;
 	c->uid = geteuid();
 	c->fd = fd;
 	if (fd != -1) {
@@ -74,8 +74,7 @@ control_init(struct sched *s, int fd)
 static void
 control_end(struct control_client *p)
 {
-	(void)close(p->fd);
-	p->fd = -1;
+	chan_close(&p->chan);
 	order_free(&p->order);
 	sbuf_free(&p->out);
 }
@@ -83,24 +82,16 @@ control_end(struct control_client *p)
 static void
 control_flush(struct sched *s, struct control_client *p)
 {
-	ssize_t n;
+	size_t sent = p->chan.sent, len = p->out.len;
+	enum io r;
 
-	if (p->fd == -1 || p->sent == p->out.len)
+	if (p->chan.in.fd == -1 || len == 0)
 		return;
-	n = send(p->fd, p->out.s + p->sent, p->out.len - p->sent,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n == -1) {
+	r = chan_push(&p->chan, &p->out);
+	if (r == IO_ERROR)
 		control_end(p);
-		return;
-	}
-	p->sent += (size_t)n;
-	p->deadline = s->now + IDLE_MS;
-	if (p->sent == p->out.len) {
-		sbuf_reset(&p->out);
-		p->sent = 0;
-	}
+	else if (r == IO_OK || p->chan.sent > sent)
+		p->deadline = s->now + IDLE_MS;
 }
 
 static void
@@ -114,7 +105,7 @@ static struct control_client *
 control_free_client(struct controls *c)
 {
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-		if (c->client[i].fd == -1)
+		if (c->client[i].chan.in.fd == -1)
 			return &c->client[i];
 	return NULL;
 }
@@ -137,8 +128,7 @@ control_welcome(struct sched *s, struct control_client *p, int fd)
 {
 	uid_t uid = 0;
 
-	p->fd = fd;
-	p->sent = p->len = 0;
+	chan_init_small(&p->chan, fd, p->in, sizeof(p->in));
 	p->ended = p->last = false;
 	p->deadline = s->now + IDLE_MS;
 	sbuf_init(&p->out, OUT_MAX);
@@ -197,43 +187,43 @@ control_take_frame(struct sched *s, struct control_client *p,
 		control_refuse(p, "malformed request");
 }
 
+/* Is it its turn to speak: is all done that it has said? */
+static bool
+control_listens(const struct control_client *p)
+{
+	return !p->last && !p->order.active && p->out.len < OUT_FULL;
+}
+
 static void
 control_take_frames(struct sched *s, struct control_client *p)
 {
 	struct frame f;
-	size_t used;
+	enum io r = IO_OK;
 
-	while (!p->last && !p->order.active && p->out.len < OUT_FULL) {
-		switch (frame_parse(span_of(p->in, p->len), &f, &used)) {
-		case FRAME_MORE:
-			if (p->len == sizeof(p->in))
-				control_refuse(p, "the order is too long");
-			return;
-		case FRAME_BAD:
+	while (r == IO_OK && control_listens(p)) {
+		r = chan_next(&p->chan, &f);
+		if (r == IO_OK)
+			control_take_frame(s, p, &f);
+		else if (r == IO_ERROR)
 			control_refuse(p, "malformed request");
-			return;
-		case FRAME_READY:
-			break;
-		}
-		control_take_frame(s, p, &f);
-		p->len -= used;
-		memmove(p->in, p->in + used, p->len);
 	}
 }
 
 static void
 control_hear(struct sched *s, struct control_client *p)
 {
-	ssize_t n = recv(p->fd, p->in + p->len, sizeof(p->in) - p->len,
-	    MSG_DONTWAIT);
-
-	if (n > 0) {
-		p->len += (size_t)n;
+	switch (chan_fill(&p->chan)) {
+	case IO_OK:
 		p->deadline = s->now + IDLE_MS;
-	} else if (n == 0) {
+		break;
+	case IO_EOF:
 		p->ended = true;
-	} else if (errno != EAGAIN && errno != EINTR) {
+		break;
+	case IO_TIMEOUT:
+		break;
+	case IO_ERROR:
 		control_end(p);
+		break;
 	}
 }
 
@@ -245,7 +235,7 @@ control_ready(struct sched *s, void *arg)
 	struct control_client *p = arg;
 
 	control_flush(s, p);
-	if (p->fd != -1 && !p->ended && !p->last && p->len < sizeof(p->in))
+	if (p->chan.in.fd != -1 && !p->ended && control_listens(p))
 		control_hear(s, p);
 }
 
@@ -259,11 +249,11 @@ control_watch(struct sched *s, struct watch *w)
 		watch_add(w, c->fd, POLLIN, control_accept, NULL);
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
 		struct control_client *p = &c->client[i];
-		bool in = !p->ended && !p->last && p->len < sizeof(p->in);
-		bool out = p->fd != -1 && p->sent < p->out.len;
+		bool in = !p->ended && control_listens(p);
+		bool out = p->out.len > 0;
 
 		if (in || out)
-			watch_add(w, p->fd,
+			watch_add(w, p->chan.in.fd,
 			    (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0)),
 			    control_ready, p);
 	}
@@ -282,7 +272,7 @@ control_serve(struct sched *s, struct control_client *p)
 		return NEVER;
 	}
 	control_flush(s, p);
-	if (p->fd == -1)
+	if (p->chan.in.fd == -1)
 		return NEVER;
 	if (p->order.active && p->out.len < OUT_FULL)
 		return s->now;
@@ -300,7 +290,7 @@ control_pump(struct sched *s)
 	instant next = s->control.again > s->now ? s->control.again : NEVER, t;
 
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
-		if (s->control.client[i].fd == -1)
+		if (s->control.client[i].chan.in.fd == -1)
 			continue;
 		t = control_serve(s, &s->control.client[i]);
 		if (t < next)

@@ -12,23 +12,20 @@
 #define SOON_MS 5000   /* jobs it could not answer for */
 #define OUT_MAX (INTAKE_PENDING * 1024)
 
-static struct chan chan;
-static struct chan_room room;
+static char room[FRAME_ROOM];
 
 void
 intake_init(struct intake *in)
 {
-	*in = (struct intake){
-		.chan = &chan, .tail = &in->head, .deadline = NEVER
-	};
-	chan_init(&chan, &room, -1, -1);
+	*in = (struct intake){ .tail = &in->head, .deadline = NEVER };
+	chan_init_small(&in->chan, -1, room, sizeof(room));
 	sbuf_init(&in->out, OUT_MAX);
 }
 
 int
 intake_fd(const struct intake *in)
 {
-	return in->chan->in.fd;
+	return in->chan.in.fd;
 }
 
 void
@@ -95,7 +92,7 @@ intake_disconnect(struct sched *s, const char *why)
 		warn("smtpd-rcpt ('%s') cannot be used: %s", s->conf->rcpt,
 		    why);
 	in->failing = true;
-	chan_close(in->chan);
+	chan_close(&in->chan);
 	in->deadline = NEVER;
 	in->again = s->now + RENEW_MS;
 	sbuf_reset(&in->out);
@@ -130,7 +127,7 @@ intake_connect(struct sched *s)
 			intake_give_up(s, in->head, SOON_MS);
 		return false;
 	}
-	chan_init(in->chan, &room, fd, fd);
+	chan_init_small(&in->chan, fd, room, sizeof(room));
 	return true;
 }
 
@@ -159,18 +156,11 @@ static void
 intake_write(struct sched *s)
 {
 	struct intake *in = &s->intake;
-	ssize_t n;
+	enum io r = chan_push(&in->chan, &in->out);
 
-	if (in->out.len == 0)
-		return;
-	n = send(intake_fd(in), in->out.s, in->out.len,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (in->out.bad || n != (ssize_t)in->out.len) {
+	if (r != IO_OK)
 		intake_disconnect(s,
-		    n < 0 ? strerror(errno) : "it does not read");
-		return;
-	}
-	sbuf_reset(&in->out);
+		    r == IO_TIMEOUT ? "it does not read" : strerror(errno));
 }
 
 instant
@@ -272,20 +262,20 @@ intake_ready(struct sched *s)
 {
 	struct intake *in = &s->intake;
 	struct frame f;
-	enum io r = chan_fill(in->chan);
+	enum io r = chan_fill(&in->chan);
 
 	if (r == IO_TIMEOUT)
 		return;
 	if (r != IO_OK) {
 		/* At rest it may come and go as it likes. */
 		if (in->npending == 0)
-			chan_close(in->chan);
+			chan_close(&in->chan);
 		else
 			intake_disconnect(s,
 			    r == IO_EOF ? "it ended" : strerror(errno));
 		return;
 	}
-	while (intake_fd(in) != -1 && (r = chan_next(in->chan, &f)) == IO_OK)
+	while (intake_fd(in) != -1 && (r = chan_next(&in->chan, &f)) == IO_OK)
 		if (!intake_take(s, &f)) {
 			intake_disconnect(s, "malformed answer");
 			return;

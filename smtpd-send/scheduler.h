@@ -59,7 +59,7 @@ struct question {
 };
 
 struct intake {
-	struct chan *chan;        /* static; its descriptor -1: not connected */
+	struct chan chan;         /* in.fd -1: not connected */
 	struct sbuf out;          /* questions not written yet */
 	struct job *head, **tail; /* jobs with recipients to ask about */
 	unsigned njobs;           /* with smtpd-rcpt or in line */
@@ -110,12 +110,10 @@ void dispatch_hurry_all(struct sched *);
 #define BOUNCER_PATIENCE 4  /* times helper_timeout: it injects mail */
 
 struct bouncer_slot {
-	int fd; /* -1: not in use */
+	struct chan chan; /* in.fd -1: not in use */
 	struct job *job;
 	struct sbuf out;
-	size_t sent; /* octets of it */
 	instant deadline;
-	size_t len;
 	char in[BOUNCER_ANSWER];
 };
 
@@ -291,14 +289,12 @@ enum order_result will_order(struct sched *, struct message *,
 #define CONTROL_IN (ORDER_TEXT_MAX + ORDER_WHO_MAX + 64)
 
 struct control_client {
-	int fd; /* -1: free */
+	struct chan chan; /* in.fd -1: free */
 	struct order order;
 	struct sbuf out;
-	size_t sent;
 	instant deadline; /* it says, or reads, something until then */
-	size_t len;
-	bool ended; /* says no more */
-	bool last;  /* closed when all is sent */
+	bool ended;       /* says no more */
+	bool last;        /* closed when all is sent */
 	char in[CONTROL_IN];
 };
 

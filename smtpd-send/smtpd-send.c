@@ -216,7 +216,7 @@ static void
 watch_transport(struct watch *w, const struct transport *t)
 {
 	for (struct slot *p = t->oldest; p != NULL; p = p->next)
-		watch_add(w, p->fd, POLLIN, transport_ready, p);
+		watch_add(w, p->chan.in.fd, POLLIN, transport_ready, p);
 }
 
 static void

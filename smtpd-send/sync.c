@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bufio.h"
 #include "confine.h"
 #include "log.h"
 #include "scheduler.h"
@@ -22,35 +23,19 @@ sync_init(struct sync *y)
 
 /* --- the child -------------------------------------------------------------- */
 
-union control {
-	struct cmsghdr align;
-	char mem[CMSG_SPACE(2 * sizeof(int))];
-};
-
 /* Gives the number of descriptors; 0 when the parent is gone. */
 static size_t
 sync_receive(int sock, int fds[2])
 {
-	union control u;
-	char octet;
-	struct iovec v = { .iov_base = &octet, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = u.mem,
-		.msg_controllen = sizeof(u.mem) };
-	struct cmsghdr *h;
 	size_t n;
 	ssize_t r;
+	char octet;
 
-	do
-		r = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
-	while (r == -1 && errno == EINTR);
-	h = r == 1 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (h == NULL || h->cmsg_type != SCM_RIGHTS)
-		return 0;
-	n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(fds, CMSG_DATA(h), n * sizeof(int));
-	return n;
+	do {
+		n = 2;
+		r = io_recv_fds(sock, &octet, 1, fds, &n, 0);
+	} while (r == -1 && errno == EINTR);
+	return r == 1 ? n : 0;
 }
 
 _Noreturn static void
@@ -269,19 +254,9 @@ sync_write_one(struct sync *y)
 	const struct sync_sent *a = sync_sent_at(y, y->nwritten);
 	int fds[2] = { a->fd, a->dir };
 	size_t n = a->dir == -1 ? 1 : 2;
-	union control u = { .mem = { 0 } };
 	struct iovec v = { .iov_base = (char[]){ 'F' }, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = u.mem,
-		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(n * sizeof(int));
-	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
-	return sendmsg(y->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+	return io_send_fds(y->fd, &v, 1, fds, n, MSG_DONTWAIT) == 1;
 }
 
 instant

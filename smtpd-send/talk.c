@@ -15,34 +15,9 @@
  * on the rest, would be given it.
  */
 static bool
-talk_send_name(const struct slot *slot, struct sbuf *out)
+talk_send_name(const struct slot *slot)
 {
-	sbuf_reset(out);
-	frame_add(out, 'U', span_str(slot->dest->name));
-	return !out->bad &&
-	    send(slot->fd, out->s, out->len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-	    (ssize_t)out->len;
-}
-
-ssize_t
-talk_send_fd(int sock, struct span out, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char mem[CMSG_SPACE(sizeof(int))];
-	} u = { .mem = { 0 } };
-	struct iovec v = { (void *)(uintptr_t)out.p, out.n };
-	struct msghdr m = { .msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = u.mem,
-		.msg_controllen = sizeof(u.mem) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return frame_say(slot->chan.out.fd, 'U', span_str(slot->dest->name));
 }
 
 static void
@@ -73,15 +48,18 @@ talk_add_message(struct sbuf *out, const struct rcpt *r)
 bool
 talk_give(struct slot *slot, const struct rcpt *r, struct sbuf *out)
 {
+	struct iovec v;
+
 	/* So few octets fit into a socket, or its reader is in trouble. */
-	if (!slot->named && !talk_send_name(slot, out))
+	if (!slot->named && !talk_send_name(slot))
 		return false;
 	slot->named = true;
 	sbuf_reset(out);
 	talk_add_message(out, r);
+	v = (struct iovec){ .iov_base = out->s, .iov_len = out->len };
 	return !out->bad &&
-	    talk_send_fd(slot->fd, sbuf_span(out), r->job->fd) ==
-	    (ssize_t)out->len;
+	    io_send_fds(slot->chan.out.fd, &v, 1, &r->job->fd, 1,
+		MSG_DONTWAIT) == (ssize_t)out->len;
 }
 
 static bool
@@ -191,48 +169,29 @@ talk_keep_note(struct slot *slot, const struct frame *f)
 enum heard_kind
 talk_parse(struct slot *slot, struct heard *h)
 {
-	struct span in = span_of(slot->in, slot->len);
 	struct frame f;
-	size_t used;
+	enum io r;
 
 	*h = (struct heard){ 0 };
-	for (;;) {
-		switch (frame_parse(in, &f, &used)) {
-		case FRAME_MORE:
-			return slot->len < SLOT_ROOM ? HEARD_NOTHING :
-						       HEARD_NONSENSE;
-		case FRAME_BAD:
-			return HEARD_NONSENSE;
-		case FRAME_READY:
-			break;
-		}
-		h->used += used;
-		in = span_skip(in, used);
-		if (f.tag == ascii_lower(f.tag)) {
-			talk_keep_note(slot, &f);
-			continue;
-		}
-		return talk_hear_frame(slot, &f, h);
+	while ((r = chan_next(&slot->chan, &f)) == IO_OK) {
+		if (f.tag != ascii_lower(f.tag))
+			return talk_hear_frame(slot, &f, h);
+		talk_keep_note(slot, &f);
 	}
+	return r == IO_TIMEOUT ? HEARD_NOTHING : HEARD_NONSENSE;
 }
 
 enum heard_kind
 talk_hear(struct slot *slot, struct heard *h)
 {
-	ssize_t n = recv(slot->fd, slot->in + slot->len, SLOT_ROOM - slot->len,
-	    MSG_DONTWAIT);
-
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	switch (chan_fill(&slot->chan)) {
+	case IO_OK:
+		return talk_parse(slot, h);
+	case IO_TIMEOUT:
 		return HEARD_NOTHING;
-	if (n <= 0)
-		return HEARD_END;
-	slot->len += (size_t)n;
-	return talk_parse(slot, h);
-}
-
-void
-talk_take(struct slot *slot, size_t used)
-{
-	memmove(slot->in, slot->in + used, slot->len - used);
-	slot->len -= used;
+	case IO_EOF:
+	case IO_ERROR:
+		break;
+	}
+	return HEARD_END;
 }

@@ -344,7 +344,7 @@ slot_close(struct sched *s, struct slot *slot)
 	slot_set_slow(slot, false);
 	slot_unlist(t, slot);
 	t->nslots--;
-	(void)close(slot->fd);
+	chan_close(&slot->chan);
 	free(slot);
 	d->running--;
 	transport_wake(s, t, d);
@@ -368,24 +368,26 @@ static struct slot *
 slot_open(struct sched *s, struct transport *t, struct dest *d)
 {
 	struct slot *slot = malloc(sizeof(*slot));
+	int fd;
 
 	if (slot == NULL) {
 		slot_pause(s, t, ENOMEM);
 		return NULL;
 	}
-	slot->fd = sched_dial(t->helper, s->conf);
-	if (slot->fd == -1) {
+	fd = sched_dial(t->helper, s->conf);
+	if (fd == -1) {
 		slot_pause(s, t, errno);
 		free(slot);
 		return NULL;
 	}
 	t->failing = false;
+	chan_init_small(&slot->chan, fd, slot->in, sizeof(slot->in));
 	slot->transport = t;
 	slot->dest = d;
 	slot->ngiven = 0;
 	slot->served = 0;
 	slot->named = slot->slow = slot->idle = false;
-	slot->len = slot->tls_len = 0;
+	slot->tls_len = 0;
 	slot->since = s->now;
 	slot_enlist(t, slot);
 	t->nslots++;
@@ -563,7 +565,7 @@ slot_go_on(struct sched *s, struct slot *slot)
 	    d->running <= t->kind->limit(s, d);
 
 	/* More was said than the verdicts: not one to trust with the next. */
-	if (slot->ngiven == 0 && slot->len > 0)
+	if (slot->ngiven == 0 && chan_pending(&slot->chan))
 		more = false;
 	slot_touch(s, slot);
 	if ((more && slot_give_next(s, slot)) || slot->ngiven > 0)
@@ -611,8 +613,7 @@ transport_ready(struct sched *s, void *arg)
 	while (what == HEARD_VERDICT) {
 		kind->heard(s, slot->dest, &heard.outcome);
 		slot_verdict(s, slot, heard.rcpt, &heard.outcome);
-		talk_take(slot, heard.used);
-		what = slot->ngiven > 0 && slot->len > 0 ?
+		what = slot->ngiven > 0 && chan_pending(&slot->chan) ?
 		    talk_parse(slot, &heard) :
 		    HEARD_NOTHING;
 	}

@@ -83,11 +83,11 @@ struct slot {
 	unsigned ngiven;
 	instant since;   /* when it was last given one, or gave a verdict */
 	unsigned served; /* messages */
-	int fd;
+	struct chan chan;
 	bool named; /* its process knows the destination */
 	bool slow;  /* gave up its place */
 	bool idle;  /* has nothing, and is kept for a while */
-	size_t len, tls_len;
+	size_t tls_len;
 	char tls[SLOT_TLS]; /* for the verdicts of given[0] */
 	char in[SLOT_ROOM];
 };
@@ -170,9 +170,6 @@ instant transport_pump(struct sched *, struct transport *);
  */
 bool talk_give(struct slot *, const struct rcpt *, struct sbuf *out) MUST_CHECK;
 
-/* Sends what the socket takes now, and the descriptor with it; as sendmsg. */
-ssize_t talk_send_fd(int sock, struct span, int fd) MUST_CHECK;
-
 enum heard_kind {
 	HEARD_NOTHING, /* not all there yet */
 	HEARD_VERDICT, /* outcome */
@@ -184,7 +181,6 @@ enum heard_kind {
 struct heard {
 	struct outcome outcome; /* views into the slot */
 	struct rcpt *rcpt;      /* whose it is */
-	size_t used;            /* octets of it */
 	bool crash;
 	char how[32]; /* "signal=11" */
 	char why[96]; /* a reply line */
@@ -194,12 +190,9 @@ struct heard {
 enum heard_kind talk_hear(struct slot *, struct heard *);
 
 /*
- * Parses the slot's buffer: talk_hear without reading. A frame before a verdict
+ * Parses what was read: talk_hear without reading. A frame before a verdict
  * that is for all of its message goes into the slot.
  */
 enum heard_kind talk_parse(struct slot *, struct heard *);
-
-/* Drops so many octets: the outcome is no more valid then. */
-void talk_take(struct slot *, size_t used);
 
 #endif

@@ -496,7 +496,7 @@ with open(sys.argv[2], "ab") as f:
 	[ "$(talk '2:Qx,')" = '18:Xmalformed request,' ]
 	[ "$(talk 'GET / HTTP/1.1')" = '18:Xmalformed request,' ]
 	[ "$(talk '5000:O' "$(printf '%5000s' '')")" = \
-		'22:Xthe order is too long,' ]
+		'18:Xmalformed request,' ]
 	[ "$(talk '2000000000:Ox')" = '18:Xmalformed request,' ]
 	[ "$(talk '6:Olist ,' '5:Olist,')" = '2:K0,2:K0,' ]
 	[ "$(talk '7:Olist x,')" = '15:Xtoo many words,' ]
