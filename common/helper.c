@@ -121,11 +121,16 @@ helper_openv(char *const words[], const struct conf *conf)
 int
 helper_open(const char *spec, const struct conf *conf)
 {
+	char *one[] = { (char *)(uintptr_t)spec, NULL };
 	struct span rest, word;
-	char *text = strdup(spec), **words;
+	char *text, **words;
 	size_t n = 0;
 	int fd = -1, saved;
 
+	/* A path alone is opened without a touch of the heap. */
+	if (strpbrk(spec, " \t") == NULL)
+		return helper_openv(one, conf);
+	text = strdup(spec);
 	words = calloc(strlen(spec) / 2 + 2, sizeof(*words));
 	if (text != NULL && words != NULL) {
 		rest = span_str(text);

@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #include "address.h"
-#include "helper.h"
+#include "inject.h"
 #include "mailq.h"
-#include "post.h"
 #include "program.h"
 #include "sendmail-letter.h"
 
@@ -246,6 +245,14 @@ options_parse(struct options *o, int argc, char *argv[], const char **why,
 
 /* --- the message ---------------------------------------------------------------- */
 
+struct mail {
+	struct span sender;     /* local-part@domain, or empty: <> */
+	struct span recipients; /* each with a "\n" */
+	const char *name;       /* full name, or NULL */
+	const char *body;       /* parameter of MAIL, or NULL */
+	struct span text;
+};
+
 /* program_start failed: the mail may be sent again. */
 static void
 sendmail_farewell(void)
@@ -267,7 +274,7 @@ sendmail_account(void)
 	return pw;
 }
 
-/* The full name: -F, or or the first part of the account's comment; or "". */
+/* The full name: -F, or the first part of the account's comment; or "". */
 static char *
 sendmail_full_name(const struct options *o, const struct passwd *pw)
 {
@@ -351,53 +358,91 @@ sendmail_read(struct sbuf *text, const struct options *o)
 	}
 }
 
-static int
-exit_code_of(struct span reply)
+/* Adds a frame with what is in b, and empties that. */
+static void
+sendmail_add(struct inject *i, char tag, struct sbuf *b)
 {
-	if (span_starts(span_skip(reply, 4), SPAN("5.1.")))
+	if (b->bad)
+		sendmail_fail(EX_TEMPFAIL, "out of memory");
+	inject_add(i, tag, sbuf_span(b));
+	sbuf_reset(b);
+}
+
+static void
+sendmail_tell(struct inject *i, const struct mail *m, const struct conf *conf)
+{
+	struct span rest = m->recipients, to;
+	struct sbuf b;
+
+	sbuf_init(&b, FRAME_PAYLOAD_MAX);
+	inject_begin(i, -1, false);
+	inject_fact(i, "protocol", SPAN("local"));
+	if (m->name != NULL && *m->name != '\0') {
+		sbuf_addf(&b, "name=%s", m->name);
+		sendmail_add(i, 'C', &b);
+	}
+	sbuf_putc(&b, '<');
+	sbuf_addspan(&b, m->sender);
+	sbuf_putc(&b, '>');
+	if (m->body != NULL)
+		sbuf_addf(&b, " %s", m->body);
+	sendmail_add(i, 'S', &b);
+	while ((to = letter_recipients_next(&rest)).n > 0)
+		inject_recipient(i, conf, to);
+	inject_text(i, m->text);
+	sbuf_free(&b);
+}
+
+static int
+sendmail_exit_code(struct span reply)
+{
+	struct span code = span_skip(reply, 4);
+
+	if (reply.p[0] == '4')
+		return EX_TEMPFAIL;
+	if (span_starts(code, SPAN("5.1.")))
 		return EX_NOUSER;
-	if (span_starts(span_skip(reply, 4), SPAN("5.3.4")))
+	if (span_starts(code, SPAN("5.3.4")))
 		return EX_DATAERR;
-	if (span_starts(span_skip(reply, 4), SPAN("5.7.")))
+	if (span_starts(code, SPAN("5.7.")))
 		return EX_NOPERM;
 	return EX_UNAVAILABLE;
 }
 
 static void
-sendmail_submit(const struct post *p, const struct conf *conf, bool verbose)
+sendmail_submit(const struct mail *m, const struct conf *conf, bool verbose)
 {
-	struct sbuf answer;
-	int fd = helper_open(conf->submitter, conf);
+	static struct chan_room room;
+	static struct inject i;
+	struct span text;
 
-	if (fd == -1)
+	link_open(&i.link, &room, NULL, conf->submitter, conf);
+	if (i.link.state != LINK_UP)
 		sendmail_fail(EX_TEMPFAIL, "cannot reach '%s': %s",
 		    conf->submitter, strerror(errno));
-	sbuf_init(&answer, 65536);
-	switch (post_send(p, fd, conf, &answer)) {
-	case POST_QUEUED:
+	sendmail_tell(&i, m, conf);
+	switch (inject_commit(&i, &text)) {
+	case LINK_YES:
 		if (verbose)
-			(void)printf("queued as %s\n", answer.s);
+			(void)printf("queued as %s\n", i.id);
 		break;
-	case POST_LATER:
-		sendmail_fail(EX_TEMPFAIL, "not queued: %s", answer.s);
-	case POST_REFUSED:
-		sendmail_fail(exit_code_of(sbuf_span(&answer)), "refused: %s",
-		    answer.s);
-	case POST_LOST:
-		sendmail_fail(EX_TEMPFAIL,
-		    "not queued: no answer from '%s'%s%s", conf->submitter,
-		    errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
+	case LINK_REFUSED:
+		sendmail_fail(sendmail_exit_code(text), "%s: %.*s",
+		    text.p[0] == '4' ? "not queued" : "refused", (int)text.n,
+		    text.p);
+	case LINK_FAILED:
+		sendmail_fail(EX_TEMPFAIL, "not queued: '%s': %s",
+		    conf->submitter, i.link.why);
 	}
-	sbuf_free(&answer);
 }
 
 static void
-send_mail(const struct options *o, const struct conf *conf)
+sendmail_send(const struct options *o, const struct conf *conf)
 {
 	const struct passwd *pw = sendmail_account();
 	static struct recipients to;
 	static struct sbuf text;
-	static struct post p;
+	static struct mail m;
 
 	letter_recipients_init(&to, conf->local_domains);
 	for (char **word = o->recipients; *word != NULL; word++)
@@ -405,9 +450,9 @@ send_mail(const struct options *o, const struct conf *conf)
 		    "on the command line");
 	if (to.n == 0 && !o->from_header)
 		sendmail_fail(EX_USAGE, "no recipients: name some, or use -t");
-	p.body = o->body;
-	p.sender = sendmail_sender(o, conf, pw);
-	p.name = sendmail_full_name(o, pw);
+	m.body = o->body;
+	m.sender = sendmail_sender(o, conf, pw);
+	m.name = sendmail_full_name(o, pw);
 	sbuf_init(&text, (size_t)conf->max_size);
 	sendmail_read(&text, o);
 	if (o->from_header)
@@ -415,14 +460,14 @@ send_mail(const struct options *o, const struct conf *conf)
 		    "in the header");
 	if (to.n == 0)
 		sendmail_fail(EX_USAGE, "no recipients in To, Cc and Bcc");
-	p.recipients = sbuf_span(&to.all);
-	p.text = sbuf_span(&text);
-	sendmail_submit(&p, conf, o->verbose);
+	m.recipients = sbuf_span(&to.all);
+	m.text = sbuf_span(&text);
+	sendmail_submit(&m, conf, o->verbose);
 }
 
 /* In our own directory, as in a build directory, or where it is installed. */
 static void
-session_path(char path[PATH_MAX])
+sendmail_session_path(char path[PATH_MAX])
 {
 	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 20);
 	size_t dir = n > 0 ? span_rfind(span_of(path, (size_t)n), '/') : 0;
@@ -435,14 +480,14 @@ session_path(char path[PATH_MAX])
 
 /* SMTP on 0 and 1: runs the session in its role for a local user. */
 static void
-serve_smtp(const struct conf *conf)
+sendmail_serve_smtp(const struct conf *conf)
 {
 	static char word[] = "local";
 	char path[PATH_MAX];
 	char **argv = calloc(conf->nargs + 3, sizeof(*argv));
 	size_t n = 0;
 
-	session_path(path);
+	sendmail_session_path(path);
 	if (argv != NULL) {
 		argv[n++] = path;
 		for (unsigned i = 0; i < conf->nargs; i++)
@@ -455,7 +500,7 @@ serve_smtp(const struct conf *conf)
 }
 
 static void
-list_queue(const struct conf *conf)
+sendmail_list_queue(const struct conf *conf)
 {
 	switch (mailq_print(conf)) {
 	case MAILQ_OK:
@@ -488,13 +533,13 @@ main(int argc, char *argv[])
 	die_farewell = NULL;
 	switch (o.mode) {
 	case OPTIONS_SEND:
-		send_mail(&o, &conf);
+		sendmail_send(&o, &conf);
 		break;
 	case OPTIONS_LIST:
-		list_queue(&conf);
+		sendmail_list_queue(&conf);
 		break;
 	case OPTIONS_SMTP:
-		serve_smtp(&conf);
+		sendmail_serve_smtp(&conf);
 		break;
 	case OPTIONS_NOTHING:
 		break;

@@ -29,10 +29,4 @@ void reply(struct reply *, const char *fmt, ...)
 /* Writes all waiting replies. */
 void reply_flush(struct reply *);
 
-/*
- * Can s be passed on as a whole reply of this class ('4' or '5'): code, blank,
- * enhanced code of the same class, blank, printable text?
- */
-bool reply_is(struct span s, char class);
-
 #endif

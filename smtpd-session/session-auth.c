@@ -191,8 +191,7 @@ session_auth_decide(struct session *s, struct span secret)
 		session_auth_succeed(s, f.payload, fd);
 		return;
 	}
-	if ((f.tag == 'X' && reply_is(f.payload, '5')) ||
-	    (f.tag == 'Z' && reply_is(f.payload, '4'))) {
+	if (link_is_refusal(&f)) {
 		s->auth_failures += f.tag == 'X';
 		reply(&s->reply, "%.*s", (int)f.payload.n, f.payload.p);
 		session_log_refusal(s, "auth", SPAN(""));

@@ -214,18 +214,18 @@ data_commit(struct text *t)
 	if (!s->local_user)
 		data_add_received(s);
 	switch (inject_commit(&s->inject, &text)) {
-	case INJECT_TAKEN:
+	case LINK_YES:
 		s->messages++;
 		s->idle = 0;
 		s->forgiven = s->reply.refused;
 		reply(&s->reply, "250 2.0.0 Message accepted, queue ID: %s",
 		    s->inject.id);
 		return;
-	case INJECT_REFUSED:
+	case LINK_REFUSED:
 		sbuf_addspan(&refusal, text);
 		data_reply_refusal(t, refusal.s);
 		return;
-	case INJECT_FAILED:
+	case LINK_FAILED:
 		data_reply_refusal(t,
 		    "451 4.3.0 Message could not be queued, try again later");
 		return;

@@ -9,7 +9,6 @@
 #include "command.h"
 #include "conf.h"
 #include "inject.h"
-#include "lookup.h"
 #include "log.h"
 #include "reply.h"
 #include "starttls.h"

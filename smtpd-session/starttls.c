@@ -12,9 +12,9 @@ starttls_open(struct starttls *t, struct chan_room *room,
 {
 	*t = (struct starttls){
 		.state = STARTTLS_NONE,
-		.link = { .fd = -1 },
 		.patience = (conf->tls_timeout + conf->helper_timeout) * 1000,
 	};
+	link_init(&t->link, room, "tls", conf);
 	if (conf->tls_cert[0] == '\0')
 		return;
 	link_open(&t->link, room, "tls", conf->tls, conf);
@@ -45,7 +45,7 @@ starttls_is_alive(struct starttls *t)
 {
 	if (chan_fill(&t->link.chan) == IO_TIMEOUT)
 		return true;
-	link_lose(&t->link, "has closed");
+	link_lose(&t->link, "it has closed the connection");
 	starttls_give_up(t);
 	return false;
 }
@@ -122,7 +122,7 @@ starttls_handshake(struct starttls *t, int client)
 	while (link_receive(&t->link, &f) && f.tag == 'C')
 		starttls_learn(t, f.payload);
 	if (f.tag == 'K')
-		stream = chan_take_fd(&t->link.chan);
+		stream = link_take_fd(&t->link);
 	else if (f.tag == 'Z' || f.tag == 'X')
 		starttls_copy(t->why, sizeof(t->why), f.payload);
 	else

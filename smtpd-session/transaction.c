@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* MAIL and RCPT: parses the envelope and decides what is accepted. */
-#include "offer.h"
 #include "relay.h"
 #include "session.h"
 
@@ -224,6 +223,18 @@ transaction_has(const struct transaction *t, struct span rcpt)
 	return false;
 }
 
+/* Did a helper say yes? If not, replies: as it said, or with failed. */
+static bool
+transaction_passes(struct session *s, enum link_answer a, struct span text,
+    const char *failed)
+{
+	if (a == LINK_REFUSED)
+		reply(&s->reply, "%.*s", (int)text.n, text.p);
+	else if (a == LINK_FAILED)
+		reply(&s->reply, "%s", failed);
+	return a == LINK_YES;
+}
+
 /*
  * Asks smtpd-rcpt, and refuses the recipient if it refuses or does not answer.
  * It is not asked for a local user, whose bad recipients bounce later.
@@ -231,22 +242,13 @@ transaction_has(const struct transaction *t, struct span rcpt)
 static bool
 transaction_is_wanted(struct session *s, struct span rcpt)
 {
-	struct span no;
+	enum link_answer a = LINK_YES;
+	struct span text = SPAN("");
 
-	if (s->local_user)
-		return true;
-	switch (lookup_ask(&s->lookup, transaction_path(rcpt), &no)) {
-	case LOOKUP_YES:
-		return true;
-	case LOOKUP_REFUSED:
-		reply(&s->reply, "%.*s", (int)no.n, no.p);
-		return false;
-	case LOOKUP_FAILED:
-		break;
-	}
-	reply(&s->reply,
+	if (!s->local_user)
+		a = link_ask(&s->lookup, 'Q', transaction_path(rcpt), &text);
+	return transaction_passes(s, a, text,
 	    "451 4.3.0 Temporary recipient lookup failure, try again later");
-	return false;
 }
 
 /* Makes the decisions about one recipient, in order; replies if refused. */
@@ -280,6 +282,78 @@ transaction_may_take(struct session *s, const struct address *a,
 	return true;
 }
 
+/* --- what the injector hears while the client says it ------------------------ */
+
+/*
+ * The injector reads the client's address from its socket, and not from what a
+ * session says. A user's address does not matter. Under TLS descriptor 0 is
+ * still that socket.
+ */
+static int
+transaction_peer(const struct session *s)
+{
+	bool known = s->local_user || s->user[0] != '\0';
+
+	return known || s->proven.size == 0 ? -1 : 0;
+}
+
+static void
+transaction_open(struct session *s)
+{
+	struct inject *i = &s->inject;
+	char ip[IP_TEXT];
+
+	inject_begin(i, transaction_peer(s), !s->local_user);
+	ip_text(&s->ip, ip);
+	if (s->ip.size != 0)
+		inject_fact(i, "ip", span_str(ip));
+	inject_fact(i, "helo", span_str(s->helo));
+	inject_fact(i, "protocol",
+	    s->local_user ? SPAN("local") : span_str(session_protocol(s)));
+	if (starttls_is_on(s))
+		inject_fact(i, "tls", span_str(s->tls.what));
+}
+
+/* May the sender or recipient that was added last be in the message? */
+static bool
+transaction_is_taken(struct session *s)
+{
+	struct span text = SPAN("");
+	enum link_answer a = inject_ask(&s->inject, &text);
+
+	return transaction_passes(s, a, text, SESSION_NO_INJECTOR);
+}
+
+/* A refused sender is offered again with the next recipient. */
+static bool
+transaction_offer_sender(struct session *s)
+{
+	struct transaction *t = &s->transaction;
+
+	if (!t->offered) {
+		inject_add(&s->inject, 'S', span_of(t->sender, t->sender_len));
+		t->offered = transaction_is_taken(s);
+	}
+	return t->offered;
+}
+
+static bool
+transaction_offer(struct session *s, struct span rcpt)
+{
+	if (!inject_is_there(&s->inject)) {
+		reply(&s->reply, SESSION_NO_INJECTOR);
+		return false;
+	}
+	if (!s->inject.begun)
+		transaction_open(s);
+	if (!transaction_offer_sender(s))
+		return false;
+	inject_add(&s->inject, 'R', rcpt);
+	return transaction_is_taken(s);
+}
+
+/* --- RCPT -------------------------------------------------------------------- */
+
 /* A duplicate is counted, but neither stored nor offered again. */
 static bool
 transaction_take(struct session *s, struct span rcpt)
@@ -287,7 +361,7 @@ transaction_take(struct session *s, struct span rcpt)
 	struct transaction *t = &s->transaction;
 
 	if (!transaction_has(t, rcpt)) {
-		if (!offer_recipient(s, rcpt))
+		if (!transaction_offer(s, rcpt))
 			return false;
 		t->kept++;
 		memcpy(t->rcpts + t->rcpts_len, rcpt.p, rcpt.n);

@@ -362,7 +362,7 @@ from_down() {
 	done
 }
 
-@test "bounce: an answer that is none ends it, and is no notice" {
+@test "bounce: a malformed answer ends it, and is no notice" {
 	plain_original
 	for frames in '1:W,' '1:Q,' '1:W,1:D,' x; do
 		from_down "$frames" :

@@ -285,10 +285,10 @@ refused() {
 
 @test "sendmail: 75 when the injector is away or has no room" {
 	refused 75 "cannot reach '/nonexistent'" 'x\n' -o submitter=/nonexistent u
-	refused 75 'no answer from' 'x\n' -o submitter=/bin/true u
+	refused 75 'not queued: ' 'x\n' -o submitter=/bin/true u
 	printf '#!/bin/sh\nexec cat >/dev/null\n' >"$BATS_TEST_TMPDIR/mute"
 	chmod 755 "$BATS_TEST_TMPDIR/mute"
-	refused 75 'Connection timed out' 'x\n' \
+	refused 75 'no answer in time' 'x\n' \
 		-o helper_timeout=1 -o "submitter=$BATS_TEST_TMPDIR/mute" u
 	refused 75 '452 4.3.1 Insufficient system storage' 'x\n' \
 		-o min_free=1024G u 2>/dev/null
@@ -328,8 +328,8 @@ with_answer() {
 	refused 77 'refused: 550 5.7.1' 'x\n' "${flags[@]}"
 	with_answer '554 5.6.0 Not this'
 	refused 69 'refused: 554 5.6.0' 'x\n' "${flags[@]}"
-	with_answer 554
-	refused 69 'refused: 554' 'x\n' "${flags[@]}"
+	with_answer 554 # is no whole reply
+	refused 75 'malformed answer' 'x\n' "${flags[@]}"
 }
 
 @test "sendmail: one that wants to be asked need not be: it may say no later" {
@@ -338,7 +338,7 @@ with_answer() {
 	[[ $output == 'queued as 0123456789abcdef012345' ]]
 }
 
-@test "sendmail: who cannot write any more reads why" {
+@test "sendmail: a refusal is read although the text could not be written" {
 	head -c 3000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/big"
 	for frames in "$HELLO" ''; do
 		answer "${frames}23:X550 5.7.1 Not from you," :
@@ -348,12 +348,12 @@ with_answer() {
 	done
 }
 
-@test "sendmail: 75 when the answer is none" {
+@test "sendmail: 75 when the answer is malformed" {
 	for frames in '1:W,' "$HELLO" '1:Q,' "${HELLO}1:D," x "${HELLO}1:"; do
 		answer "$frames" :
-		refused 75 'no answer from' 'x\n' "${flags[@]}"
+		refused 75 'not queued: ' 'x\n' "${flags[@]}"
 		answer "$frames"
-		refused 75 'no answer from' 'x\n' -o helper_timeout=1 \
+		refused 75 'not queued: ' 'x\n' -o helper_timeout=1 \
 			"${flags[@]}"
 	done
 }

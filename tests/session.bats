@@ -560,20 +560,20 @@ tags() {
 @test "session: an injector that is gone or mute from the start" {
 	dialogue 'deferred.txt:the injector fails at RCPT' -- \
 		-o "injector=$FAKES/queue-gone"
-	grep -qF 'smtpd-session: warning: injector: has closed' "$LOG"
+	grep -qF 'smtpd-session: warning: injector: it has closed the connection' "$LOG"
 	dialogue 'deferred.txt:the injector fails at RCPT' -- \
 		-o "injector=$FAKES/queue-silent" -o helper_timeout=1
 	grep -qF 'smtpd-session: warning: injector: no answer in time' "$LOG"
 }
 
-@test "session: an injector that greets late, or with what is no greeting" {
+@test "session: an injector that greets late, or with a malformed greeting" {
 	transaction '<user@example.com>'
 	dialogue "$BATS_TEST_TMPDIR/transaction" -- \
 		-o "injector=$FAKES/queue-slow"
 	for kind in odd word; do
 		dialogue 'deferred.txt:the injector fails at RCPT' -- \
 			-o "injector=$FAKES/queue-w-$kind"
-		grep -qF 'injector: a greeting that is none' "$LOG"
+		grep -qF 'injector: malformed greeting' "$LOG"
 	done
 	dialogue 'deferred.txt:the injector fails at RCPT' -- \
 		-o "injector=$FAKES/queue-w-junk"

@@ -8,6 +8,7 @@
 #include "confine.h"
 #include "envelope.h"
 #include "helper.h"
+#include "inject.h"
 #include "notice.h"
 #include "program.h"
 #include "serve.h"
@@ -295,10 +296,10 @@ request_reader(const struct request *r, struct span domain, struct sbuf *to)
 /* --- the injector ---------------------------------------------------------- */
 
 static struct conf conf;
-static struct chan up, down;
+static struct chan up;
+static struct inject down;
 static struct chan_room up_room, down_room;
 static struct request request;
-static bool in_step = true; /* with the injector */
 
 static instant
 bounce_deadline(void)
@@ -335,106 +336,53 @@ bounce_receive(struct request *r)
 	return io;
 }
 
-static enum io
-bounce_send_envelope(const struct request *r, struct span to)
+static enum link_answer
+bounce_inject(const struct request *r, struct span text, struct span *answer)
 {
-	struct span rest = to;
-	struct address a;
-	struct sbuf rcpt, about;
-	enum io io;
+	struct span to = r->notice.to; /* with its brackets */
 
-	if (address_path(&rest, ADDRESS_FORWARD, &a) != ADDRESS_OK) {
-		errno = EINVAL;
-		return IO_ERROR;
-	}
-	sbuf_init(&rcpt, 1024);
-	sbuf_init(&about, 64);
-	sbuf_adds(&rcpt,
-	    conf_has_domain(conf.local_domains, a.domain) ? "local " :
-							    "remote ");
-	sbuf_addspan(&rcpt, to);
-	sbuf_addf(&about, "about=%s", r->original.id);
-	io = chan_send(&down, 'C', SPAN("version=1"), bounce_deadline());
-	if (io == IO_OK)
-		io = chan_send(&down, 'C', SPAN("protocol=local"),
-		    bounce_deadline());
-	if (io == IO_OK)
-		io = chan_send(&down, 'C', sbuf_span(&about),
-		    bounce_deadline());
-	if (io == IO_OK && span_eq(r->sender, SPAN("<>")))
-		io = chan_send(&down, 'C', SPAN(REQUEST_LAST_RESORT),
-		    bounce_deadline());
-	if (io == IO_OK)
-		io = chan_send(&down, 'S', SPAN("<>"), bounce_deadline());
-	if (io == IO_OK)
-		io = chan_send(&down, 'R', sbuf_span(&rcpt), bounce_deadline());
-	sbuf_free(&rcpt);
-	sbuf_free(&about);
-	return io;
-}
-
-static enum io
-bounce_send_text(struct span text)
-{
-	enum io io = IO_OK;
-
-	while (text.n > 0 && io == IO_OK) {
-		size_t n = text.n < FRAME_PAYLOAD_MAX ? text.n :
-							FRAME_PAYLOAD_MAX;
-
-		io = chan_send(&down, 'B', span_of(text.p, n),
-		    bounce_deadline());
-		text = span_skip(text, n);
-	}
-	if (io == IO_OK)
-		io = chan_send(&down, 'E', SPAN(""), bounce_deadline());
-	return io == IO_OK ? chan_flush(&down, bounce_deadline()) : io;
+	inject_begin(&down, -1, false);
+	inject_fact(&down, "protocol", SPAN("local"));
+	inject_fact(&down, "about", span_str(r->original.id));
+	if (span_eq(r->sender, SPAN("<>")))
+		inject_add(&down, 'C', SPAN(REQUEST_LAST_RESORT));
+	inject_add(&down, 'S', SPAN("<>"));
+	inject_recipient(&down, &conf, span_of(to.p + 1, to.n - 2));
+	inject_text(&down, text);
+	return inject_commit(&down, answer);
 }
 
 /*
- * The verdict on the notice; its tag is '\0' if none came. The greeting before
- * it is ignored.
+ * Gives the answer about the notice, K or Z. A notice that is refused is not
+ * lost: it is asked for again.
  */
-static void
-bounce_hear(struct frame *answer)
+static struct frame
+bounce_send(struct request *r)
 {
-	enum io io;
-
-	do
-		io = chan_recv(&down, answer, bounce_deadline());
-	while (io == IO_OK && answer->tag == 'W');
-	if (io == IO_OK && strchr("KZX", answer->tag) != NULL)
-		return;
-	if (io == IO_OK)
-		errno = EPROTO;
-	else if (io == IO_EOF)
-		errno = ECONNRESET;
-	else if (io == IO_TIMEOUT)
-		errno = ETIMEDOUT;
-	answer->tag = '\0';
-}
-
-/*
- * Injects the notice; *answer is the queue's. False: the notice cannot be
- * written, and nothing was sent. The answer is read even if the notice could
- * not be sent whole: a queue that refuses early has said why.
- */
-static bool
-bounce_inject(const struct request *r, struct frame *answer)
-{
+	struct frame f = { 'Z',
+		SPAN("451 4.3.0 Cannot write the notice, try again later") };
+	struct span answer;
 	struct sbuf text;
-	bool ok;
 
 	sbuf_init(&text, NOTICE_MAX);
-	ok = notice_write(&text, &r->notice);
-	if (ok) {
-		if (bounce_send_envelope(r, r->notice.to) != IO_OK ||
-		    bounce_send_text(sbuf_span(&text)) != IO_OK)
-			in_step = false;
-		bounce_hear(answer);
+	if (!queue_id_new(r->notice.id) || !notice_write(&text, &r->notice)) {
+		warn_sys("cannot write the notice about '%s'", r->original.id);
+	} else {
+		switch (bounce_inject(r, sbuf_span(&text), &answer)) {
+		case LINK_YES:
+			f = (struct frame){ 'K', answer };
+			break;
+		case LINK_REFUSED:
+			f.payload = answer;
+			break;
+		case LINK_FAILED:
+			warn("cannot inject the notice about '%s': %s",
+			    r->original.id, down.link.why);
+			break;
+		}
 	}
 	sbuf_free(&text);
-	return ok;
+	return f;
 }
 
 static void
@@ -458,14 +406,6 @@ bounce_log(const struct request *r, struct span to, const struct frame *a)
 	log_end(&l);
 }
 
-static void
-bounce_fail(const struct request *r, const char *what, struct frame *f)
-{
-	warn_sys("cannot %s the notice about '%s'", what, r->original.id);
-	*f = (struct frame){ 'Z',
-		SPAN("451 4.3.0 Cannot write the notice, try again later") };
-}
-
 /*
  * False: stop. After an error downstream the state of that conversation is
  * unknown, and a late K would be taken for the answer to the next notice.
@@ -480,20 +420,13 @@ bounce_answer(struct request *r)
 	if (request_reader(r, bounce_domain(), &to)) {
 		r->notice.to = sbuf_span(&to);
 		r->notice.domain = bounce_domain();
-		if (!queue_id_new(r->notice.id) || !bounce_inject(r, &f)) {
-			bounce_fail(r, "write", &f);
-		} else if (f.tag == '\0') {
-			bounce_fail(r, "inject", &f);
-			in_step = false;
-		}
+		f = bounce_send(r);
 	}
-	/* A notice that is refused is not lost: it is asked for again. */
-	if (f.tag != 'K')
-		f.tag = 'Z';
 	bounce_log(r, sbuf_span(&to), &f);
 	sbuf_free(&to);
 	return chan_send(&up, f.tag, f.payload, bounce_deadline()) == IO_OK &&
-	    chan_flush(&up, bounce_deadline()) == IO_OK && in_step;
+	    chan_flush(&up, bounce_deadline()) == IO_OK &&
+	    down.link.state == LINK_UP;
 }
 
 static int
@@ -537,6 +470,7 @@ main(int argc, char *argv[])
 		die_sys(EXIT_TEMP, "cannot open '%s'", argv[first]);
 	serve_confine(&keep, &conf);
 	chan_init(&up, &up_room, 0, 1);
-	chan_init(&down, &down_room, fd, fd);
+	link_init(&down.link, &down_room, NULL, &conf);
+	link_adopt(&down.link, fd);
 	return bounce_serve();
 }

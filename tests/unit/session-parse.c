@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The session's parsers: command lines, parameters, helpers' replies. */
 #include "../../smtpd-session/command.h"
-#include "../../smtpd-session/reply.h"
+#include "link.h"
 
 #include "tap.h"
 
@@ -188,22 +188,28 @@ static const struct reply_case {
 	{ SPAN(""), 0 },
 };
 
+static bool
+is_refusal(char tag, struct span text)
+{
+	return link_is_refusal(&(struct frame){ tag, text });
+}
+
 static void
 knows_replies(void)
 {
-	char text[REPLY_MAX + 1] = "550 5.1.1 ";
+	char text[LINK_REPLY_MAX + 1] = "550 5.1.1 ";
 
 	for (size_t i = 0; i < nitems(replies); i++) {
 		const struct reply_case *c = &replies[i];
 
-		ok(reply_is(c->text, '4') == (c->class == '4'),
+		ok(is_refusal('Z', c->text) == (c->class == '4'),
 		    "reply %zu as 4xx", i);
-		ok(reply_is(c->text, '5') == (c->class == '5'),
+		ok(is_refusal('X', c->text) == (c->class == '5'),
 		    "reply %zu as 5xx", i);
 	}
 	memset(text + 10, 'x', sizeof(text) - 10);
-	ok(reply_is(span_of(text, REPLY_MAX), '5'), "the longest reply");
-	ok(!reply_is(span_of(text, REPLY_MAX + 1), '5'), "a longer one");
+	ok(is_refusal('X', span_of(text, LINK_REPLY_MAX)), "the longest reply");
+	ok(!is_refusal('X', span_of(text, LINK_REPLY_MAX + 1)), "a longer one");
 }
 
 int

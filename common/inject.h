@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Handing messages to the injector: the conversation of smtpd-queue(8). */
+/* Handing messages to smtpd-queue: "Injection" in smtpd-frames(5). */
 #ifndef INJECT_H
 #define INJECT_H
 
@@ -7,7 +7,7 @@
 #include "queuefile.h"
 
 /*
- * One message is inject_begin, facts, sender, recipients, then body and header
+ * One message is inject_begin, facts, sender, recipients, then text and header
  * in any order, then inject_commit or inject_abandon. Sending is sticky: after
  * a failure the later steps do nothing, and inject_commit tells.
  */
@@ -20,18 +20,12 @@ struct inject {
 	char id[QUEUE_ID_SIZE]; /* of this message; if not named, after K */
 };
 
-enum inject_verdict {
-	INJECT_TAKEN,   /* of inject_commit: durable, id is its name */
-	INJECT_REFUSED, /* *text: the reply, 4xx or 5xx */
-	INJECT_FAILED,  /* no answer: it may or may not be queued */
-};
-
-/* Goes on with fd, a connection to another injector. */
+/* Continues with fd, a connection to another injector. */
 void inject_adopt(struct inject *, int fd);
 
 /*
- * Is there an injector that takes mail? Waits for its first word. Comes before
- * the first message; later it costs nothing.
+ * Is there an injector that takes mail? Waits for its first word; later it
+ * costs nothing. May be left out: then the first answer is read behind it.
  */
 bool inject_is_there(struct inject *) MUST_CHECK;
 
@@ -47,19 +41,28 @@ void inject_add(struct inject *, char tag, struct span payload);
 /* C name=value. */
 void inject_fact(struct inject *, const char *name, struct span value);
 
+/* R for <mailbox>, with the class that its domain has. */
+void inject_recipient(struct inject *, const struct conf *,
+    struct span mailbox);
+
+/* Text of any length, in B frames. */
+void inject_text(struct inject *, struct span);
+
 /*
  * May the S or R that was added last go into the message? Waits for an answer
- * only from an injector that wants to be asked. What was REFUSED is forgotten,
- * the rest of the message is not.
+ * only if the injector wants to be asked. What is refused is forgotten, the
+ * rest of the message is not.
  */
-enum inject_verdict inject_ask(struct inject *, struct span *text) MUST_CHECK;
+enum link_answer inject_ask(struct inject *, struct span *text) MUST_CHECK;
 
 /* Writes all that waits: what was sent so far is at work from here on. */
 void inject_flush(struct inject *);
 
-/* Sends E and waits for the verdict. *text lives until the next message. */
-enum inject_verdict inject_commit(struct inject *,
-    struct span *text) MUST_CHECK;
+/*
+ * Sends E and waits for the verdict. LINK_YES: the message is on disk as id;
+ * LINK_FAILED: it may or may not be. *text lives until the next message.
+ */
+enum link_answer inject_commit(struct inject *, struct span *text) MUST_CHECK;
 
 /* Gives the message up, if one was begun; buffered. */
 void inject_abandon(struct inject *);

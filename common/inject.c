@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* The session's side of the injection conversation. */
+/* Handing messages to smtpd-queue: "Injection" in smtpd-frames(5). */
 #include "inject.h"
-#include "reply.h"
+
+#include "address.h"
 
 #define FACT_MAX 512
 
@@ -14,7 +15,7 @@ inject_adopt(struct inject *i, int fd)
 
 /* A word that we do not know is one that we would have to. */
 static bool
-understand(struct inject *i, const struct frame *f)
+inject_understands(struct inject *i, const struct frame *f)
 {
 	struct span rest = f->payload, word;
 
@@ -35,9 +36,9 @@ inject_is_there(struct inject *i)
 
 	if (!i->greeted && i->link.state == LINK_UP &&
 	    link_expect(&i->link, &f)) {
-		i->greeted = understand(i, &f);
+		i->greeted = inject_understands(i, &f);
 		if (!i->greeted)
-			link_lose(&i->link, "a greeting that is none");
+			link_lose(&i->link, "malformed greeting");
 	}
 	return i->greeted && i->link.state == LINK_UP;
 }
@@ -66,9 +67,7 @@ void
 inject_fact(struct inject *i, const char *name, struct span value)
 {
 	char mem[FACT_MAX];
-	struct sbuf fact = {
-		.s = mem, .cap = sizeof(mem), .max = sizeof(mem) - 1
-	};
+	struct sbuf fact = SBUF_IN(mem);
 
 	sbuf_adds(&fact, name);
 	sbuf_putc(&fact, '=');
@@ -77,59 +76,65 @@ inject_fact(struct inject *i, const char *name, struct span value)
 }
 
 void
+inject_recipient(struct inject *i, const struct conf *conf, struct span mailbox)
+{
+	struct span domain = span_skip(mailbox, span_rfind(mailbox, '@') + 1);
+	char mem[sizeof("remote <>") + ADDRESS_PATH_MAX];
+	struct sbuf to = SBUF_IN(mem);
+
+	sbuf_adds(&to,
+	    conf_has_domain(conf->local_domains, domain) ? "local <" :
+							   "remote <");
+	sbuf_addspan(&to, mailbox);
+	sbuf_putc(&to, '>');
+	inject_add(i, 'R', sbuf_span(&to));
+}
+
+void
+inject_text(struct inject *i, struct span text)
+{
+	while (text.n > 0) {
+		size_t n = text.n < FRAME_PAYLOAD_MAX ? text.n :
+							FRAME_PAYLOAD_MAX;
+
+		inject_add(i, 'B', span_of(text.p, n));
+		text = span_skip(text, n);
+	}
+}
+
+void
 inject_flush(struct inject *i)
 {
 	link_flush(&i->link);
 }
 
-static enum inject_verdict
-refusal(struct inject *i, const struct frame *f, struct span *text)
-{
-	*text = f->payload;
-	if ((f->tag == 'Z' && reply_is(f->payload, '4')) ||
-	    (f->tag == 'X' && reply_is(f->payload, '5')))
-		return INJECT_REFUSED;
-	link_lose(&i->link, "an answer that is none");
-	return INJECT_FAILED;
-}
-
-/* A late answer would be taken for the next question's. */
-static void
-close_what_is_lost(struct inject *i)
-{
-	if (i->link.state != LINK_UP)
-		link_close(&i->link);
-}
-
-static enum inject_verdict
-answer_to_q(struct inject *i, struct span *text)
+/* An injector that was not waited for greets now, before its first answer. */
+static enum link_answer
+inject_answer(struct inject *i, struct span *text)
 {
 	struct frame f;
+	bool got = link_receive(&i->link, &f);
 
-	if (!link_receive(&i->link, &f))
-		return INJECT_FAILED;
-	if (f.tag == 'K' && i->link.state == LINK_UP)
-		return INJECT_TAKEN;
-	return refusal(i, &f, text);
+	if (got && !i->greeted && inject_understands(i, &f)) {
+		i->greeted = true;
+		got = link_receive(&i->link, &f);
+	}
+	return got ? link_read(&i->link, &f, text) : LINK_FAILED;
 }
 
-enum inject_verdict
+enum link_answer
 inject_ask(struct inject *i, struct span *text)
 {
-	enum inject_verdict v;
-
 	if (!i->asks)
-		return i->link.state == LINK_UP ? INJECT_TAKEN : INJECT_FAILED;
+		return i->link.state == LINK_UP ? LINK_YES : LINK_FAILED;
 	inject_add(i, 'Q', SPAN(""));
 	inject_flush(i);
-	v = answer_to_q(i, text);
-	close_what_is_lost(i);
-	return v;
+	return inject_answer(i, text);
 }
 
 /* K: is it the id that we gave it, or else one that it got? */
 static bool
-learn_id(struct inject *i, struct span id)
+inject_learn_id(struct inject *i, struct span id)
 {
 	if (i->named)
 		return span_eq(id, span_str(i->id));
@@ -140,38 +145,26 @@ learn_id(struct inject *i, struct span id)
 	return true;
 }
 
-/* Whether all could be written does not matter: the answer counts. */
-static enum inject_verdict
-verdict(struct inject *i, struct span *text)
-{
-	struct frame f;
-
-	if (!link_receive(&i->link, &f))
-		return INJECT_FAILED;
-	if (f.tag == 'K' && i->link.state == LINK_UP && learn_id(i, f.payload))
-		return INJECT_TAKEN;
-	return refusal(i, &f, text);
-}
-
-enum inject_verdict
+enum link_answer
 inject_commit(struct inject *i, struct span *text)
 {
-	enum inject_verdict v;
+	enum link_answer a;
 
 	inject_add(i, 'E', SPAN(""));
 	inject_flush(i);
-	v = verdict(i, text);
+	a = inject_answer(i, text);
 	i->begun = false;
-	close_what_is_lost(i);
-	return v;
+	if (a != LINK_YES || inject_learn_id(i, *text))
+		return a;
+	link_lose(&i->link, "malformed answer");
+	link_close(&i->link);
+	return LINK_FAILED;
 }
 
 void
 inject_abandon(struct inject *i)
 {
-	if (!i->begun)
-		return;
+	if (i->begun)
+		inject_add(i, 'A', SPAN(""));
 	i->begun = false;
-	inject_add(i, 'A', SPAN(""));
-	close_what_is_lost(i);
 }
