@@ -10,11 +10,11 @@
 #include "bufio.h"
 
 /*
- * Waits for one of the events; errors and hang-ups end the wait too, the
- * call that follows names them.
+ * Waits for one of the events. Errors and hang-ups end the wait too; the next
+ * call reports them.
  */
 static enum io
-wait_for(int fd, short events, instant deadline)
+io_wait(int fd, short events, instant deadline)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
@@ -33,13 +33,13 @@ wait_for(int fd, short events, instant deadline)
 enum io
 io_wait_readable(int fd, instant deadline)
 {
-	return wait_for(fd, POLLIN, deadline);
+	return io_wait(fd, POLLIN, deadline);
 }
 
 enum io
 io_wait_writable(int fd, instant deadline)
 {
-	return wait_for(fd, POLLOUT, deadline);
+	return io_wait(fd, POLLOUT, deadline);
 }
 
 void
@@ -62,7 +62,7 @@ inbuf_room(struct inbuf *b)
 }
 
 static enum io
-fill_through(struct inbuf *b, instant deadline)
+inbuf_fill_through(struct inbuf *b, instant deadline)
 {
 	size_t got = 0;
 	enum io r = b->layer->read(b->layer, b->buf + b->len, b->cap - b->len,
@@ -83,9 +83,9 @@ inbuf_fill(struct inbuf *b, instant deadline)
 		return IO_ERROR;
 	}
 	if (b->layer != NULL)
-		return fill_through(b, deadline);
+		return inbuf_fill_through(b, deadline);
 	for (;;) {
-		enum io r = wait ? wait_for(b->fd, POLLIN, deadline) : IO_OK;
+		enum io r = wait ? io_wait(b->fd, POLLIN, deadline) : IO_OK;
 		ssize_t n;
 
 		if (r != IO_OK)
@@ -182,7 +182,7 @@ io_recv_fds(int sock, void *p, size_t room, int *fds, size_t *nfds, int flags)
  * beyond the deadline.
  */
 static ssize_t
-write_some(int fd, const struct iovec *v, size_t nv)
+io_write_some(int fd, const struct iovec *v, size_t nv)
 {
 	while (nv > 1 && v->iov_len == 0) {
 		v++;
@@ -198,13 +198,13 @@ io_writev(int fd, struct iovec *v, size_t nv, instant deadline)
 	bool sock = true, wait = false;
 
 	while (iov_advance(v, nv, 0) > 0) {
-		enum io r = wait ? wait_for(fd, POLLOUT, deadline) : IO_OK;
+		enum io r = wait ? io_wait(fd, POLLOUT, deadline) : IO_OK;
 		ssize_t n;
 
 		if (r != IO_OK)
 			return r;
 		n = sock ? io_send_fds(fd, v, nv, NULL, 0, MSG_DONTWAIT) :
-			   write_some(fd, v, nv);
+			   io_write_some(fd, v, nv);
 		if (n >= 0)
 			(void)iov_advance(v, nv, (size_t)n);
 		else if (errno == ENOTSOCK && sock)
@@ -226,7 +226,8 @@ io_write(int fd, const void *p, size_t n, instant deadline)
 }
 
 static enum io
-write_out(const struct outbuf *b, struct iovec *v, size_t nv, instant deadline)
+outbuf_write(const struct outbuf *b, struct iovec *v, size_t nv,
+    instant deadline)
 {
 	return b->layer != NULL ? b->layer->writev(b->layer, v, nv, deadline) :
 				  io_writev(b->fd, v, nv, deadline);
@@ -240,7 +241,7 @@ outbuf_flush(struct outbuf *b, instant deadline)
 
 	if (b->len == 0)
 		return IO_OK;
-	r = write_out(b, &v, 1, deadline);
+	r = outbuf_write(b, &v, 1, deadline);
 	if (v.iov_len > 0 && v.iov_len < b->len)
 		memmove(b->buf, v.iov_base, v.iov_len);
 	b->len = v.iov_len;
@@ -262,7 +263,7 @@ outbuf_add(struct outbuf *b, const void *p, size_t n, instant deadline)
 		b->len += n;
 		return IO_OK;
 	}
-	/* Both in one call: what does not fit is never copied. */
+	/* Both in one call: octets that do not fit are never copied. */
 	b->len = 0;
-	return write_out(b, v, 2, deadline);
+	return outbuf_write(b, v, 2, deadline);
 }

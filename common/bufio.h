@@ -16,9 +16,9 @@ enum io {
 };
 
 /*
- * What may lie between a buffer and its descriptor, as TLS does: the two calls
- * that are made in its place. read gives at least one octet, writev takes all
- * (the vector then holds what was not written); both wait until the deadline.
+ * A layer between a buffer and its descriptor, such as TLS: its two calls
+ * replace those on the descriptor. read gives at least one octet; writev takes
+ * all (on failure the vector holds the rest). Both wait until the deadline.
  */
 struct io_layer {
 	enum io (*read)(struct io_layer *, void *, size_t room, size_t *got,
@@ -27,7 +27,7 @@ struct io_layer {
 	    instant deadline);
 };
 
-/* Input: buf[pos..len) has been read and not been taken. */
+/* Input: buf[pos..len) has been read, and not taken yet. */
 struct inbuf {
 	int fd;
 	struct io_layer *layer; /* NULL: the descriptor itself */
@@ -49,13 +49,13 @@ inbuf_take(struct inbuf *b, size_t n)
 	b->pos += n;
 }
 
-/* Makes room behind what is unread; false when the buffer is full of it. */
+/* Makes room behind the untaken octets; false if they fill the buffer. */
 bool inbuf_room(struct inbuf *) MUST_CHECK;
 
 /*
- * Waits until at least one more octet is there and reads what is there.
- * Moves what is unread to the front when there is no room behind it; a full
- * buffer is IO_ERROR with ENOBUFS. Works on blocking and other descriptors.
+ * Waits for at least one more octet and reads all that have arrived. A full
+ * buffer is IO_ERROR with ENOBUFS. Works on blocking and non-blocking
+ * descriptors.
  */
 enum io inbuf_fill(struct inbuf *, instant deadline) MUST_CHECK;
 
@@ -70,18 +70,18 @@ struct outbuf {
 void outbuf_init(struct outbuf *, int fd, char *buf, size_t cap);
 
 /*
- * Adds octets, writing when the buffer would overflow. After anything but
- * IO_OK an unknown part has been written and the stream is of no more use.
+ * Adds octets; writes if the buffer would overflow. After anything but IO_OK an
+ * unknown part has been written, and the stream is useless.
  */
 enum io outbuf_add(struct outbuf *, const void *, size_t,
     instant deadline) MUST_CHECK;
 
-/* Writes all. After IO_TIMEOUT the rest is kept, and a later flush goes on. */
+/* Writes all. After IO_TIMEOUT the rest is kept; a later flush continues. */
 enum io outbuf_flush(struct outbuf *, instant deadline) MUST_CHECK;
 
 /*
- * Writes all of it, waiting for room until the deadline: EPIPE and the like
- * are IO_ERROR. SIGPIPE is the caller's to ignore.
+ * Writes all of it, waiting for room until the deadline. EPIPE and the like are
+ * IO_ERROR. The caller ignores SIGPIPE.
  */
 enum io io_write(int fd, const void *, size_t, instant deadline) MUST_CHECK;
 
@@ -90,10 +90,10 @@ enum io io_writev(int fd, struct iovec *, size_t n,
     instant deadline) MUST_CHECK;
 
 /*
- * One sendmsg or recvmsg on a UNIX socket, with descriptors: all that is passed
- * between processes goes through these two. At most IO_FDS at once. Sending
- * never raises SIGPIPE. Receiving, *nfds is the room in fds and then how many
- * came, close-on-exec; the kernel closes those that found no room.
+ * One sendmsg or recvmsg on a UNIX socket, with at most IO_FDS descriptors. All
+ * descriptors that travel between processes go through these two. Sending never
+ * raises SIGPIPE. For receiving, *nfds is the room in fds, and then the number
+ * received, close-on-exec; the kernel closes those that do not fit.
  */
 #define IO_FDS 8
 ssize_t io_send_fds(int sock, struct iovec *, size_t nv, const int *fds,
@@ -101,10 +101,10 @@ ssize_t io_send_fds(int sock, struct iovec *, size_t nv, const int *fds,
 ssize_t io_recv_fds(int sock, void *, size_t room, int *fds, size_t *nfds,
     int flags) MUST_CHECK;
 
-/* Takes octets off the front of a vector; gives how many it still holds. */
+/* Takes n octets off the front of a vector; returns how many are left. */
 size_t iov_advance(struct iovec *, size_t nv, size_t n);
 
-/* Waits until fd is readable (or at its end). */
+/* Waits until fd can be read (or is at its end), or be written. */
 enum io io_wait_readable(int fd, instant deadline) MUST_CHECK;
 enum io io_wait_writable(int fd, instant deadline) MUST_CHECK;
 

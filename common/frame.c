@@ -37,9 +37,9 @@ frame_parse(struct span in, struct frame *f, size_t *used)
 	return FRAME_READY;
 }
 
-/* Writes "<length>:<tag>"; gives its length. */
+/* Writes "<length>:<tag>"; returns its length. */
 static size_t
-head(char out[HEAD_MAX], char tag, size_t payload)
+frame_head(char out[HEAD_MAX], char tag, size_t payload)
 {
 	size_t n = 1, i;
 
@@ -62,7 +62,7 @@ frame_add(struct sbuf *b, char tag, struct span payload)
 		b->bad = true;
 		return;
 	}
-	sbuf_add(b, h, head(h, tag, payload.n));
+	sbuf_add(b, h, frame_head(h, tag, payload.n));
 	sbuf_addspan(b, payload);
 	sbuf_putc(b, ',');
 }
@@ -80,7 +80,8 @@ frame_vector(struct frame_vector *f, char tag, struct span payload)
 		errno = EMSGSIZE;
 		return false;
 	}
-	f->v[0] = (struct iovec){ f->head, head(f->head, tag, payload.n) };
+	f->v[0] = (struct iovec){ f->head,
+		frame_head(f->head, tag, payload.n) };
 	f->v[1] = (struct iovec){ (void *)(uintptr_t)payload.p, payload.n };
 	f->v[2] = (struct iovec){ (void *)(uintptr_t) ",", 1 };
 	return true;
@@ -132,11 +133,11 @@ chan_close(struct chan *c)
 }
 
 /*
- * Sends what it can of the vector in one call, and the descriptor with it,
- * waiting until it can: the vector then holds what is left.
+ * Sends the descriptor with as much of the vector as one call takes, waiting
+ * until it takes some. The vector then holds the rest.
  */
 static enum io
-begin_with(int sock, struct iovec *v, size_t nv, int fd, instant deadline)
+chan_write_first(int sock, struct iovec *v, size_t nv, int fd, instant deadline)
 {
 	ssize_t n;
 
@@ -154,14 +155,14 @@ begin_with(int sock, struct iovec *v, size_t nv, int fd, instant deadline)
 	return IO_OK;
 }
 
-/* Writes all of it, with the descriptor that is attached. */
+/* Writes all of it, with the attached descriptor. */
 static enum io
-write_all(struct chan *c, struct iovec *v, size_t nv, instant deadline)
+chan_write(struct chan *c, struct iovec *v, size_t nv, instant deadline)
 {
 	enum io r = IO_OK;
 
 	if (c->attached != -1) {
-		r = begin_with(c->out.fd, v, nv, c->attached, deadline);
+		r = chan_write_first(c->out.fd, v, nv, c->attached, deadline);
 		if (r == IO_OK)
 			c->attached = -1;
 	}
@@ -188,7 +189,7 @@ chan_send(struct chan *c, char tag, struct span payload, instant deadline)
 		};
 
 		o->len = 0;
-		return write_all(c, v, nitems(v), deadline);
+		return chan_write(c, v, nitems(v), deadline);
 	}
 	memcpy(o->buf + o->len, f.head, n);
 	o->len += n;
@@ -209,7 +210,7 @@ chan_send_fd(struct chan *c, char tag, struct span payload, int fd,
 	if (!frame_vector(&f, tag, payload))
 		return IO_ERROR;
 	r = chan_attach(c, fd, deadline);
-	return r == IO_OK ? write_all(c, f.v, nitems(f.v), deadline) : r;
+	return r == IO_OK ? chan_write(c, f.v, nitems(f.v), deadline) : r;
 }
 
 enum io
@@ -240,8 +241,8 @@ chan_push(struct chan *c, struct sbuf *out)
 }
 
 /*
- * What is buffered goes in a call of its own: a reader who takes exactly the
- * frames before this one must not take its descriptor along, unseen.
+ * The buffered frames go in a call of their own: a reader that takes exactly
+ * those must not take the descriptor along.
  */
 enum io
 chan_attach(struct chan *c, int fd, instant deadline)
@@ -261,7 +262,7 @@ chan_flush(struct chan *c, instant deadline)
 	enum io r = IO_OK;
 
 	if (c->attached != -1 && o->len > 0) {
-		r = begin_with(o->fd, &v, 1, c->attached, deadline);
+		r = chan_write_first(o->fd, &v, 1, c->attached, deadline);
 		if (r != IO_OK)
 			return r;
 		c->attached = -1;
@@ -285,7 +286,7 @@ chan_take_fd(struct chan *c)
 }
 
 static ssize_t
-receive(struct chan *c, int flags)
+chan_read(struct chan *c, int flags)
 {
 	size_t n = c->fds_max - c->nfds;
 	ssize_t r = io_recv_fds(c->in.fd, c->in.buf + c->in.len,
@@ -295,9 +296,9 @@ receive(struct chan *c, int flags)
 	return r;
 }
 
-/* Reads once; wait is false when there should be something, or we poll. */
+/* Reads once. Without wait, IO_TIMEOUT says that nothing was there. */
 static enum io
-fill(struct chan *c, bool wait)
+chan_fill_or_wait(struct chan *c, bool wait)
 {
 	struct inbuf *b = &c->in;
 	ssize_t n;
@@ -305,7 +306,7 @@ fill(struct chan *c, bool wait)
 	if (!inbuf_room(b))
 		return IO_OK; /* whole frames only: take them first */
 	do
-		n = receive(c, wait ? 0 : MSG_DONTWAIT);
+		n = chan_read(c, wait ? 0 : MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);
 	if (n == -1 && errno == ENOTSOCK)
 		return inbuf_fill(b, wait ? NEVER : 0);
@@ -319,7 +320,7 @@ fill(struct chan *c, bool wait)
 enum io
 chan_fill(struct chan *c)
 {
-	return fill(c, false);
+	return chan_fill_or_wait(c, false);
 }
 
 enum io
@@ -331,7 +332,7 @@ chan_next(struct chan *c, struct frame *f)
 	case FRAME_MORE:
 		if (c->in.len - c->in.pos < c->in.cap)
 			return IO_TIMEOUT;
-		break; /* it would never find room */
+		break; /* it will never fit */
 	case FRAME_READY:
 		inbuf_take(&c->in, used);
 		return IO_OK;
@@ -343,8 +344,8 @@ chan_next(struct chan *c, struct frame *f)
 }
 
 /*
- * Looks first, and takes no octet more than are of this frame. The beginning
- * of one is taken: left where it is, it would wake us at once again.
+ * Looks first, and takes no octet beyond this frame. The beginning of a frame
+ * is taken: left in the socket, it would wake us again at once.
  */
 enum io
 chan_next_alone(struct chan *c, struct frame *f)
@@ -377,16 +378,16 @@ chan_recv(struct chan *c, struct frame *f, instant deadline)
 	enum io r;
 
 	while ((r = chan_next(c, f)) == IO_TIMEOUT) {
-		/* The rest of a frame that has begun is mostly there. */
+		/* The rest of a frame has mostly arrived with its beginning. */
 		bool begun = c->in.pos < c->in.len;
 
 		if (begun || deadline == NEVER)
-			r = fill(c, deadline == NEVER);
+			r = chan_fill_or_wait(c, deadline == NEVER);
 		if (r == IO_TIMEOUT) {
 			r = io_wait_readable(c->in.fd, deadline);
 			if (r != IO_OK)
 				return r;
-			r = fill(c, false);
+			r = chan_fill_or_wait(c, false);
 		}
 		if (r == IO_EOF && begun) {
 			errno = EPROTO;

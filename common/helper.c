@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A helper is a socket path or a command: one way to open either. */
+/* Opening a helper, which is a socket path or a command. */
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -15,7 +15,7 @@
 #define DIAL_SECONDS 10
 
 static bool
-is_socket(const char *path)
+helper_is_socket(const char *path)
 {
 	struct stat st;
 
@@ -33,9 +33,9 @@ helper_is_command(const char *spec)
 		(st.st_mode & 0111) != 0);
 }
 
-/* Closes fd and gives -1, leaving errno as it was. */
+/* Closes fd and returns -1; errno stays. */
 static int
-failed(int fd)
+helper_close(int fd)
 {
 	int saved = errno;
 
@@ -45,7 +45,7 @@ failed(int fd)
 }
 
 static int
-dial(const char *path)
+helper_dial(const char *path)
 {
 	static const struct timeval patience = { .tv_sec = DIAL_SECONDS };
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -60,18 +60,18 @@ dial(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
-	/* A full backlog makes connect wait for as long as it stays full. */
+	/* connect waits while the backlog is full. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		sizeof(patience)) == -1)
-		return failed(fd);
+		return helper_close(fd);
 	while (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		if (errno != EINTR)
-			return failed(fd);
+			return helper_close(fd);
 	return fd;
 }
 
 static int
-start(char *const words[], const struct conf *conf)
+helper_start(char *const words[], const struct conf *conf)
 {
 	size_t nwords = 0, nargs = conf == NULL ? 0 : conf->nargs;
 	int sv[2];
@@ -97,10 +97,10 @@ start(char *const words[], const struct conf *conf)
 	    3);
 	free(argv);
 	if (pid == -1)
-		(void)failed(sv[1]);
+		(void)helper_close(sv[1]);
 	else
 		(void)close(sv[1]);
-	return pid == -1 ? failed(sv[0]) : sv[0];
+	return pid == -1 ? helper_close(sv[0]) : sv[0];
 }
 
 int
@@ -110,12 +110,12 @@ helper_openv(char *const words[], const struct conf *conf)
 		errno = EINVAL;
 		return -1;
 	}
-	if (words[1] == NULL && is_socket(words[0]))
-		return dial(words[0]);
-	/* A socket whose listener is away must not be taken for a command. */
+	if (words[1] == NULL && helper_is_socket(words[0]))
+		return helper_dial(words[0]);
+	/* A socket whose listener is gone must not be taken for a command. */
 	if (access(words[0], X_OK) == -1)
 		return -1;
-	return start(words, conf);
+	return helper_start(words, conf);
 }
 
 int
@@ -127,7 +127,7 @@ helper_open(const char *spec, const struct conf *conf)
 	size_t n = 0;
 	int fd = -1, saved;
 
-	/* A path alone is opened without a touch of the heap. */
+	/* A path alone needs no memory. */
 	if (strpbrk(spec, " \t") == NULL)
 		return helper_openv(one, conf);
 	text = strdup(spec);

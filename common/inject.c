@@ -13,7 +13,7 @@ inject_adopt(struct inject *i, int fd)
 	i->greeted = i->asks = i->begun = false;
 }
 
-/* A word that we do not know is one that we would have to. */
+/* A greeting with an unknown word is malformed: the word must be understood. */
 static bool
 inject_understands(struct inject *i, const struct frame *f)
 {
@@ -108,7 +108,7 @@ inject_flush(struct inject *i)
 	link_flush(&i->link);
 }
 
-/* An injector that was not waited for greets now, before its first answer. */
+/* A greeting that was not waited for comes before the first answer. */
 static enum link_answer
 inject_answer(struct inject *i, struct span *text)
 {
@@ -132,7 +132,7 @@ inject_ask(struct inject *i, struct span *text)
 	return inject_answer(i, text);
 }
 
-/* K: is it the id that we gave it, or else one that it got? */
+/* K repeats the id that we chose, or says the one that the injector chose. */
 static bool
 inject_learn_id(struct inject *i, struct span id)
 {

@@ -13,10 +13,10 @@
  */
 struct inject {
 	struct link link;
-	bool greeted;           /* its first word, W, has been read */
+	bool greeted;           /* its greeting, W, has been read */
 	bool asks;              /* W said: ask before the text */
-	bool begun;             /* it was told something of a message */
-	bool named;             /* by us: K will say the same id */
+	bool begun;             /* it has been told of a message */
+	bool named;             /* we gave the message its id */
 	char id[QUEUE_ID_SIZE]; /* of this message; if not named, after K */
 };
 
@@ -24,14 +24,15 @@ struct inject {
 void inject_adopt(struct inject *, int fd);
 
 /*
- * Is there an injector that takes mail? Waits for its first word; later it
- * costs nothing. May be left out: then the first answer is read behind it.
+ * Is there an injector that takes mail? Waits for its greeting; later it costs
+ * nothing. A client that leaves it out finds the greeting before the first
+ * answer.
  */
 bool inject_is_there(struct inject *) MUST_CHECK;
 
 /*
  * Begins a message. peer: the client's socket, which goes along and stays open
- * until inject_flush, or -1. name_it: it gets its id now, and from us.
+ * until inject_flush, or -1. name_it: we choose the id, now.
  */
 void inject_begin(struct inject *, int peer, bool name_it);
 
@@ -50,12 +51,12 @@ void inject_text(struct inject *, struct span);
 
 /*
  * May the S or R that was added last go into the message? Waits for an answer
- * only if the injector wants to be asked. What is refused is forgotten, the
- * rest of the message is not.
+ * only if the injector wants to be asked. A refused S or R is forgotten; the
+ * rest of the message stays.
  */
 enum link_answer inject_ask(struct inject *, struct span *text) MUST_CHECK;
 
-/* Writes all that waits: what was sent so far is at work from here on. */
+/* Writes all buffered frames, so that the injector can work on them. */
 void inject_flush(struct inject *);
 
 /*
@@ -64,7 +65,7 @@ void inject_flush(struct inject *);
  */
 enum link_answer inject_commit(struct inject *, struct span *text) MUST_CHECK;
 
-/* Gives the message up, if one was begun; buffered. */
+/* Abandons the message, if one was begun; buffered. */
 void inject_abandon(struct inject *);
 
 #endif

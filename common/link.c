@@ -142,8 +142,8 @@ link_take_fd(struct link *l)
 }
 
 /*
- * Nothing is waited for while something waits to be sent: the helper may need
- * it first. Mostly the answer is there already, and no write is spent.
+ * Buffered frames are sent before a wait: the helper may need them for its
+ * answer. Mostly the answer is here already, and no write is spent.
  */
 static enum io
 link_receive_now(struct link *l, struct frame *f)
@@ -157,7 +157,10 @@ link_receive_now(struct link *l, struct frame *f)
 	return r;
 }
 
-/* On a lost link what has come already counts, and is not waited for. */
+/*
+ * The rule of link.h: on a lost link a frame that has arrived is still read,
+ * but not waited for.
+ */
 static bool
 link_get(struct link *l, struct frame *f, bool expected)
 {
@@ -189,7 +192,7 @@ link_expect(struct link *l, struct frame *f)
 	return link_get(l, f, true);
 }
 
-/* --- answers --------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------- */
 
 /* Takes up to max digits, and the character behind them, off *s. */
 static bool
@@ -225,7 +228,7 @@ link_is_refusal(const struct frame *f)
 	    (f->tag == 'X' && link_is_reply(f->payload, '5'));
 }
 
-/* K for a question that was not written whole is no answer to it. */
+/* K is no answer to a question that could not be written whole. */
 enum link_answer
 link_read(struct link *l, const struct frame *f, struct span *text)
 {

@@ -94,7 +94,7 @@ command_split(struct span line, struct span *verb, struct span *argument)
 
 /* esmtp-keyword */
 static bool
-is_keyword(struct span s)
+parameter_is_keyword(struct span s)
 {
 	if (s.n == 0 || s.p[0] == '-')
 		return false;
@@ -106,7 +106,7 @@ is_keyword(struct span s)
 
 /* esmtp-value */
 static bool
-is_value(struct span s)
+parameter_is_value(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '=')
@@ -123,7 +123,8 @@ parameter_next(struct span *text, struct span *keyword, struct span *value)
 
 	*keyword = span_cut(&word, '=');
 	*value = word;
-	return is_keyword(*keyword) && (!has_value || is_value(word));
+	return parameter_is_keyword(*keyword) &&
+	    (!has_value || parameter_is_value(word));
 }
 
 /* A size of up to 20 digits may exceed 64 bits; it is too big anyway. */
@@ -142,7 +143,7 @@ parameter_size(struct span value, uint64_t *out)
 
 /* <> or an xtext: RFC 3461 section 4. The value is never believed. */
 static bool
-is_auth(struct span s)
+parameter_is_auth(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		uint64_t octet;
@@ -178,7 +179,8 @@ parameter_of_mail(struct span keyword, struct span value, struct parameters *p)
 		if (p->has_auth)
 			return PARAMETER_TWICE;
 		p->has_auth = true;
-		return is_auth(value) ? PARAMETER_OK : PARAMETER_BAD_AUTH;
+		return parameter_is_auth(value) ? PARAMETER_OK :
+						  PARAMETER_BAD_AUTH;
 	}
 	return PARAMETER_UNKNOWN;
 }

@@ -40,7 +40,7 @@ received_word(struct fold *f, struct span w)
  * further field can begin in it.
  */
 static struct span
-clean_helo(struct span helo, char mem[ADDRESS_DOMAIN_MAX])
+received_helo(struct span helo, char mem[ADDRESS_DOMAIN_MAX])
 {
 	bool literal = address_is_literal(helo);
 	size_t n = helo.n < ADDRESS_DOMAIN_MAX ? helo.n : ADDRESS_DOMAIN_MAX;
@@ -73,7 +73,7 @@ received_from(struct fold *f, const struct received *r)
 		sbuf_addf(&tcp_info, "([%s%s])",
 		    r->ip->size == 16 ? "IPv6:" : "", ip);
 	received_word(f, SPAN("from"));
-	received_word(f, clean_helo(r->helo, helo));
+	received_word(f, received_helo(r->helo, helo));
 	received_word(f, sbuf_span(&tcp_info));
 }
 

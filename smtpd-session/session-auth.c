@@ -48,7 +48,7 @@ session_auth_is_missing(struct session *s)
 
 /* Wipes the octets of this exchange, so that no later bug can leak them. */
 static void
-wipe_input(struct inbuf *in)
+session_auth_wipe(struct inbuf *in)
 {
 	explicit_bzero(in->buf, in->pos);
 	explicit_bzero(in->buf + in->len, in->cap - in->len);
@@ -257,5 +257,5 @@ session_auth(struct session *s, struct span argument)
 	if (session_auth_may_begin(s))
 		session_auth_exchange(s, argument, &secret);
 	explicit_bzero(mem, sizeof(mem));
-	wipe_input(&s->in);
+	session_auth_wipe(&s->in);
 }

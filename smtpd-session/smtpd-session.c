@@ -43,7 +43,7 @@ session_farewell(void)
  * first.
  */
 static void
-on_term(int sig)
+session_on_term(int sig)
 {
 	(void)sig;
 	if (!session.waiting) {
@@ -64,7 +64,7 @@ session_is_socket(int fd)
 
 /* The launcher's word counts only if the socket does not show the address. */
 static struct ip
-told_ip(void)
+session_told_ip(void)
 {
 	const char *text = getenv("TCPREMOTEIP");
 	struct ip ip = { .size = 0 };
@@ -77,14 +77,14 @@ told_ip(void)
 }
 
 static void
-look_at_peer(struct session *s)
+session_look_at_peer(struct session *s)
 {
 	int on = 1;
 
 	s->proven = ip_of_peer(0);
 	if (s->proven.size == 0) {
 		if (!session_is_socket(0))
-			s->ip = told_ip();
+			s->ip = session_told_ip();
 		return;
 	}
 	s->ip = s->proven;
@@ -94,7 +94,7 @@ look_at_peer(struct session *s)
 
 /* The operand "local", which sendmail -bs gives. */
 static bool
-take_role(char *const operands[])
+session_take_role(char *const operands[])
 {
 	if (operands[0] == NULL)
 		return false;
@@ -111,7 +111,7 @@ take_role(char *const operands[])
  * its file costs less than an exec that fails.
  */
 static bool
-is_auth_wanted(const struct conf *conf)
+session_wants_auth(const struct conf *conf)
 {
 	struct span rest = span_str(conf->auth), word = span_word(&rest);
 	char path[PATH_MAX];
@@ -131,7 +131,7 @@ is_auth_wanted(const struct conf *conf)
  * session can inject nothing.
  */
 static void
-dial_injector(struct session *s)
+session_dial_injector(struct session *s)
 {
 	const struct conf *conf = s->conf;
 	struct link *l = &s->inject.link;
@@ -150,24 +150,24 @@ dial_injector(struct session *s)
 
 /* Must happen before the session confines itself. */
 static void
-dial_helpers(struct session *s)
+session_dial(struct session *s)
 {
 	const struct conf *conf = s->conf;
 
-	dial_injector(s);
+	session_dial_injector(s);
 	link_init(&s->auth, &s->auth_room, "auth", conf);
 	if (s->local_user)
 		return;
 	link_open(&s->lookup, &s->lookup_room, "rcpt", conf->rcpt, conf);
 	starttls_open(&s->tls, &s->tls_room, conf);
-	s->auth_wanted = is_auth_wanted(conf);
+	s->auth_wanted = session_wants_auth(conf);
 	if (s->auth_wanted)
 		link_open(&s->auth, &s->auth_room, "auth", conf->auth, conf);
 }
 
 /* Is one of the helpers a command, which has to be executed? */
 static bool
-has_commands(const struct conf *conf)
+session_has_commands(const struct conf *conf)
 {
 	return helper_is_command(conf->injector) ||
 	    helper_is_command(conf->relay_injector) ||
@@ -176,9 +176,9 @@ has_commands(const struct conf *conf)
 }
 
 static void
-catch_term(void)
+session_catch_term(void)
 {
-	struct sigaction term = { .sa_handler = on_term,
+	struct sigaction term = { .sa_handler = session_on_term,
 		.sa_flags = SA_RESTART };
 
 	if (sigaction(SIGTERM, &term, NULL) == -1)
@@ -198,16 +198,16 @@ main(int argc, char *argv[])
 	die_farewell = session_farewell;
 	operands = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 	    "[local]");
-	session.local_user = take_role(argv + operands);
+	session.local_user = session_take_role(argv + operands);
 	how.limit = (unsigned)conf.max_sessions;
-	how.execs = serve_listener() != -1 && has_commands(&conf);
+	how.execs = serve_listener() != -1 && session_has_commands(&conf);
 	serve_warm(argv, &how);
 	serve_connections(&keep, &conf);
 	session.has_client = true;
 	session.conf = &conf;
-	look_at_peer(&session);
-	catch_term();
-	dial_helpers(&session);
+	session_look_at_peer(&session);
+	session_catch_term();
+	session_dial(&session);
 	serve_confine(&keep, &conf);
 	session_run(&session);
 	return EXIT_OK;

@@ -338,7 +338,7 @@ transaction_offer_sender(struct session *s)
 }
 
 static bool
-transaction_offer(struct session *s, struct span rcpt)
+transaction_offer_recipient(struct session *s, struct span rcpt)
 {
 	if (!inject_is_there(&s->inject)) {
 		reply(&s->reply, SESSION_NO_INJECTOR);
@@ -361,7 +361,7 @@ transaction_take(struct session *s, struct span rcpt)
 	struct transaction *t = &s->transaction;
 
 	if (!transaction_has(t, rcpt)) {
-		if (!transaction_offer(s, rcpt))
+		if (!transaction_offer_recipient(s, rcpt))
 			return false;
 		t->kept++;
 		memcpy(t->rcpts + t->rcpts_len, rcpt.p, rcpt.n);
