@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The grammar of paths and mailboxes, to the letter of RFC 5321 4.1.2. */
+/* Paths, mailboxes and address literals, as in RFC 5321 4.1.2 and 4.1.3. */
 #include "address.h"
 
 /* RFC 5322 3.2.3. */
@@ -24,7 +24,7 @@ next_is(struct span s, char c)
 
 /* Takes n octets off *rest. */
 static struct span
-take(struct span *rest, size_t n)
+cut_front(struct span *rest, size_t n)
 {
 	struct span s = span_of(rest->p, n);
 
@@ -103,10 +103,97 @@ address_is_domain(struct span s)
 	return s.n <= ADDRESS_DOMAIN_MAX && is_domain(s);
 }
 
+/* --- literals, RFC 5321 4.1.3 ---------------------------------------------- */
+
+/* Snum: 1*3DIGIT, 0 to 255. Four of them. */
+static bool
+address_is_v4(struct span s)
+{
+	uint32_t number;
+	struct span snum;
+
+	for (int i = 0; i < 4; i++) {
+		snum = i < 3 ? span_cut(&s, '.') : s;
+		if (snum.n > 3 || !span_u32(snum, 255, &number))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Counts the 16-bit groups of g *(":" g), the last of which may be an IPv4
+ * address, worth two. -1 when it is not that.
+ */
+static int
+count_groups(struct span s)
+{
+	uint64_t number;
+	struct span g;
+	int n = 0;
+
+	if (s.n == 0)
+		return 0;
+	for (;;) {
+		size_t colon = span_find(s, ':');
+
+		g = span_of(s.p, colon);
+		if (colon == s.n && address_is_v4(g))
+			return n + 2;
+		if (g.n > 4 || !span_hex(g, 0xffff, &number))
+			return -1;
+		n++;
+		if (colon == s.n)
+			return n;
+		s = span_skip(s, colon + 1);
+	}
+}
+
+/* Offset of the first "::", or s.n. */
+static size_t
+find_gap(struct span s)
+{
+	for (size_t i = 0; i + 1 < s.n; i++) {
+		if (s.p[i] == ':' && s.p[i + 1] == ':')
+			return i;
+	}
+	return s.n;
+}
+
+/* "::" stands for two groups or more, so at most six are left. */
+static bool
+address_is_v6(struct span s)
+{
+	size_t gap = find_gap(s);
+	int before = count_groups(span_of(s.p, gap)), after;
+
+	if (gap == s.n)
+		return before == 8;
+	/* An IPv4 address comes last or not at all. */
+	if (before < 0 || span_find(span_of(s.p, gap), '.') < gap)
+		return false;
+	after = count_groups(span_skip(s, gap + 2));
+	return after >= 0 && before + after <= 6;
+}
+
+bool
+address_is_literal(struct span s)
+{
+	const struct span tag = SPAN("IPv6:");
+
+	if (s.n < 2 || s.p[0] != '[' || s.p[s.n - 1] != ']')
+		return false;
+	s = span_of(s.p + 1, s.n - 2);
+	/* No other tag for a General-address-literal was ever registered. */
+	return span_istarts(s, tag) ? address_is_v6(span_skip(s, tag.n)) :
+				      address_is_v4(s);
+}
+
+/* --- paths and mailboxes -------------------------------------------------- */
+
 static enum address_result
 take_domain(struct span *rest, struct span *domain)
 {
-	*domain = take(rest, domain_run(*rest));
+	*domain = cut_front(rest, domain_run(*rest));
 	if (domain->n > ADDRESS_DOMAIN_MAX)
 		return ADDRESS_DOMAIN_TOO_LONG;
 	return is_domain(*domain) ? ADDRESS_OK : ADDRESS_SYNTAX;
@@ -119,7 +206,7 @@ take_literal(struct span *rest, struct span *literal)
 
 	if (end == rest->n)
 		return ADDRESS_SYNTAX;
-	*literal = take(rest, end + 1);
+	*literal = cut_front(rest, end + 1);
 	return address_is_literal(*literal) ? ADDRESS_OK : ADDRESS_SYNTAX;
 }
 
@@ -132,7 +219,7 @@ take_local(struct span *rest, struct address *a)
 	n = a->quoted ? quoted_string(*rest) : dot_string(*rest);
 	if (n == 0)
 		return ADDRESS_SYNTAX;
-	a->local = take(rest, n);
+	a->local = cut_front(rest, n);
 	return n > ADDRESS_LOCAL_MAX ? ADDRESS_LOCAL_TOO_LONG : ADDRESS_OK;
 }
 
@@ -147,7 +234,7 @@ take_mailbox(struct span *rest, struct address *a)
 		return result;
 	if (!next_is(*rest, '@'))
 		return ADDRESS_SYNTAX;
-	take(rest, 1);
+	cut_front(rest, 1);
 	a->literal = next_is(*rest, '[');
 	if (a->literal)
 		result = take_literal(rest, &a->domain);
@@ -167,17 +254,17 @@ skip_route(struct span *rest)
 	for (;;) {
 		if (!next_is(*rest, '@'))
 			return ADDRESS_SYNTAX;
-		take(rest, 1);
+		cut_front(rest, 1);
 		result = take_domain(rest, &domain);
 		if (result != ADDRESS_OK)
 			return result;
 		if (!next_is(*rest, ','))
 			break;
-		take(rest, 1);
+		cut_front(rest, 1);
 	}
 	if (!next_is(*rest, ':'))
 		return ADDRESS_SYNTAX;
-	take(rest, 1);
+	cut_front(rest, 1);
 	return ADDRESS_OK;
 }
 
@@ -207,7 +294,7 @@ take_postmaster(struct span *rest, struct address *a)
 
 	if (!span_istarts(*rest, name))
 		return false;
-	a->whole = a->local = take(rest, name.n - 1);
+	a->whole = a->local = cut_front(rest, name.n - 1);
 	a->domain = span_of(rest->p, 0);
 	return true;
 }
@@ -240,14 +327,14 @@ address_path(struct span *rest, enum address_path kind, struct address *a)
 
 	memset(a, 0, sizeof(*a));
 	if (next_is(s, '<')) {
-		take(&s, 1);
+		cut_front(&s, 1);
 		result = take_inside(&s, kind, a);
 	}
 	if (result == ADDRESS_OK && !next_is(s, '>'))
 		result = ADDRESS_SYNTAX;
 	if (result != ADDRESS_OK)
 		return explain(result, span_of(rest->p, span_find(*rest, '>')));
-	take(&s, 1);
+	cut_front(&s, 1);
 	if (rest->n - s.n > ADDRESS_PATH_MAX)
 		return ADDRESS_PATH_TOO_LONG;
 	*rest = s;

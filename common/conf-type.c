@@ -3,9 +3,8 @@
 #include <inttypes.h>
 
 #include "address.h"
-#include "cidr.h"
+#include "ip.h"
 #include "conf-type.h"
-#include "endpoint.h"
 #include "route.h"
 
 /* min and max of the table are a rule for texts, and bounds for numbers. */
@@ -218,7 +217,7 @@ conf_text_valid(const struct conf_setting *s, struct span value,
 	case CONF_DOMAINS:
 		return each_word(value, address_is_domain, wrong);
 	case CONF_CIDRS:
-		return each_word(value, cidr_valid, wrong);
+		return each_word(value, ip_is_network, wrong);
 	case CONF_ENDPOINTS:
 		return each_word(value, is_endpoint, wrong);
 	case CONF_WORD:

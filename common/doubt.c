@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "address.h"
-#include "endpoint.h"
+#include "ip.h"
 #include "log.h"
 #include "readfile.h"
 

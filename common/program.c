@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cidr.h"
+#include "ip.h"
 #include "program.h"
 
 #define WHY_MAX 65536 /* more than the longest line of a file */

@@ -32,7 +32,7 @@ relay_decide(const struct conf *c, const struct ip *client,
 {
 	if (is_local(c, forward))
 		return hides_route(forward) ? RELAY_DENIED : RELAY_LOCAL;
-	if (cidr_match(c->relay_clients, client))
+	if (ip_in_networks(c->relay_clients, client))
 		return RELAY_REMOTE;
 	return RELAY_DENIED;
 }

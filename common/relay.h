@@ -4,7 +4,7 @@
 #define RELAY_H
 
 #include "address.h"
-#include "cidr.h"
+#include "ip.h"
 #include "conf.h"
 
 enum relay_verdict {

@@ -2,7 +2,7 @@
 /* Where the mail of a domain goes: its own MX, or what the settings say. */
 #include "route.h"
 #include "address.h"
-#include "cidr.h"
+#include "ip.h"
 
 #define SUBMISSIONS "465"
 

@@ -24,7 +24,6 @@
 #include "bufio.h"
 #include "log.h"
 #include "proc.h"
-#include "reads.h"
 #include "serve.h"
 #include "warm.h"
 
@@ -363,7 +362,7 @@ above_floor(const struct server *s, int fd)
 void
 serve_reads(const char *path)
 {
-	if (serve_is_warm() && !reads_add(path))
+	if (serve_is_warm() && !warm_reads_add(path))
 		die_sys(EXIT_TEMP, "cannot start");
 }
 
@@ -388,9 +387,9 @@ look_at_age(struct server *s)
 {
 	if (s->warm != WARM_FRESH && s->warm != WARM_OLD)
 		return;
-	if (reads_changed(s->warm == WARM_OLD))
+	if (warm_reads_changed(s->warm == WARM_OLD))
 		ask_for_successor(s, WARM_STALE);
-	else if (s->warm == WARM_FRESH && reads_may_try() &&
+	else if (s->warm == WARM_FRESH && warm_reads_may_try() &&
 	    (s->born >= CHILDREN_MAX || clock_left(s->old) == 0))
 		ask_for_successor(s, WARM_OLD);
 }
@@ -480,7 +479,7 @@ retire(struct server *s)
 static void
 go_on(struct server *s)
 {
-	reads_refused();
+	warm_reads_refused();
 	if (s->warm == WARM_TAINTED)
 		(void)warm_send(s->keeper, WARM_RENEW, 1, -1);
 	if (s->warm == WARM_TAINTED || s->warm == WARM_RETIRED)
@@ -701,7 +700,7 @@ serve_warm(char *const argv[], const struct serve_how *h)
 		confine_report();
 		warm_keep(fd, argv);
 	}
-	reads_begin(since);
+	warm_reads_begin(since);
 	(void)prctl(PR_SET_NAME, progname, 0, 0, 0);
 	warm = (struct server){ .warm = WARM_FRESH,
 		.listener = fd,

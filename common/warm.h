@@ -55,4 +55,25 @@ bool warm_is(uint64_t *since);
 /* In the listener: keeps a warm process until SIGTERM. */
 _Noreturn void warm_keep(int listener, char *const argv[]);
 
+/* --- the files that a warm process has read ------------------------------- */
+
+/* Nothing was read before this wall time, in microseconds. */
+void warm_reads_begin(uint64_t since);
+
+/* A file, or directory, that is read now, or is not there. path: kept. */
+bool warm_reads_add(const char *path);
+
+/*
+ * Has one changed, so that a successor would see another? asked: one is being
+ * started already.
+ */
+bool warm_reads_changed(bool asked);
+
+/*
+ * The successor could not start: what it has seen is not tried again for a
+ * minute, but any other state of the files is.
+ */
+void warm_reads_refused(void);
+bool warm_reads_may_try(void);
+
 #endif

@@ -91,7 +91,8 @@ bool
 entrance_admits(enum entrance e, const struct conf *conf,
     const struct ip *client)
 {
-	return e != ENTRANCE_RELAY || cidr_match(conf->relay_clients, client);
+	return e != ENTRANCE_RELAY ||
+	    ip_in_networks(conf->relay_clients, client);
 }
 
 static enum relay_verdict

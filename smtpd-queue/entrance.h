@@ -3,7 +3,7 @@
 #ifndef ENTRANCE_H
 #define ENTRANCE_H
 
-#include "cidr.h"
+#include "ip.h"
 #include "conf.h"
 #include "envelope.h"
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "forged-text.h"
+#include "forged.h"
 #include "header.h"
 #include "log.h"
 

@@ -4,7 +4,7 @@
 
 #include "clock.h"
 #include "envelope.h"
-#include "forged-text.h"
+#include "forged.h"
 #include "log.h"
 #include "signed-header.h"
 

@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "log.h"
+#include "progress.h"
 #include "queuefile.h"
 #include "route.h"
 #include "scheduler.h"

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#include "cidr.h"
+#include "ip.h"
 #include "sbuf.h"
 
 /* It always fits: HELO name, host and path have their limits. */

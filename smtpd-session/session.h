@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "cidr.h"
+#include "ip.h"
 #include "command.h"
 #include "conf.h"
 #include "inject.h"

@@ -141,7 +141,7 @@ session_dial_injector(struct session *s)
 		    conf);
 	else if (conf_is_submission(conf))
 		link_init(l, &s->inject_room, "injector", conf);
-	else if (cidr_match(conf->relay_clients, &s->proven))
+	else if (ip_in_networks(conf->relay_clients, &s->proven))
 		link_open(l, &s->inject_room, "relay_injector",
 		    conf->relay_injector, conf);
 	else

@@ -4,7 +4,7 @@
 #define DNS_H
 
 #include "clock.h"
-#include "endpoint.h"
+#include "ip.h"
 
 #define DNS_SERVERS 2
 #define DNS_NAME_MAX 253 /* octets of a name as text */

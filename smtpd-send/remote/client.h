@@ -4,7 +4,7 @@
 #define CLIENT_H
 
 #include "conf.h"
-#include "endpoint.h"
+#include "ip.h"
 #include "remote-answer.h"
 #include "remote-mail.h"
 #include "tls-policy.h"

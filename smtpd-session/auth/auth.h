@@ -5,7 +5,7 @@
 #ifndef AUTH_H
 #define AUTH_H
 
-#include "cidr.h"
+#include "ip.h"
 #include "conf.h"
 #include "confine.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-judge without checks: it takes out forged fields, and no more. */
 #include "advise.h"
-#include "forged-text.h"
+#include "forged.h"
 #include "program.h"
 #include "serve.h"
 

@@ -12,7 +12,7 @@
 
 #include "advise.h"
 #include "envelope.h"
-#include "forged-text.h"
+#include "forged.h"
 #include "frame.h"
 #include "judge-report.h"
 #include "log.h"

@@ -3,7 +3,7 @@
 #ifndef SPF_FRONT_H
 #define SPF_FRONT_H
 
-#include "cidr.h"
+#include "ip.h"
 #include "resolve.h"
 #include "sbuf.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "judge-report.h"
-#include "forged-text.h"
+#include "forged.h"
 #include "frame.h"
 #include "header.h"
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "forged-text.h"
 #include "sbuf.h"
 #include "tap.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Whatever stands in it, smtpd-queue takes what smtpd-judge reports. */
 #include "judge-report.h"
-#include "forged-text.h"
+#include "forged.h"
 #include "frame.h"
 #include "header.h"
 #include "tap.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* IP addresses as text and as octets; networks that they are in. */
+/* IP addresses, networks and endpoints, as text and as octets. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
 
-#include "cidr.h"
+#include "ip.h"
 
 static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -56,22 +55,12 @@ ip_parse(struct span s, struct ip *ip)
 struct ip
 ip_of_peer(int fd)
 {
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		struct sockaddr_storage any;
-	} u;
-	socklen_t len = sizeof(u);
+	union endpoint peer = { .storage = { 0 } };
+	socklen_t n = sizeof(peer);
 
-	memset(&u, 0, sizeof(u));
-	if (getpeername(fd, &u.sa, &len) == 0) {
-		if (u.sa.sa_family == AF_INET)
-			return ip_from(&u.v4.sin_addr, 4);
-		if (u.sa.sa_family == AF_INET6)
-			return ip_from(&u.v6.sin6_addr, 16);
-	}
-	return (struct ip){ .size = 0 };
+	if (getpeername(fd, &peer.any, &n) != 0)
+		return (struct ip){ .size = 0 };
+	return endpoint_ip(&peer);
 }
 
 struct ip
@@ -95,6 +84,20 @@ ip_text(const struct ip *ip, char text[IP_TEXT])
 	    inet_ntop(family, ip->octets, text, IP_TEXT) == NULL)
 		text[0] = '\0';
 }
+
+bool
+ip_is_loopback(const struct ip *ip)
+{
+	static const unsigned char one[16] = { [15] = 1 }, any[16];
+
+	if (ip->size == 4)
+		return ip->octets[0] == 127 || ip->octets[0] == 0;
+	return ip->size == 16 &&
+	    (memcmp(ip->octets, one, 16) == 0 ||
+		memcmp(ip->octets, any, 16) == 0);
+}
+
+/* --- networks ------------------------------------------------------------- */
 
 /* A network: an address, and how many of its bits count. */
 struct net {
@@ -138,7 +141,7 @@ parse_net(struct span s, struct net *net)
 }
 
 bool
-cidr_valid(struct span s)
+ip_is_network(struct span s)
 {
 	struct net net;
 
@@ -146,7 +149,7 @@ cidr_valid(struct span s)
 }
 
 bool
-cidr_match(const char *list, const struct ip *ip)
+ip_in_networks(const char *list, const struct ip *ip)
 {
 	struct span rest = span_str(list), word;
 	struct net net;
@@ -159,4 +162,77 @@ cidr_match(const char *list, const struct ip *ip)
 			return true;
 	}
 	return false;
+}
+
+/* --- endpoints ------------------------------------------------------------ */
+
+union endpoint
+endpoint_of(const struct ip *ip, uint16_t port)
+{
+	union endpoint e = { .storage = { 0 } };
+	struct sockaddr_in *v4 = (void *)&e;
+	struct sockaddr_in6 *v6 = (void *)&e;
+
+	if (ip->size == 4) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		memcpy(&v4->sin_addr, ip->octets, 4);
+	} else {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(port);
+		memcpy(&v6->sin6_addr, ip->octets, 16);
+	}
+	return e;
+}
+
+bool
+endpoint_parse(struct span s, uint16_t port, union endpoint *e)
+{
+	size_t colon = span_rfind(s, ':'), end;
+	struct span host = s, number = { NULL, 0 };
+	uint32_t parsed = port;
+	struct ip ip;
+
+	if (s.n > 0 && s.p[0] == '[') {
+		end = span_find(s, ']');
+		if (end == s.n)
+			return false;
+		host = span_of(s.p + 1, end - 1);
+		if (end + 1 < s.n && s.p[end + 1] != ':')
+			return false;
+		number = span_skip(s, end + 2);
+		if (end + 1 < s.n && number.n == 0)
+			return false;
+	} else if (colon < s.n && span_find(s, ':') == colon) {
+		host = span_of(s.p, colon);
+		number = span_skip(s, colon + 1);
+		if (number.n == 0)
+			return false;
+	}
+	if (!ip_parse(host, &ip) ||
+	    (number.n > 0 &&
+		(!span_u32(number, 65535, &parsed) || parsed == 0)))
+		return false;
+	*e = endpoint_of(&ip, (uint16_t)parsed);
+	return true;
+}
+
+socklen_t
+endpoint_len(const union endpoint *e)
+{
+	return e->any.sa_family == AF_INET ? sizeof(struct sockaddr_in) :
+					     sizeof(struct sockaddr_in6);
+}
+
+struct ip
+endpoint_ip(const union endpoint *e)
+{
+	const struct sockaddr_in *v4 = (const void *)e;
+	const struct sockaddr_in6 *v6 = (const void *)e;
+
+	if (e->any.sa_family == AF_INET)
+		return ip_from(&v4->sin_addr, 4);
+	if (e->any.sa_family == AF_INET6)
+		return ip_from(&v6->sin6_addr, 16);
+	return (struct ip){ .size = 0 };
 }

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cidr.h"
+#include "ip.h"
 #include "tap.h"
 
 static void
@@ -63,7 +63,7 @@ test_unknown(void)
 
 	ip_text(&none, text);
 	is_str(text, "", "an unknown address has no text");
-	ok(!cidr_match("0.0.0.0/0 ::/0", &none), "and is in no network");
+	ok(!ip_in_networks("0.0.0.0/0 ::/0", &none), "and is in no network");
 	if (pipe(pair) == 0)
 		is_num(ip_of_peer(pair[0]).size, 0, "a pipe has no peer");
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0)
@@ -148,9 +148,9 @@ test_valid(void)
 	};
 
 	for (size_t i = 0; i < nitems(good); i++)
-		ok(cidr_valid(span_str(good[i])), "network %s", good[i]);
+		ok(ip_is_network(span_str(good[i])), "network %s", good[i]);
 	for (size_t i = 0; i < nitems(bad); i++)
-		ok(!cidr_valid(span_str(bad[i])), "no network '%s'", bad[i]);
+		ok(!ip_is_network(span_str(bad[i])), "no network '%s'", bad[i]);
 }
 
 static void
@@ -188,7 +188,7 @@ test_match(void)
 		struct ip ip;
 
 		ok(ip_parse(span_str(cases[i].ip), &ip) &&
-			cidr_match(cases[i].list, &ip) == cases[i].in,
+			ip_in_networks(cases[i].list, &ip) == cases[i].in,
 		    "%s is %sin '%s'", cases[i].ip, cases[i].in ? "" : "not ",
 		    cases[i].list);
 	}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* Networks in CIDR notation, IPv4 and IPv6. */
-#ifndef CIDR_H
-#define CIDR_H
+/* IP addresses, networks and endpoints, as text and as octets. */
+#ifndef IP_H
+#define IP_H
+
+#include <sys/socket.h>
 
 #include "span.h"
 
@@ -27,10 +29,27 @@ struct ip ip_of_shown(int fd);
 #define IP_TEXT 46
 void ip_text(const struct ip *, char text[IP_TEXT]);
 
+bool ip_is_loopback(const struct ip *);
+
 /* Is s ADDRESS[/BITS], with no bit set behind BITS? */
-bool cidr_valid(struct span s);
+bool ip_is_network(struct span s);
 
 /* Is the address in one of the blank-separated networks? Never when unknown. */
-bool cidr_match(const char *list, const struct ip *);
+bool ip_in_networks(const char *list, const struct ip *);
+
+/* Where to connect to: an address and a port. */
+union endpoint {
+	struct sockaddr any;
+	struct sockaddr_storage storage;
+};
+
+/* ADDRESS, IPv4:PORT or [ADDRESS]:PORT; without a port it is the given one. */
+bool endpoint_parse(struct span, uint16_t port, union endpoint *) MUST_CHECK;
+
+union endpoint endpoint_of(const struct ip *, uint16_t port);
+socklen_t endpoint_len(const union endpoint *);
+
+/* Its IP address; size 0 when it has none. */
+struct ip endpoint_ip(const union endpoint *);
 
 #endif
