@@ -250,7 +250,7 @@ deps:
 
 # --- more checks ---------------------------------------------------------------
 C_FILES   = $(shell git ls-files '*.[ch]')
-MAN_PAGES = $(wildcard common/*.[158] common/*/*.[158] smtpd-*/*.[158] smtpd-*/*/*.[158])
+MAN_PAGES = $(wildcard common/*.[1578] common/*/*.[158] smtpd-*/*.[158] smtpd-*/*/*.[158])
 SH_FILES  = $(shell git grep -lE '^\#!/(usr/bin/env |bin/)(ba)?sh' -- conf tests .ci)
 BATS_FILES = $(shell git ls-files 'tests/*.bats' 'tests/*.bash')
 

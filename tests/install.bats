@@ -39,6 +39,30 @@ mode_of() {
 	[ -f "$D/usr/local/share/man/man8/sendmail.8" ]
 }
 
+@test "manual: apropos finds every page" {
+	install_there
+	man=$D/usr/local/share/man
+	makewhatis "$man"
+	mapropos -M "$man" smtpd mail >"$BATS_TEST_TMPDIR/found"
+	while read -r page; do
+		grep -qwF "$page" "$BATS_TEST_TMPDIR/found" ||
+			{ echo "not found: $page"; false; }
+	done < <(find "$man" -type f -printf '%f\n' | sed -n 's/\.[0-9]$//p')
+}
+
+# The way of one message, and where each idea is.
+@test "manual: every file that smtpd(7) and the README name is there" {
+	cd "$SMTPD_TOP"
+	grep -E '^\.P[aq] ' common/smtpd.7 | grep -oE '[a-z-]+/[a-z/-]+\.[ch]' |
+		sort -u >"$BATS_TEST_TMPDIR/tour"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/tour")" -gt 30 ]
+	sed -n '/^## Where each idea/,/^## Licence/p' README.md |
+		grep -oE '[a-z-]+/[a-z/-]+\.[ch]' >>"$BATS_TEST_TMPDIR/tour"
+	while read -r file; do
+		[ -f "$file" ] || { echo "no $file"; false; }
+	done <"$BATS_TEST_TMPDIR/tour"
+}
+
 @test "install: nothing is setuid, setgid or writable by others" {
 	install_there
 	run -0 find "$D" -perm /6022 ! -type l
