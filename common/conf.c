@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /* Reads the configuration: it runs at every exec, so it does little. */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
 
 #include "address.h"
-#include "conf-type.h"
+#include "conf-setting.h"
 #include "readfile.h"
 
 /* The texts of one file or one option; values are NUL-ended in place. */
@@ -15,7 +17,7 @@ struct conf_memory {
 };
 
 static struct conf_memory *
-memory_new(struct conf *c, size_t size)
+conf_memory_new(struct conf *c, size_t size)
 {
 	struct conf_memory *m = malloc(sizeof(*m) + size + 1);
 
@@ -27,9 +29,9 @@ memory_new(struct conf *c, size_t size)
 }
 
 static char *
-memory_copy(struct conf *c, struct span s)
+conf_memory_copy(struct conf *c, struct span s)
 {
-	struct conf_memory *m = memory_new(c, s.n);
+	struct conf_memory *m = conf_memory_new(c, s.n);
 
 	if (m == NULL)
 		return NULL;
@@ -39,50 +41,32 @@ memory_copy(struct conf *c, struct span s)
 	return m->text;
 }
 
-static uint64_t *
-number_of(struct conf *c, const struct conf_setting *s)
+enum conf_result
+conf_bad(struct conf_where *where, const char *fmt, ...)
 {
-	return (uint64_t *)(void *)((char *)c + s->offset);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(where->what, sizeof(where->what), fmt, ap);
+	va_end(ap);
+	return CONF_BAD;
 }
 
-static const char **
-text_of(struct conf *c, const struct conf_setting *s)
-{
-	return (const char **)(void *)((char *)c + s->offset);
-}
-
-/* value stands NUL-ended in memory of *c. */
 static enum conf_result
-assign(struct conf *c, const struct conf_setting *s, struct span value,
-    struct conf_where *where)
+bad_octet(char c, struct conf_where *where)
 {
-	struct span wrong;
-
-	if (conf_is_number(s)) {
-		if (!conf_number(s, value, number_of(c, s)))
-			return conf_bad_value(s, value, value, where);
-	} else {
-		if (!conf_text_valid(s, value, &wrong))
-			return conf_bad_value(s, value, wrong, where);
-		*text_of(c, s) = value.p;
-	}
-	return CONF_OK;
+	if (c == '\r')
+		return conf_bad(where,
+		    "carriage return: lines must end in LF only");
+	return conf_bad(where, "control character 0x%02x", (unsigned char)c);
 }
 
 void
 conf_init(struct conf *c)
 {
 	memset(c, 0, sizeof(*c));
-	for (size_t i = 0; i < CONF_SETTINGS; i++) {
-		const struct conf_setting *s = &conf_settings[i];
-		struct span value = span_str(conf_fallback(s));
-
-		/* The unit test sees that every default is a valid value. */
-		if (!conf_is_number(s))
-			*text_of(c, s) = value.p;
-		else if (!conf_number(s, value, number_of(c, s)))
-			abort();
-	}
+	for (size_t i = 0; i < CONF_SETTINGS; i++)
+		conf_setting_init(&conf_settings[i], c);
 }
 
 void
@@ -116,8 +100,8 @@ line_length(const char *p, size_t n, size_t *length)
 
 /* One line, with room behind it for a NUL. */
 static enum conf_result
-parse_line(struct conf *c, char *text, size_t n, unsigned first[CONF_SETTINGS],
-    struct conf_where *where)
+conf_parse_line(struct conf *c, char *text, size_t n,
+    unsigned first[CONF_SETTINGS], struct conf_where *where)
 {
 	struct span line = span_trim(span_of(text, n)), name, value;
 	const struct conf_setting *s;
@@ -130,22 +114,22 @@ parse_line(struct conf *c, char *text, size_t n, unsigned first[CONF_SETTINGS],
 		return conf_bad(where, "expected 'name = value'");
 	name = span_trim(span_of(line.p, equals));
 	value = span_trim(span_skip(line, equals + 1));
-	s = conf_setting(name);
+	s = conf_setting_find(name, where);
 	if (s == NULL)
-		return conf_bad_name(name, where);
+		return CONF_BAD;
 	if (first[s - conf_settings] != 0)
 		return conf_bad(where, "'%s' was already set on line %u",
-		    conf_name(s), first[s - conf_settings]);
+		    conf_setting_name(s), first[s - conf_settings]);
 	first[s - conf_settings] = where->line;
 	if (value.n == 0)
 		value = SPAN("");
 	else
 		text[value.p - text + (ptrdiff_t)value.n] = '\0';
-	return assign(c, s, value, where);
+	return conf_setting_assign(s, c, value, where);
 }
 
 static enum conf_result
-parse(struct conf *c, char *text, size_t n, struct conf_where *where)
+conf_parse_text(struct conf *c, char *text, size_t n, struct conf_where *where)
 {
 	unsigned first[CONF_SETTINGS] = { 0 };
 	size_t at = 0, length;
@@ -155,8 +139,8 @@ parse(struct conf *c, char *text, size_t n, struct conf_where *where)
 	while (at < n) {
 		where->line++;
 		if (!line_length(text + at, n - at, &length))
-			return conf_bad_octet(text[at + length], where);
-		result = parse_line(c, text + at, length, first, where);
+			return bad_octet(text[at + length], where);
+		result = conf_parse_line(c, text + at, length, first, where);
 		if (result != CONF_OK)
 			return result;
 		at += length + 1;
@@ -167,23 +151,25 @@ parse(struct conf *c, char *text, size_t n, struct conf_where *where)
 enum conf_result
 conf_parse(struct conf *c, struct span text, struct conf_where *where)
 {
-	char *copy = memory_copy(c, text);
+	char *copy = conf_memory_copy(c, text);
 
 	where->line = 0;
 	where->what[0] = '\0';
 	if (copy == NULL)
 		return CONF_IOERR;
-	return parse(c, copy, text.n, where);
+	return conf_parse_text(c, copy, text.n, where);
 }
 
-/* The file is read behind the head of its memory. */
-static enum conf_result
-conf_read(struct conf *c, const char *path, struct conf_where *where)
+/* The file is read into memory behind room for struct conf_memory. */
+enum conf_result
+conf_load(struct conf *c, const char *path, struct conf_where *where)
 {
 	const struct conf_memory head = { .next = c->memory };
 	struct sbuf b;
 	int error;
 
+	where->line = 0;
+	where->what[0] = '\0';
 	sbuf_init(&b, sizeof(head) + CONF_FILE_MAX);
 	sbuf_add(&b, &head, sizeof(head));
 	if (!readfile(AT_FDCWD, path, READFILE_ANY, &b, NULL)) {
@@ -195,22 +181,15 @@ conf_read(struct conf *c, const char *path, struct conf_where *where)
 		    CONF_IOERR;
 	}
 	c->memory = (struct conf_memory *)(void *)b.s;
-	return parse(c, b.s + sizeof(head), b.len - sizeof(head), where);
-}
-
-enum conf_result
-conf_load(struct conf *c, const char *path, struct conf_where *where)
-{
-	where->line = 0;
-	where->what[0] = '\0';
-	return conf_read(c, path, where);
+	return conf_parse_text(c, b.s + sizeof(head), b.len - sizeof(head),
+	    where);
 }
 
 enum conf_result
 conf_set(struct conf *c, struct span name, struct span value,
     struct conf_where *where)
 {
-	const struct conf_setting *s = conf_setting(name = span_trim(name));
+	const struct conf_setting *s;
 	char *copy;
 	size_t length;
 
@@ -218,18 +197,19 @@ conf_set(struct conf *c, struct span name, struct span value,
 	where->what[0] = '\0';
 	value = span_trim(value);
 	if (!line_length(value.p, value.n, &length) || length < value.n)
-		return conf_bad_octet(value.p[length], where);
+		return bad_octet(value.p[length], where);
+	s = conf_setting_find(span_trim(name), where);
 	if (s == NULL)
-		return conf_bad_name(name, where);
-	copy = memory_copy(c, value);
+		return CONF_BAD;
+	copy = conf_memory_copy(c, value);
 	if (copy == NULL)
 		return CONF_IOERR;
-	return assign(c, s, span_of(copy, value.n), where);
+	return conf_setting_assign(s, c, span_of(copy, value.n), where);
 }
 
 /* The value of hostname when none is set. */
 static enum conf_result
-system_name(struct conf *c, struct conf_where *where)
+use_system_name(struct conf *c, struct conf_where *where)
 {
 	struct utsname u;
 
@@ -239,12 +219,12 @@ system_name(struct conf *c, struct conf_where *where)
 		return conf_bad(where,
 		    "this system's name '%.64s' is not a domain name: set hostname",
 		    u.nodename);
-	c->hostname = memory_copy(c, span_str(u.nodename));
+	c->hostname = conf_memory_copy(c, span_str(u.nodename));
 	return c->hostname == NULL ? CONF_IOERR : CONF_OK;
 }
 
 static size_t
-words(const char *list)
+count_words(const char *list)
 {
 	struct span rest = span_str(list);
 	size_t n = 0;
@@ -257,13 +237,13 @@ words(const char *list)
 static enum conf_result
 check_tls(const struct conf *c, struct conf_where *where)
 {
-	size_t certs = words(c->tls_cert), keys = words(c->tls_key);
+	size_t certs = count_words(c->tls_cert), keys = count_words(c->tls_key);
 
 	if (certs != keys)
 		return conf_bad(where,
 		    "tls_key: %zu keys for the %zu certificates of tls_cert",
 		    keys, certs);
-	if (certs == 0 && strcmp(c->require_tls, "yes") == 0)
+	if (certs == 0 && c->require_tls)
 		return conf_bad(where,
 		    "require_tls: yes is nothing without tls_cert");
 	if (certs == 0 && strcmp(c->profile, "submissions") == 0)
@@ -298,7 +278,7 @@ check_dkim(const struct conf *c, struct conf_where *where)
 
 /* Of Maildir++; or empty. */
 static bool
-is_folder(const char *name)
+is_folder_name(const char *name)
 {
 	size_t n = strlen(name);
 
@@ -315,7 +295,7 @@ conf_finish(struct conf *c, struct conf_where *where)
 	where->line = 0;
 	where->what[0] = '\0';
 	if (c->hostname[0] == '\0') {
-		result = system_name(c, where);
+		result = use_system_name(c, where);
 		if (result != CONF_OK)
 			return result;
 	}
@@ -326,7 +306,7 @@ conf_finish(struct conf *c, struct conf_where *where)
 		return conf_bad(where,
 		    "maildir: '%.64s' is not the name of one folder",
 		    c->maildir);
-	if (!is_folder(c->junk_folder))
+	if (!is_folder_name(c->junk_folder))
 		return conf_bad(where,
 		    "junk_folder: '%.64s' is no folder's name: one has '.', then "
 		    "at most 63 other octets without '/'",
@@ -352,4 +332,20 @@ conf_has_domain(const char *list, struct span domain)
 			return true;
 	}
 	return false;
+}
+
+void
+conf_print(struct sbuf *b, const struct conf *c)
+{
+	size_t at;
+
+	for (size_t i = 0; i < CONF_SETTINGS; i++) {
+		sbuf_addf(b, "%s =", conf_setting_name(&conf_settings[i]));
+		at = b->len;
+		sbuf_putc(b, ' ');
+		conf_setting_print(b, &conf_settings[i], c);
+		if (b->len == at + 1)
+			sbuf_truncate(b, at);
+		sbuf_putc(b, '\n');
+	}
 }

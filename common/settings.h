@@ -19,7 +19,9 @@
  * NUMBER	decimal, min to max		CHOICE	one of the words in min
  * SIZE		octets; K, M, G may follow	TIME	seconds; s m h d may follow
  *
- * For the text types min is "optional" (may be empty) or "required".
+ * FLAG		one of the two words in min: false, true
+ *
+ * For the other types of text min is "optional" (may be empty) or "required".
  */
 /* clang-format off */
 #define SETTINGS(X) \
@@ -31,7 +33,7 @@ X(CIDRS, relay_clients, "", "optional", 0, \
 	"Networks whose hosts may send to any domain without authentication") \
 X(HELPER, auth, "/run/smtpd/auth", "optional", 0, \
 	"smtpd-auth or smtpd-auth-file, who know passwords; AUTH is not offered where it is not there") \
-X(CHOICE, auth_without_tls, "no", "no yes", 0, \
+X(FLAG, auth_without_tls, "no", "no yes", 0, \
 	"Whether AUTH is offered without TLS too, with passwords in clear") \
 X(NUMBER, auth_concurrency, "4", 1, 1000, \
 	"Passwords that are checked at once") \
@@ -39,7 +41,7 @@ X(PATH, passwords, SYSCONFDIR "/smtpd/passwords", "required", 0, \
 	"Where smtpd-auth-file and smtpd-passwd keep passwords") \
 X(PATH, senders, "", "optional", 0, \
 	"File that says which addresses users may send from, besides their own") \
-X(CHOICE, hide_client, "no", "no yes", 0, \
+X(FLAG, hide_client, "no", "no yes", 0, \
 	"Whether Received is silent about where an authenticated client is") \
 X(WORD, session_user, "smtpd", "required", 0, \
 	"User that sessions run as: smtpd-auth answers nobody else") \
@@ -61,7 +63,7 @@ X(TIME, helper_timeout, "60s", 1, 3600, \
 	"How long a program waits for the answer of another one") \
 X(CHOICE, profile, "mx", "mx submission submissions", 0, \
 	"What a listener is for: mail from anybody (port 25), from users, who must authenticate (587), or the same with TLS from the first octet (465)") \
-X(CHOICE, require_tls, "no", "no yes", 0, \
+X(FLAG, require_tls, "no", "no yes", 0, \
 	"Whether a session takes mail only under TLS") \
 X(PATHS, tls_cert, "", "optional", 0, \
 	"Files of certificates (PEM), each with its chain below it, the default one first; no TLS when empty") \
@@ -133,7 +135,7 @@ X(PATH, control, "/run/smtpd/send/control", "optional", 0, \
 	"Socket on which smtpd-send takes the orders of smtpd-ctl; none when empty") \
 X(ENDPOINTS, resolver, "127.0.0.1:53", "required", 0, \
 	"One or two DNS resolvers; a validating one on this host is advised") \
-X(CHOICE, checks, "yes", "no yes", 0, \
+X(FLAG, checks, "yes", "no yes", 0, \
 	"Whether mail from strangers is checked by SPF, DKIM and DMARC; no: only forged fields are removed from it") \
 X(TIME, judge_timeout, "30s", 1, 3600, \
 	"How long one message waits for smtpd-judge; at most half of helper_timeout") \
@@ -141,7 +143,7 @@ X(CHOICE, unjudged, "defer", "defer accept", 0, \
 	"What happens to mail that smtpd-judge cannot judge because it is away or in trouble, with dmarc = enforce") \
 X(CHOICE, dmarc, "enforce", "enforce report", 0, \
 	"Whether mail that fails DMARC is refused or marked as its domain asks; report: it is only said") \
-X(CHOICE, spf_reject, "no", "no yes", 0, \
+X(FLAG, spf_reject, "no", "no yes", 0, \
 	"Whether mail that fails SPF is refused, whatever DKIM and DMARC say") \
 X(NUMBER, smtp_port, "25", 1, 65535, \
 	"Port of other mail servers") \
@@ -157,7 +159,7 @@ X(PATH, tls_authorities, "/etc/ssl/certs/ca-certificates.crt", "optional", 0, \
 	"File of the certification authorities (PEM) that the tls_policy verify believes") \
 X(PATH, remote_passwords, "", "optional", 0, \
 	"File of lines HOST USER PASSWORD for hosts that mail is routed to; smtpd-remote's own, mode 0400") \
-X(CHOICE, mx_loopback, "refuse", "refuse allow", 0, \
+X(FLAG, mx_loopback, "refuse", "refuse allow", 0, \
 	"Whether an MX may be this host itself: allow is for tests") \
 X(CHOICE, confine, CONFINE_DEFAULT, "deny kill off", 0, \
 	"What a forbidden system call gets: an error, death, or nothing is forbidden")

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 /* Shows and checks the configuration. */
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "address.h"
 #include "bufio.h"
-#include "doubt.h"
+#include "conf-setting.h"
 #include "frame.h"
 #include "helper.h"
+#include "ip.h"
 #include "program.h"
-
+#include "readfile.h"
 #include "tls-policy.h"
 
 #define USAGE "[check | show [name] | sample | mdoc]"
@@ -23,19 +34,98 @@ print(struct sbuf *b)
 	sbuf_free(b);
 }
 
+/* --- sample and mdoc ------------------------------------------------------ */
+
+#define WIDTH 78
+
+/* Text as a paragraph of comment lines. */
 static void
-describe(enum conf_format format)
+add_comment(struct sbuf *b, struct span text)
+{
+	struct span word;
+	size_t column = 1;
+
+	sbuf_putc(b, '#');
+	while ((word = span_word(&text)).n > 0) {
+		if (column + 1 + word.n > WIDTH) {
+			sbuf_adds(b, "\n#");
+			column = 1;
+		}
+		sbuf_putc(b, ' ');
+		sbuf_addspan(b, word);
+		column += 1 + word.n;
+	}
+	sbuf_putc(b, '\n');
+}
+
+static void
+add_kind(struct sbuf *b, const struct conf_setting *s)
+{
+	conf_setting_expectation(b, s);
+	if (conf_setting_is_list(s))
+		sbuf_adds(b, ", or more with blanks between");
+	if (conf_setting_is_optional(s))
+		sbuf_adds(b, "; may be empty");
+}
+
+static void
+describe_sample(struct sbuf *b, const struct conf_setting *s)
+{
+	struct sbuf kind;
+
+	sbuf_init(&kind, WIDTH * 4);
+	sbuf_adds(&kind, "Value: ");
+	add_kind(&kind, s);
+	add_comment(b, span_str(conf_setting_meaning(s)));
+	add_comment(b, sbuf_span(&kind));
+	sbuf_addf(b, "#%s =%s%s\n", conf_setting_name(s),
+	    *conf_setting_default(s) == '\0' ? "" : " ",
+	    conf_setting_default(s));
+	b->bad |= kind.bad;
+	sbuf_free(&kind);
+}
+
+/* The unit test shows that no text of the table needs an escape in mdoc. */
+static void
+describe_mdoc(struct sbuf *b, const struct conf_setting *s)
+{
+	sbuf_addf(b, ".It Ic %s\n%s.\n", conf_setting_name(s),
+	    conf_setting_meaning(s));
+	sbuf_adds(b, "Value: ");
+	add_kind(b, s);
+	sbuf_adds(b, ".\n");
+	if (*conf_setting_default(s) != '\0')
+		sbuf_addf(b, "Default:\n.Ql %s .\n", conf_setting_default(s));
+	else
+		sbuf_adds(b, "Default: empty.\n");
+}
+
+static void
+describe(bool mdoc)
 {
 	struct sbuf b;
 
 	sbuf_init(&b, TEXT_MAX);
-	conf_describe(&b, format);
+	for (size_t i = 0; i < CONF_SETTINGS; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+
+		if (mdoc) {
+			describe_mdoc(&b, s);
+			continue;
+		}
+		if (i > 0)
+			sbuf_putc(&b, '\n');
+		describe_sample(&b, s);
+	}
 	print(&b);
 }
+
+/* --- show ----------------------------------------------------------------- */
 
 static void
 show(const struct conf *conf, const char *name)
 {
+	const struct conf_setting *s;
 	struct conf_where where;
 	struct sbuf b;
 
@@ -43,12 +133,239 @@ show(const struct conf *conf, const char *name)
 	if (name == NULL) {
 		conf_print(&b, conf);
 	} else {
-		if (!conf_print_one(&b, conf, span_str(name), &where))
+		s = conf_setting_find(span_str(name), &where);
+		if (s == NULL)
 			die(EXIT_PERM, "%s", where.what);
+		conf_setting_print(&b, s, conf);
 		sbuf_putc(&b, '\n');
 	}
 	print(&b);
 }
+
+/* --- doubts about DKIM keys: without reading them ------------------------- */
+
+#define SUFFIX SPAN(".key")
+
+static bool
+is_below(struct span domain, struct span above)
+{
+	return span_ieq(domain, above) ||
+	    (domain.n > above.n && domain.p[domain.n - above.n - 1] == '.' &&
+		span_ieq(span_skip(domain, domain.n - above.n), above));
+}
+
+static void
+doubt_dkim_domain(const struct conf *conf)
+{
+	struct span rest = span_str(conf->local_domains), word;
+
+	while ((word = span_word(&rest)).n > 0) {
+		if (is_below(word, span_str(conf->dkim_domain)))
+			return;
+	}
+	if (!is_below(span_str(conf->hostname), span_str(conf->dkim_domain)))
+		warn("dkim_domain '%s' is none of local_domains, nor above one",
+		    conf->dkim_domain);
+}
+
+/* shown, name: the parts of its path, in what is said of it. */
+static void
+doubt_key(int dir, const char *file, const char *shown, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir, file, &st, 0) == -1)
+		warn_sys("DKIM key '%s%s'", shown, name);
+	else if (!S_ISREG(st.st_mode))
+		warn("DKIM key '%s%s' is no file: mail of its domain will wait",
+		    shown, name);
+	else if (readfile_is_lax(&st, READFILE_SHARED_SECRET))
+		warn("DKIM key '%s%s' can be used by others: mail of its "
+		     "domain will wait",
+		    shown, name);
+}
+
+/* Is it the name of a key, as smtpd-sign sees it? */
+static bool
+is_key(struct span name, struct span *selector)
+{
+	if (name.n <= SUFFIX.n || name.p[0] == '.' ||
+	    !span_eq(span_skip(name, name.n - SUFFIX.n), SUFFIX))
+		return false;
+	*selector = span_of(name.p, name.n - SUFFIX.n);
+	return true;
+}
+
+static void
+doubt_keys_of(int fd, const char *domain)
+{
+	char shown[NAME_MAX + 2];
+	struct span selector;
+	struct dirent *e;
+	DIR *dir = fdopendir(fd);
+
+	if (dir == NULL) {
+		(void)close(fd);
+		return;
+	}
+	(void)snprintf(shown, sizeof(shown), "%s/", domain);
+	while ((e = readdir(dir)) != NULL) {
+		if (!is_key(span_str(e->d_name), &selector))
+			continue;
+		if (!address_is_domain(selector))
+			warn("DKIM key '%s%s' is not named after a selector: "
+			     "mail of its domain will wait",
+			    shown, e->d_name);
+		else
+			doubt_key(fd, e->d_name, shown, e->d_name);
+	}
+	(void)closedir(dir);
+}
+
+static bool
+is_lower(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] != ascii_lower(s.p[i]))
+			return false;
+	}
+	return true;
+}
+
+static void
+doubt_domain(int keys, const char *name)
+{
+	struct span domain = span_str(name);
+	int fd = openat(keys, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd == -1) {
+		warn_sys("dkim_keys: '%s'", name);
+	} else if (!address_is_domain(domain) || !is_lower(domain)) {
+		warn("dkim_keys: '%s' is no domain name in lower case: what is "
+		     "there signs nothing",
+		    name);
+		(void)close(fd);
+	} else {
+		doubt_keys_of(fd, name);
+	}
+}
+
+/* Who cannot look into it, as most users cannot, is not told of it. */
+static void
+doubt_dkim_keys(const struct conf *conf)
+{
+	DIR *dir = opendir(conf->dkim_keys);
+	struct dirent *e;
+
+	if (dir == NULL) {
+		if (errno != EACCES &&
+		    (errno != ENOENT || conf->dkim_key[0] != '\0'))
+			warn_sys("dkim_keys '%s'", conf->dkim_keys);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL) {
+		if (e->d_name[0] != '.')
+			doubt_domain(dirfd(dir), e->d_name);
+	}
+	(void)closedir(dir);
+}
+
+static void
+doubt_dkim(const struct conf *conf)
+{
+	if (conf->dkim_keys[0] != '\0')
+		doubt_dkim_keys(conf);
+	if (conf->dkim_key[0] == '\0')
+		return;
+	doubt_dkim_domain(conf);
+	doubt_key(AT_FDCWD, conf->dkim_key, conf->dkim_key, "");
+}
+
+/* --- doubts about single settings ----------------------------------------- */
+
+static void
+doubt_resolver(const struct conf *conf)
+{
+	struct span rest = span_str(conf->resolver), word;
+	union endpoint at;
+	struct ip ip;
+
+	while ((word = span_word(&rest)).n > 0) {
+		if (!endpoint_parse(word, 53, &at))
+			continue;
+		ip = endpoint_ip(&at);
+		if (!ip_is_loopback(&ip))
+			warn("resolver '%.*s' is not on this host: its answers "
+			     "can be forged on the way; run a validating one "
+			     "(unbound) here",
+			    (int)word.n, word.p);
+	}
+}
+
+/* What lets mail in that nobody has judged. */
+static void
+doubt_checks(const struct conf *conf)
+{
+	if (!conf->checks && conf->spf_reject)
+		warn("spf_reject is nothing without checks: mail from "
+		     "strangers is not checked");
+	if (conf->checks && strcmp(conf->dmarc, "enforce") == 0 &&
+	    strcmp(conf->unjudged, "accept") == 0)
+		warn("unjudged = accept: while smtpd-judge is away, mail is "
+		     "accepted that its domain asks to refuse");
+}
+
+/* --- doubts about the files of smtpd-remote ------------------------------- */
+
+/* Who demands nothing of servers needs none: the default may not be there. */
+static void
+doubt_authorities(const struct conf *conf)
+{
+	int fd;
+
+	if (conf->tls_policy[0] == '\0' && conf->remote_passwords[0] == '\0')
+		return;
+	fd = open(conf->tls_authorities, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1)
+		warn_sys("tls_authorities '%s' (mail with the tls_policy "
+			 "verify will wait)",
+		    conf->tls_authorities);
+	else
+		(void)close(fd);
+}
+
+/* smtpd-remote is never root, and takes no file of another's. */
+static void
+doubt_passwords(const struct conf *conf)
+{
+	const char *path = conf->remote_passwords;
+	struct stat st;
+
+	if (path[0] == '\0')
+		return;
+	if (stat(path, &st) == -1) {
+		if (errno != EACCES)
+			warn_sys("remote_passwords '%s'", path);
+	} else if (!S_ISREG(st.st_mode) ||
+	    readfile_is_lax(&st, READFILE_SECRET) || st.st_uid == 0) {
+		warn("remote_passwords '%s' must be a file of smtpd-remote's "
+		     "user and of mode 0400: mail in routes will wait",
+		    path);
+	}
+}
+
+/* Warns of what is valid in a configuration, but hardly intended. */
+static void
+doubt(const struct conf *conf)
+{
+	doubt_resolver(conf);
+	doubt_checks(conf);
+	doubt_dkim(conf);
+	doubt_authorities(conf);
+	doubt_passwords(conf);
+}
+
+/* --- check ---------------------------------------------------------------- */
 
 /*
  * Only smtpd-tls can read the keys: it is asked as a session asks it. What it
@@ -110,9 +427,9 @@ describes(char *const operands[])
 {
 	if (operands[0] == NULL ||
 	    (is(operands[0], "sample") && operands[1] == NULL))
-		describe(CONF_AS_SAMPLE);
+		describe(false);
 	else if (is(operands[0], "mdoc") && operands[1] == NULL)
-		describe(CONF_AS_MDOC);
+		describe(true);
 	else
 		return false;
 	return true;

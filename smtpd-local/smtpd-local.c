@@ -708,7 +708,7 @@ local_confine(const struct mailbox *m)
 static void
 local_enter_junk(struct mailbox *m)
 {
-	bool make = strcmp(m->conf->checks, "yes") == 0;
+	bool make = m->conf->checks;
 
 	m->has_junk = m->fault == 0 && m->conf->junk_folder[0] != '\0';
 	if (!m->has_junk ||

@@ -9,15 +9,13 @@
 static bool
 session_auth_is_private(const struct session *s)
 {
-	return starttls_is_on(s) ||
-	    strcmp(s->conf->auth_without_tls, "yes") == 0;
+	return starttls_is_on(s) || s->conf->auth_without_tls;
 }
 
 bool
 session_auth_is_possible(const struct conf *conf)
 {
-	return conf->tls_cert[0] != '\0' ||
-	    strcmp(conf->auth_without_tls, "yes") == 0;
+	return conf->tls_cert[0] != '\0' || conf->auth_without_tls;
 }
 
 bool

@@ -184,8 +184,7 @@ data_add_received(struct session *s)
 	struct received r = {
 		.helo = span_str(s->helo),
 		.ip = &s->ip,
-		.hidden = s->user[0] != '\0' &&
-		    strcmp(s->conf->hide_client, "yes") == 0,
+		.hidden = s->user[0] != '\0' && s->conf->hide_client,
 		.host = s->conf->hostname,
 		.protocol = session_protocol(s),
 		.tls = s->tls.what,

@@ -153,8 +153,7 @@ starttls_comes_first(const struct session *s)
 bool
 starttls_is_missing(const struct session *s)
 {
-	return !s->local_user && strcmp(s->conf->require_tls, "yes") == 0 &&
-	    !starttls_is_on(s);
+	return !s->local_user && s->conf->require_tls && !starttls_is_on(s);
 }
 
 /*

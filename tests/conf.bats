@@ -231,7 +231,7 @@ refused() {
 }
 
 @test "conf: DOS lines, control characters and NUL are refused" {
-	refused ':1: carriage return: lines end in LF alone' $'queue = /q\r'
+	refused ':1: carriage return: lines must end in LF only' $'queue = /q\r'
 	refused ':1: control character 0x1b' $'queue = /q\e[1m'
 	printf '\n#\0\n' >"$CONF"
 	run -100 --separate-stderr conf -c "$CONF" check

@@ -399,7 +399,7 @@ remote_make_plan(void)
 	const struct conf *conf = &remote.conf;
 
 	p->port = remote.to.port;
-	p->guard = remote.to.mx && strcmp(conf->mx_loopback, "refuse") == 0;
+	p->guard = remote.to.mx && !conf->mx_loopback;
 	p->implicit = remote.to.tls;
 	p->literal = remote.to.literal;
 	p->authorities = -1;

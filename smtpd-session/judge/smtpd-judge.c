@@ -329,8 +329,7 @@ decide_message(struct judge *j)
 	enum spf_result spf = f->domain.n == 0 ? f->spf_helo : f->spf_mailfrom;
 	char domain[DNS_NAME_SIZE];
 
-	if (f->ip.size > 0 && spf == SPF_FRONT_FAIL &&
-	    strcmp(j->conf->spf_reject, "yes") == 0)
+	if (f->ip.size > 0 && spf == SPF_FRONT_FAIL && j->conf->spf_reject)
 		set_refusal(j, "550 5.7.23 The SPF policy",
 		    shown_domain(j, domain),
 		    "does not permit your address to send its mail");
@@ -607,7 +606,7 @@ main(int argc, char *argv[])
 	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
 		die(EXIT_PERM, "takes no operands");
 	how.limit = (unsigned)conf.max_sessions + SPARE;
-	checks = strcmp(conf.checks, "yes") == 0;
+	checks = conf.checks;
 	if (!checks && warm_is(&since))
 		hand_over_to_clean(argv);
 	serve_warm(argv, &how);

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conf-type.h"
+#include "conf-setting.h"
 #include "tap.h"
 
 static void
@@ -22,15 +22,16 @@ test_defaults(void)
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
 		const struct conf_setting *s = &conf_settings[i];
 
-		ok(conf_set(&c, span_str(conf_name(s)),
-		       span_str(conf_fallback(s)), &where) == CONF_OK,
-		    "the default of %s is valid", conf_name(s));
-		/* conf_describe writes them into mdoc as they are. */
-		ok(strpbrk(conf_meaning(s), "\\\n\"") == NULL &&
-			conf_meaning(s)[0] != '.' &&
-			conf_meaning(s)[0] != '\'' &&
-			conf_meaning(s)[strlen(conf_meaning(s)) - 1] != '.',
-		    "the meaning of %s is plain", conf_name(s));
+		ok(conf_set(&c, span_str(conf_setting_name(s)),
+		       span_str(conf_setting_default(s)), &where) == CONF_OK,
+		    "the default of %s is valid", conf_setting_name(s));
+		/* smtpd-conf writes them into mdoc as they are. */
+		ok(strpbrk(conf_setting_meaning(s), "\\\n\"") == NULL &&
+			conf_setting_meaning(s)[0] != '.' &&
+			conf_setting_meaning(s)[0] != '\'' &&
+			conf_setting_meaning(s)
+				[strlen(conf_setting_meaning(s)) - 1] != '.',
+		    "the meaning of %s is plain", conf_setting_name(s));
 	}
 	conf_free(&c);
 }
@@ -63,9 +64,9 @@ static void
 test_numbers(void)
 {
 	for (size_t i = 0; i < nitems(numbers); i++) {
-		const struct conf_setting
-		    *s = conf_setting(span_str(numbers[i].name));
 		struct conf_where where;
+		const struct conf_setting
+		    *s = conf_setting_find(span_str(numbers[i].name), &where);
 		struct conf c;
 
 		conf_init(&c);
@@ -92,7 +93,7 @@ static const struct {
 	{ "queue\n", 1, "expected 'name = value'" },
 	{ "\n# x = y\n\tqueue /q\n", 3, "expected 'name = value'" },
 	{ "= /q\n", 1, "unknown setting ''" },
-	{ "queue = /q\r\n", 1, "carriage return: lines end in LF alone" },
+	{ "queue = /q\r\n", 1, "carriage return: lines must end in LF only" },
 	{ "\n# a\001\n", 2, "control character 0x01" },
 	{ "queue = /q\177", 1, "control character 0x7f" },
 	{ "queue = /a\n\nqueue = /a\n", 3,
@@ -277,6 +278,35 @@ set(struct conf *c, const char *name, const char *value)
 }
 
 static void
+test_flags(void)
+{
+	struct conf_where where;
+	struct sbuf b;
+	struct conf c;
+
+	conf_init(&c);
+	sbuf_init(&b, 1 << 16);
+	ok(c.checks && !c.spf_reject && !c.mx_loopback,
+	    "flags have their defaults");
+	set(&c, "checks", "no");
+	set(&c, "spf_reject", "yes");
+	set(&c, "mx_loopback", "allow");
+	ok(!c.checks && c.spf_reject && c.mx_loopback, "flags are set");
+	conf_print(&b, &c);
+	ok(strstr(b.s, "\nchecks = no\n") != NULL &&
+		strstr(b.s, "\nspf_reject = yes\n") != NULL &&
+		strstr(b.s, "\nmx_loopback = allow\n") != NULL,
+	    "and printed in their own words");
+	ok(conf_set(&c, SPAN("checks"), SPAN("allow"), &where) == CONF_BAD &&
+		!c.checks,
+	    "not in those of another");
+	is_str(where.what, "checks: 'allow' is not one of: no yes",
+	    "and it says so");
+	sbuf_free(&b);
+	conf_free(&c);
+}
+
+static void
 test_finish(void)
 {
 	struct conf_where where;
@@ -401,12 +431,11 @@ static void
 test_print(void)
 {
 	struct conf_where where;
-	struct sbuf one, two, sample;
+	struct sbuf one, two;
 	struct conf c;
 
 	sbuf_init(&one, 1 << 16);
 	sbuf_init(&two, 1 << 16);
-	sbuf_init(&sample, 1 << 16);
 	conf_init(&c);
 	set(&c, "hostname", "mx.example");
 	set(&c, "min_free", "1000001");
@@ -422,27 +451,15 @@ test_print(void)
 		strstr(one.s, "\nrelay_clients =\n") != NULL,
 	    "in units that are exact");
 	sbuf_reset(&one);
-	ok(conf_print_one(&one, &c, SPAN("min_free"), &where) &&
-		strcmp(one.s, "1000001") == 0,
-	    "one of them");
-	ok(!conf_print_one(&one, &c, SPAN("minfree"), &where) &&
+	conf_setting_print(&one, conf_setting_find(SPAN("min_free"), &where),
+	    &c);
+	is_str(one.s, "1000001", "one of them");
+	ok(conf_setting_find(SPAN("minfree"), &where) == NULL &&
 		strstr(where.what, "min_free") != NULL,
 	    "not one unknown");
 	conf_free(&c);
-
-	/* The sample with its comment signs taken off. */
-	conf_init(&c);
-	conf_describe(&sample, CONF_AS_SAMPLE);
-	for (size_t i = 0; i + 1 < sample.len; i++) {
-		if (sample.s[i] == '#' && sample.s[i + 1] != ' ')
-			sample.s[i] = ' ';
-	}
-	ok(!sample.bad && conf_parse(&c, sbuf_span(&sample), &where) == CONF_OK,
-	    "the sample is valid");
-	conf_free(&c);
 	sbuf_free(&one);
 	sbuf_free(&two);
-	sbuf_free(&sample);
 }
 
 int
@@ -453,6 +470,7 @@ main(void)
 	test_errors();
 	test_long_error();
 	test_text();
+	test_flags();
 	test_finish();
 	test_system_name();
 	test_load();
