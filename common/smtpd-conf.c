@@ -405,14 +405,14 @@ ask_tls(const struct conf *conf)
 static void
 check_policy(const struct conf *conf)
 {
-	static struct policy p;
+	static struct tls_policy p;
 
 	if (conf->tls_policy[0] == '\0')
 		return;
-	policy_load(&p, conf, SPAN("*"), false);
+	tls_policy_load(&p, conf, SPAN("*"), false);
 	if (p.trouble[0] != '\0')
 		die(EXIT_PERM, "no mail leaves: tls_policy %s", p.trouble);
-	policy_free(&p);
+	tls_policy_free(&p);
 }
 
 static bool

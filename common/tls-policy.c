@@ -3,15 +3,15 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "tls-policy.h"
 #include "readfile.h"
+#include "tls-policy.h"
 
 #define FILE_MAX (1024 * 1024)
-#define PASSWORD_LINE_MAX 1024 /* AUTH must fit into a command */
+#define PASSWORD_LINE_MAX 1024 /* AUTH must fit in a command line */
 
 /* --- the lines --------------------------------------------------------------- */
 
-/* The next line that says something, numbered. */
+/* The next line that is neither empty nor a comment, with its number. */
 static bool
 next_line(struct span *file, struct span *line, unsigned *number)
 {
@@ -27,26 +27,26 @@ next_line(struct span *file, struct span *line, unsigned *number)
 }
 
 static bool
-parse_tls(struct span word, enum policy_tls *tls)
+parse_tls(struct span word, enum tls_policy_level *tls)
 {
 	static const char *const words[] = {
-		[POLICY_NONE] = "none",
-		[POLICY_MAY] = "may",
-		[POLICY_ENCRYPT] = "encrypt",
-		[POLICY_VERIFY] = "verify",
+		[TLS_POLICY_NONE] = "none",
+		[TLS_POLICY_MAY] = "may",
+		[TLS_POLICY_ENCRYPT] = "encrypt",
+		[TLS_POLICY_VERIFY] = "verify",
 	};
 
 	for (size_t i = 0; i < nitems(words); i++)
 		if (span_eq(word, span_str(words[i]))) {
-			*tls = (enum policy_tls)i;
+			*tls = (enum tls_policy_level)i;
 			return true;
 		}
 	return false;
 }
 
-/* How near the pattern comes to the destination; 0: it does not. */
+/* How closely the pattern matches the destination; 0: not at all. */
 static size_t
-nearness(struct span pattern, struct span destination)
+match_length(struct span pattern, struct span destination)
 {
 	if (span_ieq(pattern, destination))
 		return SIZE_MAX;
@@ -61,26 +61,26 @@ nearness(struct span pattern, struct span destination)
 }
 
 bool
-policy_find(struct span file, struct span destination, struct policy *p,
+tls_policy_find(struct span file, struct span destination, struct tls_policy *p,
     unsigned *line)
 {
 	struct span text;
 	size_t best = 0, near;
 
 	*line = 0;
-	p->tls = POLICY_MAY;
+	p->tls = TLS_POLICY_MAY;
 	p->given = false;
 	p->names = span_of("", 0);
 	while (next_line(&file, &text, line)) {
 		struct span pattern = span_word(&text);
 		struct span word = span_word(&text);
-		enum policy_tls tls;
+		enum tls_policy_level tls;
 
 		text = span_trim(text);
 		if (!parse_tls(word, &tls) ||
-		    (text.n > 0 && tls != POLICY_VERIFY))
+		    (text.n > 0 && tls != TLS_POLICY_VERIFY))
 			return false;
-		near = nearness(pattern, destination);
+		near = match_length(pattern, destination);
 		if (near <= best)
 			continue;
 		best = near;
@@ -91,7 +91,7 @@ policy_find(struct span file, struct span destination, struct policy *p,
 	return true;
 }
 
-/* Too long, or with an octet that AUTH PLAIN uses itself. */
+/* Too long, or with the octet that AUTH PLAIN puts between its parts. */
 static bool
 line_is_bad(struct span name, struct span password)
 {
@@ -101,8 +101,8 @@ line_is_bad(struct span name, struct span password)
 }
 
 bool
-policy_find_password(struct span file, struct span host, struct policy *p,
-    unsigned *line)
+tls_policy_find_password(struct span file, struct span host,
+    struct tls_policy *p, unsigned *line)
 {
 	struct span text;
 
@@ -124,14 +124,14 @@ policy_find_password(struct span file, struct span host, struct policy *p,
 /* --- the files --------------------------------------------------------------- */
 
 static void
-complain(struct policy *p, const char *path, const char *what)
+policy_bad(struct tls_policy *p, const char *path, const char *what)
 {
 	(void)snprintf(p->trouble, sizeof(p->trouble), "%s: %s", path, what);
 }
 
-/* Appends the file; *text is its place from now on. */
+/* Reads the file into p->texts; *text is its contents there. */
 static bool
-load(struct policy *p, const char *path, enum readfile_kind kind,
+policy_read(struct tls_policy *p, const char *path, enum readfile_kind kind,
     struct span *text)
 {
 	struct sbuf why;
@@ -141,23 +141,23 @@ load(struct policy *p, const char *path, enum readfile_kind kind,
 	sbuf_reset(&p->texts);
 	good = readfile(AT_FDCWD, path, kind, &p->texts, &why);
 	if (!good)
-		complain(p, path, why.s);
+		policy_bad(p, path, why.s);
 	*text = sbuf_span(&p->texts);
 	sbuf_free(&why);
 	return good;
 }
 
 static void
-complain_line(struct policy *p, const char *path, unsigned line,
+policy_bad_line(struct tls_policy *p, const char *path, unsigned line,
     const char *form)
 {
 	(void)snprintf(p->trouble, sizeof(p->trouble), "%s:%u: not '%s'", path,
 	    line, form);
 }
 
-/* Keeps copies: the rest of the file is none of our business. */
+/* Keeps copies of what was found, and wipes the rest of the file. */
 static void
-keep(struct policy *p)
+policy_keep(struct tls_policy *p)
 {
 	struct span *parts[] = { &p->names, &p->user, &p->password };
 	struct sbuf kept;
@@ -171,66 +171,66 @@ keep(struct policy *p)
 		at += parts[i]->n;
 	}
 	if (kept.bad)
-		complain(p, "policy", strerror(ENOMEM));
+		policy_bad(p, "policy", strerror(ENOMEM));
 	sbuf_wipe(&p->texts);
 	p->texts = kept;
 }
 
 static void
-load_password(struct policy *p, const char *path, struct span host)
+read_password(struct tls_policy *p, const char *path, struct span host)
 {
 	struct span text;
 	unsigned line;
 
-	if (!load(p, path, READFILE_SECRET, &text))
+	if (!policy_read(p, path, READFILE_SECRET, &text))
 		return;
-	if (!policy_find_password(text, host, p, &line))
-		complain_line(p, path, line, "HOST USER PASSWORD");
+	if (!tls_policy_find_password(text, host, p, &line))
+		policy_bad_line(p, path, line, "HOST USER PASSWORD");
 }
 
-/* No password goes to a host that has not shown who it is. */
+/* A password is only sent under TLS; to a verified host by default. */
 static void
-protect_password(struct policy *p, const struct conf *conf)
+protect_password(struct tls_policy *p, const struct conf *conf)
 {
 	if (p->user.p == NULL)
 		return;
 	if (!p->given)
-		p->tls = POLICY_VERIFY;
-	else if (p->tls < POLICY_ENCRYPT)
-		complain(p, conf->tls_policy,
+		p->tls = TLS_POLICY_VERIFY;
+	else if (p->tls < TLS_POLICY_ENCRYPT)
+		policy_bad(p, conf->tls_policy,
 		    "a host that gets a password must have encrypt or verify");
 }
 
 void
-policy_load(struct policy *p, const struct conf *conf, struct span destination,
-    bool route)
+tls_policy_load(struct tls_policy *p, const struct conf *conf,
+    struct span destination, bool route)
 {
 	struct span text;
 	unsigned line;
 
-	*p = (struct policy){ .tls = POLICY_MAY, .names = SPAN("") };
+	*p = (struct tls_policy){ .tls = TLS_POLICY_MAY, .names = SPAN("") };
 	sbuf_init(&p->texts, FILE_MAX);
 	if (conf->tls_policy[0] != '\0' &&
-	    load(p, conf->tls_policy, READFILE_REGULAR, &text)) {
-		if (!policy_find(text, destination, p, &line))
-			complain_line(p, conf->tls_policy, line,
+	    policy_read(p, conf->tls_policy, READFILE_REGULAR, &text)) {
+		if (!tls_policy_find(text, destination, p, &line))
+			policy_bad_line(p, conf->tls_policy, line,
 			    "DESTINATION none|may|encrypt|verify [NAME ...]");
-		keep(p);
+		policy_keep(p);
 	}
 	if (route && conf->remote_passwords[0] != '\0') {
-		/* The names stay where they are: load starts anew. */
+		/* policy_read starts anew, and p->names points here. */
 		struct sbuf names = p->texts;
 
 		sbuf_init(&p->texts, FILE_MAX);
-		load_password(p, conf->remote_passwords, destination);
-		keep(p);
+		read_password(p, conf->remote_passwords, destination);
+		policy_keep(p);
 		sbuf_free(&names);
 	}
 	protect_password(p, conf);
 }
 
 void
-policy_free(struct policy *p)
+tls_policy_free(struct tls_policy *p)
 {
 	sbuf_wipe(&p->texts);
 }

@@ -375,9 +375,9 @@ static bool
 client_handshake(struct client *c, const char *name,
     const struct client_plan *plan, struct client_failure *why)
 {
-	const struct policy *p = &plan->policy;
+	const struct tls_policy *p = &plan->policy;
 	struct sbuf text;
-	struct tls_demand demand = { .verified = p->tls == POLICY_VERIFY,
+	struct tls_demand demand = { .verified = p->tls == TLS_POLICY_VERIFY,
 		.names = p->names.n > 0 ? p->names : span_str(name),
 		.bundle = client_read_authorities(plan->authorities, &text) };
 	struct tls_facts facts;
@@ -411,7 +411,7 @@ client_starttls(struct client *c, const char *name,
 		return client_tls_failed(c,
 		    r == IO_TIMEOUT ? "timeout" : "closed", why);
 	if (c->answer.code != 220) {
-		if (plan->policy.tls <= POLICY_MAY)
+		if (plan->policy.tls <= TLS_POLICY_MAY)
 			return true; /* no octet of TLS was sent */
 		return client_defer(why, "tls",
 		    "451 4.7.4 TLS is required, but the server refuses it: %s",
@@ -441,7 +441,7 @@ client_say_secret(struct client *c, const char *verb, struct span secret)
 }
 
 static enum io
-client_auth_plain(struct client *c, const struct policy *p)
+client_auth_plain(struct client *c, const struct tls_policy *p)
 {
 	struct sbuf b;
 	enum io r;
@@ -458,7 +458,7 @@ client_auth_plain(struct client *c, const struct policy *p)
 }
 
 static enum io
-client_auth_login(struct client *c, const struct policy *p)
+client_auth_login(struct client *c, const struct tls_policy *p)
 {
 	enum io r = client_ask(c, "AUTH LOGIN", SPAN(""));
 
@@ -474,7 +474,7 @@ static bool
 client_login(struct client *c, const struct client_plan *plan,
     struct client_failure *why)
 {
-	const struct policy *p = &plan->policy;
+	const struct tls_policy *p = &plan->policy;
 	enum io r;
 
 	if (c->layer == NULL || (!c->auth_plain && !c->auth_login))
@@ -539,7 +539,7 @@ client_secure(struct client *c, const char *name,
 		return true;
 	if (c->starttls)
 		return client_starttls(c, name, plan, why);
-	if (plan->policy.tls <= POLICY_MAY)
+	if (plan->policy.tls <= TLS_POLICY_MAY)
 		return true;
 	return client_defer(why, "tls",
 	    "451 4.7.4 TLS is required, but the server does not offer it");
@@ -587,10 +587,10 @@ client_open(struct client *c, const char *name, const struct ip *ip,
 		*why = (struct client_failure){ .ourselves = true };
 		return false;
 	}
-	if (client_attempt(c, name, ip, plan, plan->policy.tls == POLICY_NONE,
-		why))
+	if (client_attempt(c, name, ip, plan,
+		plan->policy.tls == TLS_POLICY_NONE, why))
 		return true;
-	if (!why->tls || plan->policy.tls != POLICY_MAY || plan->implicit)
+	if (!why->tls || plan->policy.tls != TLS_POLICY_MAY || plan->implicit)
 		return false;
 	/* In clear on a new socket, never on the dead one. */
 	memcpy(note, c->tls, sizeof(note));

@@ -27,7 +27,7 @@ struct client_plan {
 	bool implicit;   /* TLS from the first octet (RFC 8314) */
 	bool literal;    /* by address: there is no name to send */
 	int authorities; /* the file, or -1 */
-	struct policy policy;
+	struct tls_policy policy;
 };
 
 struct client {

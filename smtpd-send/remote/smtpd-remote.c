@@ -406,8 +406,8 @@ remote_make_plan(void)
 	if (conf->tls_authorities[0] != '\0')
 		p->authorities = open(conf->tls_authorities,
 		    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	policy_load(&p->policy, conf, remote.to.name, !remote.to.mx);
-	if (p->policy.tls == POLICY_VERIFY && p->authorities == -1 &&
+	tls_policy_load(&p->policy, conf, remote.to.name, !remote.to.mx);
+	if (p->policy.tls == TLS_POLICY_VERIFY && p->authorities == -1 &&
 	    p->policy.trouble[0] == '\0')
 		(void)snprintf(p->policy.trouble, sizeof(p->policy.trouble),
 		    "%s: %s", conf->tls_authorities,

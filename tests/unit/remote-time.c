@@ -120,7 +120,7 @@ deliver(uint16_t port, const struct conf *conf, struct mail *m)
 {
 	static struct client c;
 	struct client_plan plan = {
-		.port = port, .policy.tls = POLICY_NONE, .authorities = -1
+		.port = port, .policy.tls = TLS_POLICY_NONE, .authorities = -1
 	};
 	struct client_failure why;
 	struct ip ip;
