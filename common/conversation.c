@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What all who take messages in frames have in common. */
+/* The serving side of a conversation in frames, on descriptors 0 and 1. */
 #include "conversation.h"
 
 #include <errno.h>
@@ -8,10 +8,17 @@
 
 #include "log.h"
 
+#define SPARE 64  /* conversations of an entrance beside those of sessions */
 #define MARGIN 60 /* seconds */
 
+unsigned
+conversation_limit(const struct conf *conf, unsigned entrances)
+{
+	return entrances * ((unsigned)conf->max_sessions + SPARE);
+}
+
 static void
-leave(int sig)
+conversation_leave(int sig)
 {
 	(void)sig;
 	_exit(EXIT_OK);
@@ -20,7 +27,7 @@ leave(int sig)
 void
 conversation_catch_term(void)
 {
-	(void)signal(SIGTERM, leave);
+	(void)signal(SIGTERM, conversation_leave);
 }
 
 void
@@ -51,10 +58,18 @@ conversation_next(struct chan *c, struct frame *f, instant deadline)
 	r = chan_flush(c, deadline);
 	if (r == IO_OK)
 		r = chan_recv(c, f, deadline);
-	/* A peer who leaves with words of ours unread: it is his end of file. */
 	if (r == IO_ERROR && (errno == ECONNRESET || errno == EPIPE))
 		r = IO_EOF;
 	return r;
+}
+
+enum io
+conversation_answer(struct chan *c, char tag, struct span payload,
+    instant deadline)
+{
+	enum io r = chan_send(c, tag, payload, deadline);
+
+	return r == IO_OK ? chan_flush(c, deadline) : r;
 }
 
 int
@@ -63,8 +78,6 @@ conversation_end(enum io r)
 	if (r == IO_EOF)
 		return EXIT_OK;
 	if (r == IO_TIMEOUT)
-		warn("conversation ended: nothing more came");
-	else
-		warn_sys("conversation ended");
-	return EXIT_TEMP;
+		die(EXIT_TEMP, "the client sent nothing more in time");
+	die_sys(EXIT_TEMP, "the conversation broke off");
 }

@@ -4,7 +4,7 @@
 
 /* NUL, CR or LF would be a second line, or half a name, to the next program. */
 static bool
-is_text(struct span s)
+envelope_is_text(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
@@ -18,7 +18,7 @@ envelope_fact(struct span payload, struct span *name, struct span *value)
 {
 	size_t equals = span_find(payload, '=');
 
-	if (equals == 0 || equals == payload.n || !is_text(payload))
+	if (equals == 0 || equals == payload.n || !envelope_is_text(payload))
 		return false;
 	for (size_t i = 0; i < equals; i++) {
 		char c = payload.p[i];
@@ -32,12 +32,12 @@ envelope_fact(struct span payload, struct span *name, struct span *value)
 }
 
 static bool
-path_and_params(struct span rest, enum address_path kind,
+envelope_split(struct span rest, enum address_path kind,
     struct envelope_path *e)
 {
 	const char *start = rest.p;
 
-	if (!is_text(rest) ||
+	if (!envelope_is_text(rest) ||
 	    address_path(&rest, kind, &e->address) != ADDRESS_OK)
 		return false;
 	e->path = span_of(start, (size_t)(rest.p - start));
@@ -51,7 +51,7 @@ bool
 envelope_sender(struct span payload, struct envelope_path *e)
 {
 	e->local = false;
-	return path_and_params(payload, ADDRESS_REVERSE, e);
+	return envelope_split(payload, ADDRESS_REVERSE, e);
 }
 
 bool
@@ -62,7 +62,37 @@ envelope_recipient(struct span payload, struct envelope_path *e)
 	e->local = span_eq(class, SPAN("local"));
 	if (!e->local && !span_eq(class, SPAN("remote")))
 		return false;
-	return path_and_params(payload, ADDRESS_FORWARD, e);
+	return envelope_split(payload, ADDRESS_FORWARD, e);
+}
+
+bool
+envelope_take(enum envelope_stage *stage, const struct frame *f,
+    struct envelope_part *part)
+{
+	bool good = false;
+
+	switch (f->tag) {
+	case 'C':
+		good = *stage <= ENVELOPE_FACTS &&
+		    envelope_fact(f->payload, &part->name, &part->value);
+		if (good)
+			*stage = ENVELOPE_FACTS;
+		break;
+	case 'S':
+		good = *stage == ENVELOPE_FACTS &&
+		    envelope_sender(f->payload, &part->path);
+		if (good)
+			*stage = ENVELOPE_SENDER;
+		break;
+	case 'R':
+		good = (*stage == ENVELOPE_SENDER ||
+			   *stage == ENVELOPE_RECIPIENTS) &&
+		    envelope_recipient(f->payload, &part->path);
+		if (good)
+			*stage = ENVELOPE_RECIPIENTS;
+		break;
+	}
+	return good;
 }
 
 bool

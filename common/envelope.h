@@ -24,6 +24,27 @@ bool envelope_fact(struct span payload, struct span *name,
 bool envelope_sender(struct span payload, struct envelope_path *) MUST_CHECK;
 bool envelope_recipient(struct span payload, struct envelope_path *) MUST_CHECK;
 
+/* How far the envelope of a message has come. */
+enum envelope_stage {
+	ENVELOPE_NONE, /* before its first frame */
+	ENVELOPE_FACTS,
+	ENVELOPE_SENDER,
+	ENVELOPE_RECIPIENTS,
+	ENVELOPE_TEXT, /* only its owner sets this one */
+};
+
+struct envelope_part {
+	struct span name, value;   /* C */
+	struct envelope_path path; /* S, R */
+};
+
+/*
+ * Takes a frame C, S or R apart and moves the stage on: facts, one sender,
+ * recipients. False: the frame is malformed or out of order.
+ */
+bool envelope_take(enum envelope_stage *, const struct frame *,
+    struct envelope_part *) MUST_CHECK;
+
 /* Is this the mark of junk, which is kept apart and not sent on? */
 bool envelope_marks_junk(const struct frame *);
 

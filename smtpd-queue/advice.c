@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The advisers of an entrance: who they are, what they hear, what they say. */
+/* The advisers of an entrance: what each is told, and what it may change. */
 #include "advice.h"
 
 #include <errno.h>
@@ -7,16 +7,252 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "draft.h"
+#include "header.h"
 #include "helper.h"
 #include "log.h"
 
-/* Large; touched only as far as used. */
+/* --- what an adviser wants changed, checked against its rights ------------- */
+
+#define LIST_MAX (CHANGES_MAX * sizeof(struct change))
+
+static const struct {
+	const char *word;
+	enum changes_right right;
+} rights[] = {
+	{ "delete", CHANGES_DELETE },
+	{ "put", CHANGES_PUT },
+	{ "top", CHANGES_TOP },
+	{ "mark", CHANGES_MARK },
+	{ "refuse", CHANGES_REFUSE },
+	{ "ask", CHANGES_ASK },
+};
+
+static bool
+changes_find_right(struct span word, unsigned *all)
+{
+	for (size_t i = 0; i < nitems(rights); i++) {
+		if (span_eq(word, span_str(rights[i].word))) {
+			*all |= (unsigned)rights[i].right;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+changes_rights(struct span words, unsigned *all)
+{
+	*all = 0;
+	if (words.n > 0 && words.p[words.n - 1] == ',')
+		return false;
+	while (words.n > 0)
+		if (!changes_find_right(span_cut(&words, ','), all))
+			return false;
+	return true;
+}
+
+void
+changes_init(struct changes *c)
+{
+	*c = (struct changes){ 0 };
+	sbuf_init(&c->list, LIST_MAX);
+	sbuf_init(&c->octets, CHANGES_PUT_MAX);
+	sbuf_init(&c->frames, CHANGES_TOP_MAX);
+}
+
+void
+changes_free(struct changes *c)
+{
+	sbuf_free(&c->list);
+	sbuf_free(&c->octets);
+	sbuf_free(&c->frames);
+}
+
+void
+changes_reset(struct changes *c, unsigned all, uint64_t length)
+{
+	c->rights = all;
+	c->length = length;
+	c->end = 0;
+	c->n = c->deleted = c->put = c->top = 0;
+	c->junk = false;
+	c->why = NULL;
+	sbuf_reset(&c->list);
+	sbuf_reset(&c->octets);
+	sbuf_reset(&c->frames);
+}
+
+struct change
+changes_get(const struct changes *c, unsigned i)
+{
+	struct change one;
+
+	memcpy(&one, c->list.s + i * sizeof(one), sizeof(one));
+	return one;
+}
+
+static bool
+changes_fail(struct changes *c, const char *why)
+{
+	c->why = why;
+	return false;
+}
+
+static bool
+changes_may(struct changes *c, enum changes_right right)
+{
+	return (c->rights & (unsigned)right) != 0 ||
+	    changes_fail(c, "a change beyond its rights");
+}
+
+/* Adds a change behind the last. */
+static bool
+changes_add(struct changes *c, const struct change *one)
+{
+	if (c->n == CHANGES_MAX)
+		return changes_fail(c, "too many changes");
+	if (one->at < c->end || one->at > c->length ||
+	    one->deleted > c->length - one->at)
+		return changes_fail(c,
+		    "a change out of order or outside the text");
+	sbuf_add(&c->list, one, sizeof(*one));
+	if (c->list.bad)
+		return changes_fail(c, "no memory");
+	c->n++;
+	c->end = one->at + one->deleted;
+	return true;
+}
+
+bool
+changes_delete(struct changes *c, uint64_t at, uint64_t length)
+{
+	struct change one = {
+		.at = at, .deleted = length, .put = c->octets.len
+	};
+
+	c->deleted++;
+	return changes_add(c, &one);
+}
+
+static bool
+changes_take_deletion(struct changes *c, struct span s)
+{
+	struct span word = span_cut(&s, ' ');
+	uint64_t at, length;
+
+	if (!changes_may(c, CHANGES_DELETE))
+		return false;
+	if (!span_u64(word, UINT64_MAX, &at) ||
+	    !span_u64(s, UINT64_MAX, &length) || length == 0)
+		return changes_fail(c, "a malformed deletion");
+	return changes_delete(c, at, length);
+}
+
+/* Pieces of one insertion count as one. */
+static bool
+changes_is_next_piece(const struct changes *c, uint64_t at)
+{
+	struct change last;
+
+	if (c->n == 0)
+		return false;
+	last = changes_get(c, c->n - 1);
+	return last.at == at && last.put_len > 0;
+}
+
+static bool
+changes_add_piece(struct changes *c, size_t n)
+{
+	struct change last = changes_get(c, c->n - 1);
+	size_t size = sizeof(last);
+
+	last.put_len += n;
+	memcpy(c->list.s + (c->n - 1) * size, &last, size);
+	return true;
+}
+
+static bool
+changes_take_insertion(struct changes *c, struct span s)
+{
+	struct span at = span_cut(&s, ' ');
+	struct change one = { .put = c->octets.len, .put_len = s.n };
+
+	if (!changes_may(c, CHANGES_PUT))
+		return false;
+	if (!span_u64(at, UINT64_MAX, &one.at) || s.n == 0)
+		return changes_fail(c, "a malformed insertion");
+	if (s.n > CHANGES_PUT_MAX - c->octets.len)
+		return changes_fail(c, "too many octets to put");
+	sbuf_addspan(&c->octets, s);
+	if (c->octets.bad)
+		return changes_fail(c, "no memory");
+	if (changes_is_next_piece(c, one.at))
+		return changes_add_piece(c, s.n);
+	c->put++;
+	return changes_add(c, &one);
+}
+
+static bool
+changes_keep_frame(struct changes *c, const struct frame *f)
+{
+	frame_add(&c->frames, f->tag, f->payload);
+	return !c->frames.bad ||
+	    changes_fail(c, "too many octets of header fields");
+}
+
+static bool
+changes_take_top(struct changes *c, const struct frame *f)
+{
+	if (!changes_may(c, CHANGES_TOP))
+		return false;
+	if (!header_is_fields(f->payload))
+		return changes_fail(c,
+		    "an incomplete or unprintable header field");
+	c->top++;
+	return changes_keep_frame(c, f);
+}
+
+static bool
+changes_take_mark(struct changes *c, const struct frame *f)
+{
+	if (!changes_may(c, CHANGES_MARK))
+		return false;
+	if (!span_eq(f->payload, SPAN("junk")))
+		return changes_fail(c, "an unknown mark");
+	if (c->junk)
+		return true;
+	c->junk = true;
+	return changes_keep_frame(c, f);
+}
+
+bool
+changes_take(struct changes *c, const struct frame *f)
+{
+	switch (f->tag) {
+	case 'D':
+		return changes_take_deletion(c, f->payload);
+	case 'P':
+		return changes_take_insertion(c, f->payload);
+	case 'H':
+		return changes_take_top(c, f);
+	case 'M':
+		return changes_take_mark(c, f);
+	default:
+		return ascii_lower(f->tag) == f->tag ||
+		    changes_fail(c, "an unexpected frame");
+	}
+}
+
+/* --- the advisers ---------------------------------------------------------- */
+
+/* Large, but touched only as far as used. */
 static struct chan chans[ADVICE_MAX];
 static struct chan_room rooms[ADVICE_MAX];
 
-/* Takes "NAME:RIGHTS:HELPER" apart; gives what is wrong with it, or NULL. */
+/* Takes "NAME:RIGHTS:HELPER" apart; gives NULL, or what is wrong with it. */
 static const char *
-parse(struct adviser *a, const char *operand)
+advice_parse(struct adviser *a, const char *operand)
 {
 	struct span helper = span_str(operand);
 	struct span name = span_cut(&helper, ':');
@@ -25,8 +261,8 @@ parse(struct adviser *a, const char *operand)
 	if (name.n == 0 || helper.n == 0 || helper.p[0] != '/')
 		return "an adviser is NAME:RIGHTS:HELPER";
 	if (!changes_rights(words, &a->rights))
-		return "rights are delete, put, top, mark, refuse and ask, "
-		       "with commas between";
+		return "the rights of an adviser are delete, put, top, mark, "
+		       "refuse and ask, separated by commas";
 	a->helper = helper.p; /* to the end of the operand */
 	a->fd = -1;
 	a->name = strndup(name.p, name.n);
@@ -44,7 +280,7 @@ advice_init(struct advice *all, const struct conf *conf, char *const operands[],
 			*why = "too many advisers";
 			return false;
 		}
-		*why = parse(&all->of[all->n++], *operands);
+		*why = advice_parse(&all->of[all->n++], *operands);
 		if (*why != NULL)
 			return false;
 	}
@@ -61,7 +297,7 @@ advice_execs(const struct advice *all)
 }
 
 static bool
-wants(const struct adviser *a)
+advice_may_ask(const struct adviser *a)
 {
 	return (a->rights & CHANGES_ASK) != 0;
 }
@@ -70,7 +306,7 @@ bool
 advice_asks(const struct advice *all)
 {
 	for (unsigned i = 0; i < all->n; i++)
-		if (wants(&all->of[i]))
+		if (advice_may_ask(&all->of[i]))
 			return true;
 	return false;
 }
@@ -84,7 +320,7 @@ advice_dial(struct advice *all)
 		a->fd = helper_open(a->helper, all->conf);
 		a->chan = &chans[i];
 		if (a->fd == -1)
-			warn_sys("cannot reach the adviser %s '%s'", a->name,
+			warn_sys("cannot reach adviser %s at '%s'", a->name,
 			    a->helper);
 		else
 			chan_init(a->chan, &rooms[i], a->fd, a->fd);
@@ -99,33 +335,33 @@ advice_begin(struct advice *all)
 	for (unsigned i = 0; i < all->n; i++) {
 		struct adviser *a = &all->of[i];
 
-		a->heard = a->junk = false;
+		a->told = a->junk = false;
 		a->deleted = a->put = a->top = 0;
 	}
 }
 
-/* Half of what our client has: the commit needs the rest. */
+/* Half of what our client gives us: the commit needs the rest. */
 static instant
-in_time(const struct advice *all)
+advice_in_time(const struct advice *all)
 {
 	return clock_in(all->conf->helper_timeout * 1000 / 2);
 }
 
 /*
- * Nobody waits for the envelope: whoever does not read it loses its own time,
- * however slow the client is.
+ * The client does not wait while we pass on the envelope, so an adviser that
+ * does not read it loses its own time, however slow the client is.
  */
 static instant
-patience(const struct advice *all)
+advice_patience(const struct advice *all)
 {
-	return all->deadline != 0 ? all->deadline : in_time(all);
+	return all->deadline != 0 ? all->deadline : advice_in_time(all);
 }
 
-/* Of that, smtpd-judge has no more than its setting gives it. */
+/* Of that, smtpd-judge has at most judge_timeout. */
 static instant
-patience_with(struct advice *all, const struct adviser *a)
+advice_patience_with(struct advice *all, const struct adviser *a)
 {
-	instant whole = patience(all), own;
+	instant whole = advice_patience(all), own;
 
 	if (strcmp(a->name, "judge") != 0)
 		return whole;
@@ -133,9 +369,9 @@ patience_with(struct advice *all, const struct adviser *a)
 	return own < whole ? own : whole;
 }
 
-/* It is told no more; its connection is closed. */
+/* Closes the connection for good. */
 static enum advice_verdict
-lose(struct advice *all, struct adviser *a, const char *why)
+advice_lose(struct advice *all, struct adviser *a, const char *why)
 {
 	all->why = why;
 	if (a->fd != -1)
@@ -145,61 +381,62 @@ lose(struct advice *all, struct adviser *a, const char *why)
 }
 
 static const char *
-reason(enum io r)
+advice_reason(enum io r)
 {
 	switch (r) {
 	case IO_OK:
 	case IO_EOF:
-		return "it has gone";
+		return "connection lost";
 	case IO_TIMEOUT:
 		return "no answer in time";
 	case IO_ERROR:
 		break;
 	}
-	return errno == EPROTO ? "a malformed frame" : "it has gone";
+	return errno == EPROTO ? "a malformed frame" : "connection lost";
 }
 
 static void
-tell(struct advice *all, struct adviser *a, char tag, struct span payload)
+advice_tell_one(struct advice *all, struct adviser *a, char tag,
+    struct span payload)
 {
 	enum io r;
 
 	if (a->fd == -1)
 		return;
-	r = chan_send(a->chan, tag, payload, patience(all));
-	a->heard = true;
+	r = chan_send(a->chan, tag, payload, advice_patience(all));
+	a->told = true;
 	if (r != IO_OK)
-		(void)lose(all, a, reason(r));
+		(void)advice_lose(all, a, advice_reason(r));
 }
 
 void
 advice_tell(struct advice *all, char tag, struct span payload)
 {
 	for (unsigned i = 0; i < all->n; i++)
-		tell(all, &all->of[i], tag, payload);
+		advice_tell_one(all, &all->of[i], tag, payload);
 }
 
 static void
-flush(struct advice *all, struct adviser *a)
+advice_flush_one(struct advice *all, struct adviser *a)
 {
 	enum io r;
 
 	if (a->fd == -1 || a->chan->out.len == 0)
 		return;
-	r = chan_flush(a->chan, patience(all));
+	r = chan_flush(a->chan, advice_patience(all));
 	if (r != IO_OK)
-		(void)lose(all, a, reason(r));
+		(void)advice_lose(all, a, advice_reason(r));
 }
 
 void
 advice_flush(struct advice *all)
 {
 	for (unsigned i = 0; i < all->n; i++)
-		flush(all, &all->of[i]);
+		advice_flush_one(all, &all->of[i]);
 }
 
 static bool
-is_reply(struct span s, char class)
+advice_is_reply(struct span s, char class)
 {
 	if (s.n < 4 || s.p[0] != class || !ascii_isdigit(s.p[1]) ||
 	    !ascii_isdigit(s.p[2]) || s.p[3] != ' ')
@@ -210,50 +447,50 @@ is_reply(struct span s, char class)
 	return true;
 }
 
-/* Z or X. What is no reply of that kind is no answer. */
+/* Z or X, with an SMTP reply of that kind. */
 static enum advice_verdict
-heed(struct advice *all, struct adviser *a, const struct frame *f)
+advice_heed(struct advice *all, struct adviser *a, const struct frame *f)
 {
 	bool later = f->tag == 'Z';
 
 	if (!later && (a->rights & CHANGES_REFUSE) == 0)
-		return lose(all, a, "it may not refuse mail");
+		return advice_lose(all, a, "it has no right to refuse mail");
 	if (f->payload.n >= sizeof(all->reply) ||
-	    !is_reply(f->payload, later ? '4' : '5'))
-		return lose(all, a, "a verdict without a reply");
+	    !advice_is_reply(f->payload, later ? '4' : '5'))
+		return advice_lose(all, a, "a malformed reply");
 	memcpy(all->reply, f->payload.p, f->payload.n);
 	all->reply[f->payload.n] = '\0';
 	return later ? ADVICE_LATER : ADVICE_REFUSE;
 }
 
-/* Reads answers up to the verdict; before it may come changes. */
+/* Reads frames up to the verdict; changes may come before it. */
 static enum advice_verdict
-answers(struct advice *all, struct adviser *a, bool changes)
+advice_read(struct advice *all, struct adviser *a, bool changes)
 {
 	struct frame f;
 	enum io r;
 
-	while ((r = chan_recv(a->chan, &f, patience(all))) == IO_OK) {
+	while ((r = chan_recv(a->chan, &f, advice_patience(all))) == IO_OK) {
 		if (f.tag == 'K')
 			return ADVICE_PASS;
 		if (f.tag == 'Z' || f.tag == 'X')
-			return heed(all, a, &f);
+			return advice_heed(all, a, &f);
 		if (!changes)
-			return lose(all, a, "a frame that is no answer");
+			return advice_lose(all, a, "an unexpected frame");
 		if (!changes_take(&all->changes, &f))
-			return lose(all, a, all->changes.why);
+			return advice_lose(all, a, all->changes.why);
 	}
-	return lose(all, a, reason(r));
+	return advice_lose(all, a, advice_reason(r));
 }
 
 static enum advice_verdict
-ask(struct advice *all, struct adviser *a)
+advice_ask_one(struct advice *all, struct adviser *a)
 {
 	if (a->fd == -1)
-		return lose(all, a, "it has gone");
-	tell(all, a, 'Q', SPAN(""));
-	flush(all, a);
-	return a->fd == -1 ? ADVICE_NONE : answers(all, a, false);
+		return advice_lose(all, a, "connection lost");
+	advice_tell_one(all, a, 'Q', SPAN(""));
+	advice_flush_one(all, a);
+	return a->fd == -1 ? ADVICE_NONE : advice_read(all, a, false);
 }
 
 enum advice_verdict
@@ -261,22 +498,22 @@ advice_ask(struct advice *all, struct adviser **by)
 {
 	enum advice_verdict v = ADVICE_PASS;
 
-	all->deadline = in_time(all);
+	all->deadline = advice_in_time(all);
 	for (unsigned i = 0; i < all->n && v == ADVICE_PASS; i++) {
 		*by = &all->of[i];
-		if (wants(*by))
-			v = ask(all, *by);
+		if (advice_may_ask(*by))
+			v = advice_ask_one(all, *by);
 	}
 	for (unsigned i = 0; i < all->n && v != ADVICE_PASS; i++)
 		if (&all->of[i] != *by)
-			tell(all, &all->of[i], 'F', SPAN(""));
+			advice_tell_one(all, &all->of[i], 'F', SPAN(""));
 	all->deadline = 0;
 	return v;
 }
 
-/* What stands on top so far, then the text itself. */
+/* Sends what is on top so far, then the text itself. */
 static void
-pose(struct advice *all, struct adviser *a, int text, uint64_t length,
+advice_pose(struct advice *all, struct adviser *a, int text, uint64_t length,
     struct span frames)
 {
 	char number[24];
@@ -286,42 +523,42 @@ pose(struct advice *all, struct adviser *a, int text, uint64_t length,
 
 	if (a->fd == -1)
 		return;
-	r = chan_attach(a->chan, text, patience(all));
+	r = chan_attach(a->chan, text, advice_patience(all));
 	if (r != IO_OK) {
-		(void)lose(all, a, reason(r));
+		(void)advice_lose(all, a, advice_reason(r));
 		return;
 	}
 	while (frame_parse(frames, &f, &used) == FRAME_READY) {
 		frames = span_skip(frames, used);
 		if (f.tag == 'H' || f.tag == 'M')
-			tell(all, a, f.tag, f.payload);
+			advice_tell_one(all, a, f.tag, f.payload);
 	}
 	(void)snprintf(number, sizeof(number), "%llu",
 	    (unsigned long long)length);
-	tell(all, a, 'E', span_str(number));
-	flush(all, a);
+	advice_tell_one(all, a, 'E', span_str(number));
+	advice_flush_one(all, a);
 }
 
 enum advice_verdict
-advice_hear(struct advice *all, struct adviser *a, struct draft *text,
+advice_consult(struct advice *all, struct adviser *a, struct draft *text,
     struct span frames)
 {
-	instant whole = patience(all);
+	instant whole = advice_patience(all);
 	enum advice_verdict v;
 	int fd;
 
 	if (all->deadline == 0)
-		all->deadline = in_time(all);
+		all->deadline = advice_in_time(all);
 	if (a->fd == -1)
-		return lose(all, a, "it has gone");
+		return advice_lose(all, a, "connection lost");
 	fd = draft_reader(text);
 	if (fd == -1)
-		return lose(all, a, strerror(errno));
+		return advice_lose(all, a, strerror(errno));
 	changes_reset(&all->changes, a->rights, text->length);
-	all->deadline = patience_with(all, a);
-	pose(all, a, fd, text->length, frames);
-	a->heard = false;
-	v = a->fd == -1 ? ADVICE_NONE : answers(all, a, true);
+	all->deadline = advice_patience_with(all, a);
+	advice_pose(all, a, fd, text->length, frames);
+	a->told = false;
+	v = a->fd == -1 ? ADVICE_NONE : advice_read(all, a, true);
 	all->deadline = whole;
 	if (v == ADVICE_PASS) {
 		a->deleted = all->changes.deleted;
@@ -336,9 +573,9 @@ void
 advice_abandon(struct advice *all)
 {
 	for (unsigned i = 0; i < all->n; i++) {
-		if (all->of[i].heard)
-			tell(all, &all->of[i], 'A', SPAN(""));
-		all->of[i].heard = false;
+		if (all->of[i].told)
+			advice_tell_one(all, &all->of[i], 'A', SPAN(""));
+		all->of[i].told = false;
 	}
 	advice_flush(all);
 }

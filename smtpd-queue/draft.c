@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The text of a message that is not committed yet. */
+/* The text of a message before its commit. */
 #include "draft.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ draft_init(struct draft *d, const struct store *store)
 }
 
 static void
-close_reader(struct draft *d)
+draft_close_reader(struct draft *d)
 {
 	if (d->reader != -1)
 		(void)close(d->reader);
@@ -30,34 +30,32 @@ close_reader(struct draft *d)
 void
 draft_reset(struct draft *d)
 {
-	close_reader(d);
+	draft_close_reader(d);
 	if (d->file != -1)
 		(void)close(d->file);
 	draft_init(d, d->store);
 }
 
 static bool
-write_all(int fd, const char *p, size_t n)
+draft_write(int fd, struct span s)
 {
-	while (n > 0) {
-		ssize_t r = write(fd, p, n);
+	while (s.n > 0) {
+		ssize_t r = write(fd, s.p, s.n);
 
 		if (r == -1 && errno != EINTR)
 			return false;
-		if (r > 0) {
-			p += r;
-			n -= (size_t)r;
-		}
+		if (r > 0)
+			s = span_skip(s, (size_t)r);
 	}
 	return true;
 }
 
 /*
- * In "new", where a name that a crash leaves behind is found, and swept away
- * as that of a torn message is. Its mode is not that of a message.
+ * In "new", where the name that a crash may leave behind is found and swept
+ * away like a torn message. Its mode is not that of a message.
  */
 static bool
-open_file(struct draft *d)
+draft_open_file(struct draft *d)
 {
 	char id[QUEUE_ID_SIZE], path[STORE_PATH];
 	int dir = d->store->dir, saved;
@@ -80,13 +78,13 @@ open_file(struct draft *d)
 	return ok;
 }
 
-/* What is held goes into the file. */
+/* Moves what memory holds into the file. */
 static bool
-spill(struct draft *d)
+draft_spill(struct draft *d)
 {
-	if (d->file == -1 && !open_file(d))
+	if (d->file == -1 && !draft_open_file(d))
 		return false;
-	if (!write_all(d->file, d->mem, d->held))
+	if (!draft_write(d->file, span_of(d->mem, d->held)))
 		return false;
 	d->held = 0;
 	return true;
@@ -96,27 +94,27 @@ bool
 draft_add(struct draft *d, struct span s)
 {
 	if (d->file == -1)
-		close_reader(d); /* of a copy that lacks this */
-	if (s.n > sizeof(d->mem) - d->held && !spill(d))
+		draft_close_reader(d); /* its copy lacks this */
+	if (s.n > sizeof(d->mem) - d->held && !draft_spill(d))
 		return false;
 	d->length += s.n;
 	if (s.n > sizeof(d->mem) - d->held)
-		return write_all(d->file, s.p, s.n);
+		return draft_write(d->file, s);
 	if (s.n > 0)
 		memcpy(d->mem + d->held, s.p, s.n);
 	d->held += s.n;
 	return true;
 }
 
-/* In memory: a copy that nobody can write to, not even we. */
+/* A copy in memory that nobody can write to, not even we. */
 static int
-copy_memory(const struct draft *d)
+draft_copy(const struct draft *d)
 {
 	int fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
 
 	if (fd == -1)
 		return -1;
-	if (write_all(fd, d->mem, d->held) &&
+	if (draft_write(fd, span_of(d->mem, d->held)) &&
 	    fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 		return fd;
 	saved = errno;
@@ -129,16 +127,16 @@ int
 draft_reader(struct draft *d)
 {
 	if (d->file != -1)
-		return spill(d) ? d->reader : -1;
+		return draft_spill(d) ? d->reader : -1;
 	if (d->reader == -1)
-		d->reader = copy_memory(d);
+		d->reader = draft_copy(d);
 	return d->reader;
 }
 
-/* Gives what is in the file of [at, end). */
+/* The part of [at, end) that is in the file. */
 static bool
-each_of_file(const struct draft *d, uint64_t at, uint64_t end, draft_take *take,
-    void *context)
+draft_each_of_file(const struct draft *d, uint64_t at, uint64_t end,
+    draft_take *take, void *context)
 {
 	static char chunk[CHUNK];
 
@@ -158,13 +156,14 @@ each_of_file(const struct draft *d, uint64_t at, uint64_t end, draft_take *take,
 }
 
 static bool
-each_of(const struct draft *d, uint64_t at, uint64_t end, draft_take *take,
-    void *context)
+draft_each_of(const struct draft *d, uint64_t at, uint64_t end,
+    draft_take *take, void *context)
 {
 	uint64_t filed = d->length - d->held;
 
 	if (at < filed &&
-	    !each_of_file(d, at, end < filed ? end : filed, take, context))
+	    !draft_each_of_file(d, at, end < filed ? end : filed, take,
+		context))
 		return false;
 	if (at < filed)
 		at = filed;
@@ -175,11 +174,11 @@ each_of(const struct draft *d, uint64_t at, uint64_t end, draft_take *take,
 bool
 draft_each(struct draft *d, draft_take *take, void *context)
 {
-	return each_of(d, 0, d->length, take, context);
+	return draft_each_of(d, 0, d->length, take, context);
 }
 
 static bool
-take_into(void *to, struct span octets)
+draft_take_into(void *to, struct span octets)
 {
 	return draft_add(to, octets);
 }
@@ -192,10 +191,10 @@ draft_change(struct draft *from, const struct changes *c, struct draft *to)
 	for (unsigned i = 0; i < c->n; i++) {
 		struct change one = changes_get(c, i);
 
-		if (!each_of(from, at, one.at, take_into, to) ||
+		if (!draft_each_of(from, at, one.at, draft_take_into, to) ||
 		    !draft_add(to, span_of(c->octets.s + one.put, one.put_len)))
 			return false;
 		at = one.at + one.deleted;
 	}
-	return each_of(from, at, from->length, take_into, to);
+	return draft_each_of(from, at, from->length, draft_take_into, to);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Who speaks decides what is believed: the rules of the entrances. */
+/* The entrances: what each believes, whom it admits, where mail may go. */
 #include "entrance.h"
 
 #include "relay.h"
@@ -41,9 +41,9 @@ is_one_of(struct span name, const char *const *words, size_t n)
 	return false;
 }
 
-/* A local user does not say from where: the kernel knows it is from here. */
+/* A local user does not tell us its address: the kernel knows it is here. */
 static enum entrance_belief
-of_user(enum entrance e, struct span fact)
+entrance_believes_user(enum entrance e, struct span fact)
 {
 	static const char *const known[] = { "uid", "user", "peer", "ip",
 		"tls" };
@@ -59,7 +59,7 @@ entrance_believes(enum entrance e, struct span fact)
 	static const char *const who[] = { "user", "uid" };
 
 	if (span_eq(fact, SPAN("entrance")))
-		return ENTRANCE_REFUSED; /* that one is our own word */
+		return ENTRANCE_REFUSED; /* only we say that */
 	if (span_eq(fact, SPAN("id")))
 		return ENTRANCE_IGNORED;
 	if (is_one_of(fact, own, nitems(own)))
@@ -71,7 +71,7 @@ entrance_believes(enum entrance e, struct span fact)
 	switch (e) {
 	case ENTRANCE_USER:
 	case ENTRANCE_AUTH:
-		return of_user(e, fact);
+		return entrance_believes_user(e, fact);
 	case ENTRANCE_IN:
 	case ENTRANCE_RELAY:
 	case ENTRANCE_OWN:
@@ -96,8 +96,8 @@ entrance_admits(enum entrance e, const struct conf *conf,
 }
 
 static enum relay_verdict
-decide(enum entrance e, const struct conf *conf, const struct ip *client,
-    const struct address *to)
+entrance_decide(enum entrance e, const struct conf *conf,
+    const struct ip *client, const struct address *to)
 {
 	static const struct ip stranger = { .size = 0 };
 
@@ -118,7 +118,7 @@ enum entrance_verdict
 entrance_recipient(enum entrance e, const struct conf *conf,
     const struct ip *client, struct envelope_path *to)
 {
-	enum relay_verdict v = decide(e, conf, client, &to->address);
+	enum relay_verdict v = entrance_decide(e, conf, client, &to->address);
 	bool local = v == RELAY_LOCAL;
 
 	if (v == RELAY_DENIED)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Who speaks decides what is believed: the rules of the entrances. */
+/* The entrances: what each believes, whom it admits, where mail may go. */
 #ifndef ENTRANCE_H
 #define ENTRANCE_H
 
@@ -17,36 +17,36 @@ enum entrance {
 
 bool entrance_parse(const char *name, enum entrance *) MUST_CHECK;
 
-/* The fact that stands first in the file: "entrance=in". */
+/* The first fact in the file: "entrance=in". */
 struct span entrance_fact(enum entrance);
 
 enum entrance_belief {
 	ENTRANCE_BELIEVED, /* stored, and told to advisers */
-	ENTRANCE_TOLD,     /* told to advisers alone */
+	ENTRANCE_TOLD,     /* only told to advisers */
 	ENTRANCE_IGNORED,  /* we know better */
 	ENTRANCE_REFUSED,
 };
 
-/* What becomes of the fact of this name. */
+/* What to do with a fact of this name. */
 enum entrance_belief entrance_believes(enum entrance,
     struct span fact) MUST_CHECK;
 
 /* Does the client choose the id of its message? Sessions do. */
 bool entrance_takes_id(enum entrance) MUST_CHECK;
 
-/* May a client at this address (of size 0: unknown) use the entrance at all? */
+/* May a client at this address (size 0: unknown) use the entrance at all? */
 bool entrance_admits(enum entrance, const struct conf *,
     const struct ip *client) MUST_CHECK;
 
 enum entrance_verdict {
-	ENTRANCE_TAKEN,       /* in the class that is now in the path */
-	ENTRANCE_DENIED,      /* 550: no mail for there from this client */
-	ENTRANCE_OTHER_CLASS, /* 451: local for one of us, not for the other */
+	ENTRANCE_TAKEN,       /* the path has its class now */
+	ENTRANCE_DENIED,      /* 550: this client may not send mail there */
+	ENTRANCE_OTHER_CLASS, /* 451: we disagree on whether it is local */
 };
 
 /*
- * Decides again what the client has decided: smtpd-session may be in a
- * stranger's hand. Of our own users we take no class but say it.
+ * Decides again what the client has decided, since a stranger may control
+ * smtpd-session. For our own users and relays only our decision counts.
  */
 enum entrance_verdict entrance_recipient(enum entrance, const struct conf *,
     const struct ip *client, struct envelope_path *) MUST_CHECK;

@@ -7,13 +7,11 @@
 #include <unistd.h>
 
 #include "conversation.h"
-#include "message.h"
 #include "program.h"
+#include "queue-message.h"
 #include "serve.h"
 
-#define SPARE 64 /* conversations beside those of sessions */
-
-/* Too large for a stack; touched only as far as used. */
+/* Too large for the stack; touched only as far as used. */
 static struct chan chan;
 static struct chan_room room;
 static struct message message;
@@ -23,7 +21,7 @@ static struct advice advice;
 
 /*
  * The kernel knows who connected. A pipe comes from the process that started
- * us. A peer without a uid is from a network: this entrance is not for it.
+ * us. A peer without a uid is on a network and may not use this entrance.
  */
 static uid_t
 uid_of_peer(void)
@@ -34,17 +32,16 @@ uid_of_peer(void)
 	if (getsockopt(0, SOL_SOCKET, SO_PEERCRED, &who, &n) == -1) {
 		if (errno == ENOTSOCK)
 			return getuid();
-		die_sys(EXIT_TEMP, "cannot tell who the client is");
+		die_sys(EXIT_TEMP, "cannot get the client's uid");
 	}
 	if (who.uid == (uid_t)-1)
-		die(EXIT_PERM, "the client is no local user");
+		die(EXIT_PERM, "the client is not a local user");
 	return who.uid;
 }
 
 /*
- * The first frame at the entrance of smtpd-auth says who the user is. It was
- * there before anybody else had the connection, and is the only one that
- * counts.
+ * At the entrance of smtpd-auth the first frame names the user. smtpd-auth
+ * wrote it before it passed the connection on, and only this one counts.
  */
 static void
 meet_user(const struct conf *conf)
@@ -56,10 +53,10 @@ meet_user(const struct conf *conf)
 	if (chan_recv(&chan, &f, clock_in(patience)) != IO_OK || f.tag != 'C' ||
 	    !envelope_fact(f.payload, &name, &value) ||
 	    !span_eq(name, SPAN("user")) || value.n == 0)
-		die(EXIT_PERM, "it was not said which user this is");
+		die(EXIT_PERM, "the first frame does not name the user");
 	sbuf_addspan(&message.who, f.payload);
 	if (message.who.bad)
-		die(EXIT_PERM, "the name of the user is too long");
+		die(EXIT_PERM, "the user's name is too long");
 }
 
 static void
@@ -76,28 +73,13 @@ meet_client(const struct conf *conf, enum entrance entrance)
 
 /* What a client has to know before it sends anything. */
 static bool
-hello(void *context, struct sbuf *frame)
+queue_greet(void *context, struct sbuf *frame)
 {
 	frame_add(frame, 'W', advice_asks(context) ? SPAN("ask") : SPAN(""));
 	return true;
 }
 
-/* The client's socket, if it shows it; any other descriptor takes room only. */
-static int
-take_peer(const struct frame *f)
-{
-	bool shown = f->tag == 'C' && span_eq(f->payload, SPAN("peer=socket"));
-
-	return shown ? chan_take_fd(&chan) : -1;
-}
-
-static enum io
-say(char tag, const char *text, instant deadline)
-{
-	return chan_send(&chan, tag, span_str(text), deadline);
-}
-
-/* A client that is gone by now will come again: the message stays queued. */
+/* If the client is gone by now it will come again: the message stays queued. */
 static enum io
 end_message(instant deadline)
 {
@@ -105,19 +87,19 @@ end_message(instant deadline)
 	enum io r;
 
 	message_log(&message, &v);
-	r = say(v.tag, v.text, deadline);
-	if (r == IO_OK)
-		r = chan_flush(&chan, deadline);
+	r = conversation_answer(&chan, v.tag, span_str(v.text), deadline);
 	if (!message_next(&message))
 		r = IO_ERROR;
 	conversation_hold_term(false);
 	return r;
 }
 
+/* The client may show its socket; any other descriptor only takes room. */
 static void
-take_other(const struct frame *f)
+take_part(const struct frame *f)
 {
-	int peer = take_peer(f);
+	bool shown = f->tag == 'C' && span_eq(f->payload, SPAN("peer=socket"));
+	int peer = shown ? chan_take_fd(&chan) : -1;
 
 	message_take(&message, f, peer);
 	if (peer != -1)
@@ -140,16 +122,16 @@ take_frame(const struct frame *f, instant deadline)
 		return IO_OK;
 	case 'Q':
 		v = message_ask(&message);
-		return say(v.tag, v.text, deadline);
+		return chan_send(&chan, v.tag, span_str(v.text), deadline);
 	default:
-		take_other(f);
+		take_part(f);
 		return IO_OK;
 	}
 }
 
-/* The next frame. The advisers hear what is known before we wait for more. */
+/* The advisers hear what is known before we wait for more. */
 static enum io
-next(struct frame *f, instant deadline)
+next_frame(struct frame *f, instant deadline)
 {
 	enum io r = chan_next(&chan, f);
 
@@ -160,11 +142,11 @@ next(struct frame *f, instant deadline)
 }
 
 /*
- * An adviser that broke is dialled again for a new conversation only: so this
- * one ends, when no message is under way.
+ * A broken adviser is dialled again for a new conversation only, so this one
+ * ends as soon as no message is under way.
  */
 static int
-converse(const struct conf *conf)
+serve_client(const struct conf *conf)
 {
 	struct frame f;
 	enum io r;
@@ -172,16 +154,16 @@ converse(const struct conf *conf)
 	do {
 		instant deadline = conversation_deadline(conf);
 
-		r = next(&f, deadline);
+		r = next_frame(&f, deadline);
 		if (r != IO_OK)
 			break;
-		if (message.stage == MESSAGE_NONE && f.tag != 'Q')
+		if (message.stage == ENVELOPE_NONE && f.tag != 'Q')
 			conversation_hold_term(true);
 		r = take_frame(&f, deadline);
 		if (r == IO_OK && f.tag == 'E' && advice_is_broken(&advice))
 			return EXIT_TEMP;
 	} while (r == IO_OK);
-	if (r == IO_EOF && message.stage != MESSAGE_NONE)
+	if (r == IO_EOF && message.stage != ENVELOPE_NONE)
 		warn("conversation ended before commit");
 	message_reset(&message);
 	return conversation_end(r);
@@ -200,19 +182,19 @@ main(int argc, char *argv[])
 		    SYS_getsockopt, SYS_getuid },
 		.dials = true,
 	};
-	struct serve_how how = {
-		.start = SERVE_AT_FIRST_BYTE, .hello = hello, .context = &advice
-	};
+	struct serve_how how = { .start = SERVE_AT_FIRST_BYTE,
+		.hello = queue_greet,
+		.context = &advice };
 	enum entrance entrance;
 	int at = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 	    "in|relay|user|auth|own [NAME:RIGHTS:HELPER ...]");
 
 	if (at == argc || !entrance_parse(argv[at], &entrance))
 		die(EXIT_PERM,
-		    "give an entrance: in, relay, user, auth or own");
+		    "name an entrance: in, relay, user, auth or own");
 	if (!advice_init(&advice, &conf, argv + at + 1, &why))
 		die(EXIT_PERM, "%s", why);
-	how.limit = (unsigned)conf.max_sessions + SPARE;
+	how.limit = conversation_limit(&conf, 1);
 	how.execs = advice_execs(&advice);
 	serve_warm(argv, &how);
 	(void)signal(SIGXFSZ, SIG_IGN);
@@ -226,8 +208,8 @@ main(int argc, char *argv[])
 	advice_dial(&advice);
 	chan_init(&chan, &room, 0, 1);
 	if (!message_init(&message, &conf, entrance, &store, &advice))
-		die_sys(EXIT_TEMP, "no randomness for an id");
+		die_sys(EXIT_TEMP, "cannot get random bytes for an id");
 	serve_confine(&keep, &conf);
 	meet_client(&conf, entrance);
-	return converse(&conf);
+	return serve_client(&conf);
 }

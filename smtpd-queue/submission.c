@@ -105,12 +105,12 @@ submission_origin(const struct submission *s)
 }
 
 static void
-submission_sender(void *context, struct span payload)
+submission_sender(void *context, const struct envelope_path *from)
 {
 	struct submission *s = context;
 
 	sbuf_reset(&s->sender);
-	sbuf_addspan(&s->sender, payload);
+	sbuf_addspan(&s->sender, from->path);
 	s->origin = submission_origin(s);
 }
 

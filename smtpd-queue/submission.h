@@ -30,7 +30,7 @@ struct submission {
 	enum submission_origin origin; /* what follows from these */
 	uint32_t uid;
 	struct author author; /* of this message or an earlier one */
-	struct sbuf sender;   /* the payload of S */
+	struct sbuf sender;   /* <reverse-path> */
 	struct sbuf name;     /* the full name, as the user gave it */
 	/* the header section, and the fields on top of it */
 	bool has_date, has_message_id, has_from;

@@ -206,7 +206,7 @@ no_advice() {
 		adviser_is "$fake"
 		run --separate-stderr inject "${HEAD[@]}" $'H:X: y\r\n' \
 			"B:$BODY" E
-		no_advice 'it has gone"'
+		no_advice 'connection lost"'
 	done
 }
 
@@ -230,7 +230,7 @@ no_advice() {
 	adviser_is adviser-die-E
 	run --separate-stderr inject "${HEAD[@]}" "B:$BODY" E get get get sync \
 		"${HEAD[@]}" "B:$BODY" E
-	no_advice 'it has gone"'
+	no_advice 'connection lost"'
 	[ "$(grep -c ' E ' "$FAKES/advised")" -eq 1 ]
 	[[ $stderr == *'ended with 111'* ]]
 	adviser_is adviser
@@ -290,20 +290,20 @@ no_advice() {
 	M:|an unknown mark
 	M:spam|an unknown mark
 	M:junk\ |an unknown mark
-	R:'local <other@example.com>'|a frame that is no answer
-	S:'<>'|a frame that is no answer
-	C:entrance=own|a frame that is no answer
-	B:x|a frame that is no answer
-	E:|a frame that is no answer
-	A:|a frame that is no answer
-	I:0660ee029bdfc00c7da957|a frame that is no answer
-	'X:450 4.7.1 later'|a verdict without a reply
-	'X:no code'|a verdict without a reply
-	'X:550 5.7.1 '$'\r\n'|a verdict without a reply
-	'X:550 5.7.1 '$'\x80'|a verdict without a reply
-	X:|a verdict without a reply
-	Z:|a verdict without a reply
-	'Z:550 5.7.1 no'|a verdict without a reply
+	R:'local <other@example.com>'|an unexpected frame
+	S:'<>'|an unexpected frame
+	C:entrance=own|an unexpected frame
+	B:x|an unexpected frame
+	E:|an unexpected frame
+	A:|an unexpected frame
+	I:0660ee029bdfc00c7da957|an unexpected frame
+	'X:450 4.7.1 later'|a malformed reply
+	'X:no code'|a malformed reply
+	'X:550 5.7.1 '$'\r\n'|a malformed reply
+	'X:550 5.7.1 '$'\x80'|a malformed reply
+	X:|a malformed reply
+	Z:|a malformed reply
+	'Z:550 5.7.1 no'|a malformed reply
 	raw:nonsense|a malformed frame
 	raw:0:,|a malformed frame
 	raw:99999:K|a malformed frame
@@ -316,9 +316,9 @@ no_advice() {
 		eval "answer $line K"
 		run --separate-stderr inject "${HEAD[@]}" "B:$BODY" E
 		if [[ $line == X:* ]]; then
-			no_advice 'it may not refuse mail"'
+			no_advice 'it has no right to refuse mail"'
 		else
-			no_advice 'a change that it has no right to"'
+			no_advice 'a change beyond its rights"'
 		fi || { echo "$rights $line: $output $stderr"; false; }
 	done <<-'EOT'
 	put,top,mark,refuse|'D:0 1'
@@ -367,7 +367,7 @@ many() {
 	rm -r "$Q/new"
 	many H 2000 "X: $(printf '%0900d' 0)"$'\r\n'
 	run --separate-stderr inject "${HEAD[@]}" "B:$BODY" E
-	no_advice 'too many or too large fields on top"'
+	no_advice 'too many octets of header fields"'
 }
 
 @test "advice: who has seen enough may answer before it is asked" {
@@ -417,7 +417,7 @@ many() {
 		adviser_is "$fake" judge
 		run -75 --separate-stderr inject "${HEAD[@]}" "B:$BODY" E
 		[[ $output == *$'\nZ 451 4.7.1 '* ]]
-		[[ $stderr == *'event=no-advice by=judge why="it has gone"'* ]]
+		[[ $stderr == *'event=no-advice by=judge why="connection lost"'* ]]
 		nothing_queued
 	done
 	adviser_is adviser judge

@@ -193,7 +193,7 @@ policy() {
 	[[ ${lines[3]} == 'Z 451 4.7.1 '* && ${lines[4]} == 'Z 451 4.7.1 '* ]]
 	# The message cannot have its advice either.
 	[[ ${lines[5]} == 'Z 451 4.7.1 '* ]]
-	[[ $stderr == *" event=no-advice by=judge why=\"it has gone\""* ]]
+	[[ $stderr == *" event=no-advice by=judge why=\"connection lost\""* ]]
 	nothing_queued
 }
 
@@ -211,7 +211,7 @@ policy() {
 	run -75 --separate-stderr inject C:version=1 "$S" Q get get \
 		"$(rcpt no)" Q get
 	[[ $output == *'Z 451 4.7.1 '* ]]
-	[[ $stderr == *' event=no-advice by=mild why="it may not refuse mail"'* ]]
+	[[ $stderr == *' event=no-advice by=mild why="it has no right to refuse mail"'* ]]
 	# but not now may say everybody
 	run -75 --separate-stderr inject C:version=1 "$S" Q get get \
 		"$(rcpt late)" Q get

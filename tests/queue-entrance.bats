@@ -172,7 +172,7 @@ through() {
 	ours.sendall(b"10:Cversion=1,3:S<>,22:Rlocal <u@example.com>,1:E,")
 	assert queue.wait(20) == 100, queue.returncode
 	EOT
-	[[ $output == *"the client is no local user"* ]]
+	[[ $output == *"the client is not a local user"* ]]
 	nothing_queued
 }
 

@@ -650,7 +650,7 @@ through() {
 	mv "$BATS_TEST_TMPDIR"/a "$BATS_TEST_TMPDIR"/b
 	run -75 through "${MAIL[@]}" Q get
 	[[ $output == *'Z 451 4.7.1 '* ]]
-	[[ $(<"$LOG") == *"cannot reach the adviser socket"* ]]
+	[[ $(<"$LOG") == *"cannot reach adviser socket"* ]]
 	"${AS_USER[@]}" "$SMTPD_TOP/tests/tools/counsel.py" listen \
 		"$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/socket" 3>&- &
 	echo $! >"$BATS_TEST_TMPDIR/adviser.pid"

@@ -221,9 +221,9 @@ parents() {
 	# What each changed is in the log, and so is who made no sense.
 	for what in 'by=judge deleted=1' 'by=judge top=1' 'by=judge mark=junk' \
 	    'by=submit put=1' 'by=sign top=1' 'event=refused .* by=judge' \
-	    'event=no-advice by=judge why="a change that it has no right to"' \
-	    'event=no-advice by=submit why="a frame that is no answer"' \
-	    'event=no-advice by=sign why="it has gone"'; do
+	    'event=no-advice by=judge why="a change beyond its rights"' \
+	    'event=no-advice by=submit why="an unexpected frame"' \
+	    'event=no-advice by=sign why="connection lost"'; do
 		grep -q "$what" <<<"$output"
 	done
 }

@@ -115,7 +115,7 @@ refused() {
 		printf '10:Cversion=1,3:S<>,1:E,' >&4; cat <&4 2>/dev/null"
 	[[ $output != *[KZX]* ]]
 	nothing_queued
-	grep "the client is no local user" "$BATS_TEST_TMPDIR/log"
+	grep "the client is not a local user" "$BATS_TEST_TMPDIR/log"
 }
 
 @test "submit: adds Date, From and Message-ID where they are missing" {

@@ -12,17 +12,11 @@
 #include "advise.h"
 #include "dkim-keys.h"
 #include "log.h"
-#include "program.h"
 #include "queuefile.h"
 #include "serve.h"
 #include "signer.h"
 
-/*
- * The entrances that ask us. Each may have all its conversations open, so that
- * one kind does not keep out another.
- */
-#define ENTRANCES 4
-#define SPARE 64    /* conversations of an entrance besides those of sessions */
+#define ENTRANCES 4 /* relay, user, auth and own ask us */
 #define REHEARSED 8 /* domains */
 
 #define SIGNING_HEADER_MAX (2 * 1024 * 1024) /* octets, in all */
@@ -497,17 +491,12 @@ main(int argc, char *argv[])
 		    SYS_futex, SYS_getpid, SYS_gettid, SYS_uname, SYS_ioctl,
 		    SYS_prlimit64, SYS_sysinfo },
 	};
-	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 
-	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
-		die(EXIT_PERM, "takes no operands");
-	how.limit = ENTRANCES * ((unsigned)conf.max_sessions + SPARE);
-	serve_warm(argv, &how);
+	advise_start(argc, argv, &conf);
+	advise_warm(argv, &conf, ENTRANCES);
 	signing_find_keys(&conf, keep.paths);
 	signing_init(&signing, &conf);
 	if (serve_is_warm())
 		signing_rehearse_all(&signing, &conf);
-	serve_connections(&keep, &conf);
-	serve_confine(&keep, &conf);
-	return advise_run(&signing_adviser, &signing, &conf);
+	return advise_serve(&keep, &signing_adviser, &signing, &conf);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "conversation.h"
 #include "envelope.h"
 #include "helper.h"
 #include "inject.h"
@@ -323,7 +324,7 @@ bounce_receive(struct request *r)
 	struct frame f;
 	enum io io;
 
-	while ((io = chan_recv(&up, &f, NEVER)) == IO_OK) {
+	while ((io = conversation_next(&up, &f, NEVER)) == IO_OK) {
 		switch (f.tag) {
 		case 'Q':
 			return IO_EOF;
@@ -424,8 +425,8 @@ bounce_answer(struct request *r)
 	}
 	bounce_log(r, sbuf_span(&to), &f);
 	sbuf_free(&to);
-	return chan_send(&up, f.tag, f.payload, bounce_deadline()) == IO_OK &&
-	    chan_flush(&up, bounce_deadline()) == IO_OK &&
+	return conversation_answer(&up, f.tag, f.payload, bounce_deadline()) ==
+	    IO_OK &&
 	    down.link.state == LINK_UP;
 }
 
@@ -438,10 +439,8 @@ bounce_serve(void)
 	for (;;) {
 		request_reset(&request, &conf);
 		io = bounce_receive(&request);
-		if (io == IO_EOF)
-			return EXIT_OK;
 		if (io != IO_OK)
-			die_sys(EXIT_TEMP, "the conversation broke off");
+			return conversation_end(io);
 		if (!bounce_answer(&request))
 			die(EXIT_TEMP, "the conversation broke off");
 	}

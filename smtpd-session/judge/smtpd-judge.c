@@ -11,16 +11,12 @@
 #include <unistd.h>
 
 #include "advise.h"
-#include "envelope.h"
 #include "forged.h"
 #include "frame.h"
 #include "judge-report.h"
 #include "log.h"
-#include "program.h"
-#include "serve.h"
 #include "warm.h"
 
-#define SPARE 64            /* conversations beside those of sessions */
 #ifdef __SANITIZE_ADDRESS__ /* which reserves terabytes */
 #define MEMORY_MAX RLIM_INFINITY
 #else
@@ -166,19 +162,15 @@ check_client(struct judge *j)
 	f->spf_mailfrom = check_spf(j, f->local, f->domain);
 }
 
-/* Another one may follow if another adviser refuses it; the last counts. */
 static void
-judge_sender(void *context, struct span payload)
+judge_sender(void *context, const struct envelope_path *from)
 {
 	struct judge *j = context;
-	struct envelope_path path;
 
-	if (!envelope_sender(payload, &path))
-		return;
 	sbuf_reset(&j->local);
 	sbuf_reset(&j->domain);
-	sbuf_addspan(&j->local, path.address.local);
-	sbuf_addspan(&j->domain, path.address.domain);
+	sbuf_addspan(&j->local, from->address.local);
+	sbuf_addspan(&j->domain, from->address.domain);
 	j->found.helo = sbuf_span(&j->helo);
 	j->found.local = sbuf_span(&j->local);
 	j->found.domain = sbuf_span(&j->domain);
@@ -599,21 +591,17 @@ main(int argc, char *argv[])
 {
 	static struct conf conf;
 	static struct judge judge = { .conf = &conf };
-	struct serve_how how = { .start = SERVE_AT_ACCEPT };
 	uint64_t since;
 	bool checks;
 
-	if (program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED, "") != argc)
-		die(EXIT_PERM, "takes no operands");
-	how.limit = (unsigned)conf.max_sessions + SPARE;
+	advise_start(argc, argv, &conf);
 	checks = conf.checks;
 	if (!checks && warm_is(&since))
 		hand_over_to_clean(argv);
-	serve_warm(argv, &how);
+	advise_warm(argv, &conf, 1);
 	limit_process();
 	if (checks)
 		prepare_checks(&judge);
-	serve_connections(checks ? &check_keep : &clean_keep, &conf);
-	serve_confine(checks ? &check_keep : &clean_keep, &conf);
-	return advise_run(checks ? &checker : &cleaner, &judge, &conf);
+	return advise_serve(checks ? &check_keep : &clean_keep,
+	    checks ? &checker : &cleaner, &judge, &conf);
 }

@@ -3,7 +3,7 @@
  * text, and what goes on top is whole printable fields. */
 #include <stdlib.h>
 
-#include "../../smtpd-queue/changes.c"
+#include "../../smtpd-queue/advice.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

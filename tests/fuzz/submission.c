@@ -118,6 +118,7 @@ static void
 ask(struct submission *s, struct span text, bool local)
 {
 	struct advise_text t = { .fd = -1, .length = text.n };
+	const struct envelope_path from = { .path = SPAN("<joe@example.com>") };
 
 	sbuf_reset(&advice.result);
 	advice.text = text;
@@ -129,7 +130,7 @@ ask(struct submission *s, struct span text, bool local)
 	fact(s, "entrance", local ? "user" : "relay");
 	if (local)
 		fact(s, "uid", "1000");
-	submission_adviser.sender(s, SPAN("<joe@example.com>"));
+	submission_adviser.sender(s, &from);
 	submission_adviser.text(s, &t);
 	check(advice.verdict != '\0' && !advice.result.bad);
 	check(advice.verdict != 'K' || advice.top == (local ? 1 : 0));
