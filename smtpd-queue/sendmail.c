@@ -12,8 +12,8 @@
 
 #include "address.h"
 #include "inject.h"
-#include "mailq.h"
 #include "program.h"
+#include "queued.h"
 #include "sendmail-letter.h"
 
 _Noreturn static void sendmail_fail(int code, const char *fmt, ...)
@@ -260,7 +260,7 @@ sendmail_farewell(void)
 	_exit(EX_TEMPFAIL);
 }
 
-/* The account of the caller; NULL: there is none. */
+/* The account of the caller, or NULL. */
 static const struct passwd *
 sendmail_account(void)
 {
@@ -499,21 +499,160 @@ sendmail_serve_smtp(const struct conf *conf)
 	    strerror(errno));
 }
 
+/* --- -bp: the messages in the queue, oldest first ------------------------------- */
+
+struct mailq {
+	int dir; /* the queue directory */
+	uint64_t messages, octets;
+};
+
+/* Peer text: one line, and nothing that a terminal obeys. */
 static void
-sendmail_list_queue(const struct conf *conf)
+mailq_text(struct span s)
 {
-	switch (mailq_print(conf)) {
-	case MAILQ_OK:
+	for (size_t i = 0; i < s.n; i++) {
+		bool fine = s.p[i] >= ' ' && s.p[i] <= '~';
+
+		(void)putchar(fine ? s.p[i] : '?');
+	}
+}
+
+static void
+mailq_print_date(const char *id)
+{
+	time_t t = (time_t)(queue_id_time(id) / 1000000);
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	(void)printf("%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900,
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/*
+ * Is anything of a recipient of the envelope left to do? reply: the last
+ * answer for it, or for an address that it is expanded to.
+ */
+static bool
+mailq_is_waiting(const struct queued *q, const struct queued_rcpt *to,
+    size_t *reply)
+{
+	bool waiting = queued_is_open(to);
+
+	*reply = to->reply;
+	for (size_t i = q->naddressees; to->expanded && i < q->n; i++) {
+		const struct queued_rcpt *r = &q->rcpts[i];
+
+		if (r->addressee != to->index || !queued_is_open(r))
+			continue;
+		waiting = true;
+		if (r->reply != 0)
+			*reply = r->reply;
+	}
+	return waiting;
+}
+
+static void
+mailq_print_recipient(const struct queued *q, const struct queued_rcpt *to)
+{
+	size_t reply;
+
+	if (!mailq_is_waiting(q, to, &reply))
+		return;
+	(void)printf("%57s", "");
+	mailq_text(queued_address(queued_text(q, to->target)));
+	if (queued_text(q, reply).n > 0) {
+		(void)printf("\n%59s(", "");
+		mailq_text(queued_text(q, reply));
+		(void)putchar(')');
+	}
+	(void)putchar('\n');
+}
+
+static void
+mailq_print_message(const struct queued *q, bool tried)
+{
+	bool held = q->held != 0 || q->kept != 0;
+
+	(void)printf("%s%c %9llu  ", q->id,
+	    !tried   ? '*' :
+		held ? '!' :
+		       ' ',
+	    (unsigned long long)q->file.body_len);
+	mailq_print_date(q->id);
+	(void)printf("  ");
+	mailq_text(queued_text(q, q->sender));
+	(void)putchar('\n');
+	for (size_t i = 0; i < q->naddressees; i++)
+		mailq_print_recipient(q, &q->rcpts[i]);
+	(void)putchar('\n');
+}
+
+/* One that cannot be read is being received, or has just been delivered. */
+static void
+mailq_print_entry(struct mailq *l, const char *entry)
+{
+	char id[QUEUE_ID_SIZE] = "";
+	struct queued q;
+
+	memcpy(id, entry, QUEUE_ID_LEN);
+	switch (queued_read(&q, l->dir, id)) {
+	case QUEUED_OK:
+		mailq_print_message(&q, entry[QUEUE_ID_LEN] == 'm');
+		l->messages++;
+		l->octets += q.file.body_len;
+		queued_free(&q);
 		break;
-	case MAILQ_FORBIDDEN:
+	case QUEUED_CORRUPT:
+		(void)printf("%s  is damaged\n\n", id);
+		l->messages++;
+		break;
+	case QUEUED_GONE:
+	case QUEUED_RECEIVING:
+	case QUEUED_TORN:
+	case QUEUED_IOERR:
+		break;
+	}
+}
+
+static void
+mailq_print_all(struct mailq *l, const struct sbuf *ids)
+{
+	if (ids->len > 0)
+		(void)printf("%-23s %9s  %-20s  %s\n", "Queue id", "Size",
+		    "Arrived", "Sender, recipients");
+	for (size_t at = 0; at < ids->len; at += QUEUE_ID_SIZE)
+		mailq_print_entry(l, ids->s + at);
+	if (l->messages == 0)
+		(void)printf("The queue is empty\n");
+	else
+		(void)printf("%llu messages, %llu octets\n",
+		    (unsigned long long)l->messages,
+		    (unsigned long long)l->octets);
+}
+
+static void
+mailq_print(const struct conf *conf)
+{
+	struct mailq l = { .dir = queued_dir(conf->queue) };
+	struct sbuf ids;
+	bool ok;
+
+	sbuf_init(&ids, 0);
+	ok = l.dir != -1 && queued_list(l.dir, &ids);
+	if (!ok && (errno == EACCES || errno == EPERM))
 		sendmail_fail(EX_NOPERM,
-		    "only root and the owner of '%s' may list the "
-		    "queue",
+		    "only root and the owner of '%s' may list the queue",
 		    conf->queue);
-	case MAILQ_FAILED:
+	if (ok) {
+		mailq_print_all(&l, &ids);
+		ok = fflush(stdout) == 0;
+	}
+	if (!ok)
 		sendmail_fail(EX_TEMPFAIL, "cannot list '%s': %s", conf->queue,
 		    strerror(errno));
-	}
+	sbuf_free(&ids);
+	(void)close(l.dir);
 }
 
 int
@@ -536,7 +675,7 @@ main(int argc, char *argv[])
 		sendmail_send(&o, &conf);
 		break;
 	case OPTIONS_LIST:
-		sendmail_list_queue(&conf);
+		mailq_print(&conf);
 		break;
 	case OPTIONS_SMTP:
 		sendmail_serve_smtp(&conf);
