@@ -24,7 +24,7 @@ next_is(struct span s, char c)
 
 /* Takes n octets off *rest. */
 static struct span
-cut_front(struct span *rest, size_t n)
+address_cut_front(struct span *rest, size_t n)
 {
 	struct span s = span_of(rest->p, n);
 
@@ -193,7 +193,7 @@ address_is_literal(struct span s)
 static enum address_result
 take_domain(struct span *rest, struct span *domain)
 {
-	*domain = cut_front(rest, domain_run(*rest));
+	*domain = address_cut_front(rest, domain_run(*rest));
 	if (domain->n > ADDRESS_DOMAIN_MAX)
 		return ADDRESS_DOMAIN_TOO_LONG;
 	return is_domain(*domain) ? ADDRESS_OK : ADDRESS_SYNTAX;
@@ -206,7 +206,7 @@ take_literal(struct span *rest, struct span *literal)
 
 	if (end == rest->n)
 		return ADDRESS_SYNTAX;
-	*literal = cut_front(rest, end + 1);
+	*literal = address_cut_front(rest, end + 1);
 	return address_is_literal(*literal) ? ADDRESS_OK : ADDRESS_SYNTAX;
 }
 
@@ -219,7 +219,7 @@ take_local(struct span *rest, struct address *a)
 	n = a->quoted ? quoted_string(*rest) : dot_string(*rest);
 	if (n == 0)
 		return ADDRESS_SYNTAX;
-	a->local = cut_front(rest, n);
+	a->local = address_cut_front(rest, n);
 	return n > ADDRESS_LOCAL_MAX ? ADDRESS_LOCAL_TOO_LONG : ADDRESS_OK;
 }
 
@@ -234,7 +234,7 @@ take_mailbox(struct span *rest, struct address *a)
 		return result;
 	if (!next_is(*rest, '@'))
 		return ADDRESS_SYNTAX;
-	cut_front(rest, 1);
+	address_cut_front(rest, 1);
 	a->literal = next_is(*rest, '[');
 	if (a->literal)
 		result = take_literal(rest, &a->domain);
@@ -254,17 +254,17 @@ skip_route(struct span *rest)
 	for (;;) {
 		if (!next_is(*rest, '@'))
 			return ADDRESS_SYNTAX;
-		cut_front(rest, 1);
+		address_cut_front(rest, 1);
 		result = take_domain(rest, &domain);
 		if (result != ADDRESS_OK)
 			return result;
 		if (!next_is(*rest, ','))
 			break;
-		cut_front(rest, 1);
+		address_cut_front(rest, 1);
 	}
 	if (!next_is(*rest, ':'))
 		return ADDRESS_SYNTAX;
-	cut_front(rest, 1);
+	address_cut_front(rest, 1);
 	return ADDRESS_OK;
 }
 
@@ -280,7 +280,7 @@ has_utf8(struct span s)
 
 /* What is wrong is not the grammar but a charset that we do not speak. */
 static enum address_result
-explain(enum address_result result, struct span text)
+address_explain(enum address_result result, struct span text)
 {
 	if (result == ADDRESS_SYNTAX && has_utf8(text))
 		return ADDRESS_UTF8;
@@ -294,7 +294,7 @@ take_postmaster(struct span *rest, struct address *a)
 
 	if (!span_istarts(*rest, name))
 		return false;
-	a->whole = a->local = cut_front(rest, name.n - 1);
+	a->whole = a->local = address_cut_front(rest, name.n - 1);
 	a->domain = span_of(rest->p, 0);
 	return true;
 }
@@ -327,14 +327,15 @@ address_path(struct span *rest, enum address_path kind, struct address *a)
 
 	memset(a, 0, sizeof(*a));
 	if (next_is(s, '<')) {
-		cut_front(&s, 1);
+		address_cut_front(&s, 1);
 		result = take_inside(&s, kind, a);
 	}
 	if (result == ADDRESS_OK && !next_is(s, '>'))
 		result = ADDRESS_SYNTAX;
 	if (result != ADDRESS_OK)
-		return explain(result, span_of(rest->p, span_find(*rest, '>')));
-	cut_front(&s, 1);
+		return address_explain(result,
+		    span_of(rest->p, span_find(*rest, '>')));
+	address_cut_front(&s, 1);
 	if (rest->n - s.n > ADDRESS_PATH_MAX)
 		return ADDRESS_PATH_TOO_LONG;
 	*rest = s;
@@ -353,7 +354,7 @@ address_mailbox(struct span s, struct address *a)
 		result = ADDRESS_SYNTAX;
 	if (result == ADDRESS_OK && s.n > ADDRESS_PATH_MAX - 2)
 		result = ADDRESS_PATH_TOO_LONG;
-	return explain(result, s);
+	return address_explain(result, s);
 }
 
 void

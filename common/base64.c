@@ -7,7 +7,7 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 /* All ones when c is from lo to hi, else 0. */
 static uint32_t
-within(uint32_t c, uint32_t lo, uint32_t hi)
+base64_within(uint32_t c, uint32_t lo, uint32_t hi)
 {
 	return -(((lo - 1 - c) & (c - hi - 1)) >> 31);
 }
@@ -17,12 +17,14 @@ within(uint32_t c, uint32_t lo, uint32_t hi)
  * passwords pass: neither a branch nor a place in memory depends on them.
  */
 static uint32_t
-bits(char character)
+base64_bits(char character)
 {
 	uint32_t c = (unsigned char)character;
-	uint32_t upper = within(c, 'A', 'Z'), lower = within(c, 'a', 'z');
-	uint32_t digit = within(c, '0', '9'), plus = within(c, '+', '+');
-	uint32_t slash = within(c, '/', '/');
+	uint32_t upper = base64_within(c, 'A', 'Z'),
+		 lower = base64_within(c, 'a', 'z');
+	uint32_t digit = base64_within(c, '0', '9'),
+		 plus = base64_within(c, '+', '+');
+	uint32_t slash = base64_within(c, '/', '/');
 	uint32_t any = upper | lower | digit | plus | slash;
 
 	return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) |
@@ -36,7 +38,7 @@ decode_group(struct sbuf *b, const char *p, size_t missing)
 	uint32_t v = 0;
 
 	for (size_t i = 0; i < 4; i++) {
-		uint32_t six = i < 4 - missing ? bits(p[i]) : 0;
+		uint32_t six = i < 4 - missing ? base64_bits(p[i]) : 0;
 
 		if (six > 63)
 			return false;

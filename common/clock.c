@@ -51,7 +51,7 @@ clock_wall_us(void)
  * opens /etc/localtime, which a confined program may not.
  */
 static void
-civil(int64_t days, int64_t *year, unsigned *month, unsigned *day)
+clock_civil(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 {
 	int64_t z = days + 719468;
 	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
@@ -77,7 +77,7 @@ clock_date(struct sbuf *b, time_t t)
 
 	if (t % 86400 < 0)
 		day--;
-	civil(day, &year, &month, &mday);
+	clock_civil(day, &year, &month, &mday);
 	sbuf_addf(b, "%s, %u %s %04lld %02u:%02u:%02u +0000",
 	    days[(day % 7 + 7) % 7], mday, months[month], (long long)year,
 	    sec / 3600, sec / 60 % 60, sec % 60);

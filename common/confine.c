@@ -476,7 +476,7 @@ is_off(const struct conf *conf)
 
 /* What a forbidden call gets. */
 static uint32_t
-refusal(const struct conf *conf, bool may_kill)
+confine_refusal(const struct conf *conf, bool may_kill)
 {
 	return may_kill && strcmp(conf->confine, "kill") == 0 ?
 	    SECCOMP_RET_KILL_PROCESS :
@@ -523,7 +523,7 @@ apply_list(const struct confine *c, struct rules *r, const struct conf *conf)
 		r->arguments[1] = &no_namespace;
 	if (c->families[0] != 0)
 		r->families = c->families;
-	if (!restrict_files(c) || !filter_calls(r, refusal(conf, true)))
+	if (!restrict_files(c) || !filter_calls(r, confine_refusal(conf, true)))
 		confine_failed();
 }
 
@@ -543,7 +543,8 @@ confine(const struct confine *c, const struct conf *conf)
 	r.deny = true;
 	r.arguments[0] = &no_namespace;
 	rules_add(&r, denied + first, nitems(denied) - first);
-	if (!restrict_files(c) || !filter_calls(&r, refusal(conf, false)))
+	if (!restrict_files(c) ||
+	    !filter_calls(&r, confine_refusal(conf, false)))
 		confine_failed();
 }
 
@@ -620,6 +621,6 @@ confine_forked(const struct confine *c, const struct conf *conf)
 	list_calls(&kept, c);
 	rules_add_lost(&r, &kept, given_up, nitems(given_up));
 	rules_add_lost(&r, &kept, dialling, nitems(dialling));
-	if (!filter_calls(&r, refusal(conf, true)))
+	if (!filter_calls(&r, confine_refusal(conf, true)))
 		confine_failed();
 }

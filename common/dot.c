@@ -19,7 +19,7 @@ load64(const char *p)
  * and tab. (A borrow can set bits falsely, but only above a true one.)
  */
 static uint64_t
-controls(uint64_t x)
+find_controls(uint64_t x)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 
@@ -34,13 +34,13 @@ ends_run(char c)
 
 /* Octets before the first CR, LF or NUL. */
 static size_t
-plain(const char *p, size_t n)
+dot_plain_length(const char *p, size_t n)
 {
 	uint64_t found;
 	size_t i = 0;
 
 	while (n - i >= 8) {
-		found = controls(load64(p + i));
+		found = find_controls(load64(p + i));
 		if (found == 0) {
 			i += 8;
 			continue;
@@ -78,7 +78,7 @@ fault_of(char c)
  * BOL or TEXT only.
  */
 static enum dot_event
-scan(struct dot *d, struct span in, size_t *used, struct span *run)
+dot_scan(struct dot *d, struct span in, size_t *used, struct span *run)
 {
 	size_t i = 0, n;
 
@@ -89,7 +89,7 @@ scan(struct dot *d, struct span in, size_t *used, struct span *run)
 			*used = i + 1;
 			return DOT_RUN;
 		}
-		n = plain(in.p + i, in.n - i);
+		n = dot_plain_length(in.p + i, in.n - i);
 		if (n > 0)
 			d->at = DOT_TEXT;
 		i += n;
@@ -120,7 +120,7 @@ scan(struct dot *d, struct span in, size_t *used, struct span *run)
 
 /* What a CR or a dot at the end of the last input turns out to be. */
 static enum dot_event
-resume(struct dot *d, char c, size_t *used, struct span *run)
+dot_resume(struct dot *d, char c, size_t *used, struct span *run)
 {
 	bool cr = d->at == DOT_CR || d->at == DOT_STOP_CR;
 
@@ -149,11 +149,11 @@ dot_push(struct dot *d, struct span in, size_t *used, struct span *run)
 
 	*run = span_of(in.p, 0);
 	if (d->at == DOT_BOL || d->at == DOT_TEXT) {
-		event = scan(d, in, used, run);
+		event = dot_scan(d, in, used, run);
 	} else {
-		event = resume(d, in.p[0], used, run);
+		event = dot_resume(d, in.p[0], used, run);
 		if (event == DOT_MORE && *used == 0)
-			event = scan(d, in, used, run);
+			event = dot_scan(d, in, used, run);
 	}
 	if (d->why != DOT_FINE)
 		run->n = 0;

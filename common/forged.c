@@ -11,7 +11,7 @@
 static const char field_name[] = "authentication-results";
 
 static void
-begin_field(struct forged *f)
+forged_begin_field(struct forged *f)
 {
 	if (f->fate != FORGED_GOES)
 		f->before = f->at;
@@ -29,7 +29,7 @@ forged_init(struct forged *f, const char *host)
 	*f = (struct forged){
 		.host = host, .at = FORGED_LINE_START, .fate = FORGED_STAYS
 	};
-	begin_field(f);
+	forged_begin_field(f);
 }
 
 /* CR and LF within a field are folding, wherever they stand. */
@@ -54,7 +54,7 @@ is_ours(const struct forged *f)
 
 /* An octet that can only be of the id, or stand behind it. */
 static void
-id_octet(struct forged *f, char c)
+forged_id_octet(struct forged *f, char c)
 {
 	size_t n = strlen(f->host);
 	bool dot = f->matched == n && c == '.';
@@ -76,7 +76,7 @@ id_octet(struct forged *f, char c)
  * two halves of an id do not part them; but it may also end before them.
  */
 static void
-id(struct forged *f, char c)
+forged_id(struct forged *f, char c)
 {
 	bool escaped = f->escaped;
 
@@ -84,7 +84,7 @@ id(struct forged *f, char c)
 	if (escaped && f->comments > 0)
 		return;
 	if (escaped && f->quoted)
-		id_octet(f, c);
+		forged_id_octet(f, c);
 	else if (c == '\\' && (f->comments > 0 || f->quoted))
 		f->escaped = true;
 	else if (f->comments > 0)
@@ -92,18 +92,18 @@ id(struct forged *f, char c)
 	else if (c == '"')
 		f->quoted = !f->quoted;
 	else if (f->quoted && !is_space(c))
-		id_octet(f, c);
+		forged_id_octet(f, c);
 	else if (is_space(c) || c == '(') {
 		if (is_ours(f))
 			f->fate = FORGED_GOES;
 		f->comments = c == '(';
 	} else
-		id_octet(f, c);
+		forged_id_octet(f, c);
 }
 
 /* One octet of an open field. */
 static void
-look(struct forged *f, char c)
+forged_look(struct forged *f, char c)
 {
 	switch (f->part) {
 	case FORGED_NAME:
@@ -121,7 +121,7 @@ look(struct forged *f, char c)
 		}
 		break;
 	case FORGED_ID:
-		id(f, c);
+		forged_id(f, c);
 		break;
 	case FORGED_EQUALS:
 		f->fate = c == '?' ? FORGED_GOES : FORGED_STAYS;
@@ -133,7 +133,7 @@ look(struct forged *f, char c)
 
 /* An open field is over. */
 static void
-decide(struct forged *f)
+forged_decide(struct forged *f)
 {
 	bool unended = f->comments > 0 || f->quoted;
 
@@ -144,10 +144,10 @@ decide(struct forged *f)
 }
 
 static void
-end_field(struct forged *f)
+forged_end_field(struct forged *f)
 {
 	if (f->fate == FORGED_OPEN)
-		decide(f);
+		forged_decide(f);
 	if (f->fate != FORGED_GOES)
 		return;
 	if (f->gone.length == 0)
@@ -157,7 +157,7 @@ end_field(struct forged *f)
 
 /* All that may be next to the range and goes is in it. */
 static bool
-take_gone(struct forged *f, struct forged_range *r)
+forged_take_gone(struct forged *f, struct forged_range *r)
 {
 	*r = f->gone;
 	f->gone.length = 0;
@@ -183,7 +183,7 @@ is_new_line(const struct forged *f, char c)
 
 /* Follows the lines over one octet. */
 static void
-step(struct forged *f, char c)
+forged_step(struct forged *f, char c)
 {
 	bool start = is_new_line(f, c);
 
@@ -202,7 +202,7 @@ step(struct forged *f, char c)
  * a CRLF then, and completes that line.
  */
 static void
-rejoin(struct forged *f, char c)
+forged_rejoin(struct forged *f, char c)
 {
 	if (f->fate != FORGED_GOES || f->at != FORGED_LINE_START || c != '\n' ||
 	    f->before == FORGED_LINE_START)
@@ -218,16 +218,16 @@ forged_push(struct forged *f, struct span *in, struct forged_range *r)
 		char c = in->p[0];
 
 		if (is_new_line(f, c) && !ascii_isblank(c)) {
-			end_field(f);
-			if (f->fate == FORGED_STAYS && take_gone(f, r))
+			forged_end_field(f);
+			if (f->fate == FORGED_STAYS && forged_take_gone(f, r))
 				return true;
-			rejoin(f, c);
+			forged_rejoin(f, c);
 			if (is_new_line(f, c))
-				begin_field(f);
+				forged_begin_field(f);
 		}
-		step(f, c);
+		forged_step(f, c);
 		if (f->fate == FORGED_OPEN)
-			look(f, c);
+			forged_look(f, c);
 		f->offset++;
 	}
 	in->n = 0;
@@ -243,15 +243,15 @@ forged_is_over(const struct forged *f)
 bool
 forged_finish(struct forged *f, struct forged_range *r)
 {
-	end_field(f);
-	return take_gone(f, r);
+	forged_end_field(f);
+	return forged_take_gone(f, r);
 }
 
 /* --- a text in a file ------------------------------------------------------- */
 
 /* Gives fn the ranges that are over with these octets. */
 static bool
-find_in(struct forged *f, struct span octets, forged_range_fn *fn,
+forged_find_in(struct forged *f, struct span octets, forged_range_fn *fn,
     void *context)
 {
 	struct forged_range r;
@@ -276,7 +276,7 @@ forged_find(int fd, uint64_t length, const char *host, forged_range_fn *fn,
 	while (f.offset < length && !forged_is_over(&f)) {
 		n = advise_read(&text, f.offset, piece, sizeof(piece));
 		if (n <= 0 ||
-		    !find_in(&f, span_of(piece, (size_t)n), fn, context))
+		    !forged_find_in(&f, span_of(piece, (size_t)n), fn, context))
 			return false;
 	}
 	return !forged_finish(&f, &last) ||

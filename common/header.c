@@ -25,7 +25,7 @@ next_field(struct header *h)
 }
 
 static void
-keep(struct header *h, const char *p, size_t n)
+header_keep(struct header *h, const char *p, size_t n)
 {
 	size_t room = HEADER_KEPT - h->field.len;
 
@@ -63,7 +63,7 @@ name_octet(struct header *h, char c)
 	    (!first && ascii_isblank(f->s[f->len - 1])))
 		return OCTET_NO_FIELD;
 taken:
-	keep(h, &c, 1);
+	header_keep(h, &c, 1);
 	return OCTET_TAKEN;
 }
 
@@ -112,7 +112,7 @@ header_push(struct header *h, struct span in, size_t *used)
 			n = span_find(rest, '\n');
 			h->complete = n < rest.n;
 			n += h->complete;
-			keep(h, rest.p, n);
+			header_keep(h, rest.p, n);
 			*used += n;
 			continue;
 		}
@@ -218,7 +218,7 @@ is_printable_line(struct span line)
 
 /* Takes one line off *rest; false when it is not whole or not printable. */
 static bool
-take_line(struct span *rest, struct span *line)
+header_take_line(struct span *rest, struct span *line)
 {
 	if (span_find(*rest, '\n') == rest->n)
 		return false;
@@ -246,7 +246,7 @@ header_is_fields(struct span lines)
 	if (lines.n == 0 || ascii_isblank(lines.p[0]))
 		return false;
 	while (lines.n > 0) {
-		if (!take_line(&lines, &line))
+		if (!header_take_line(&lines, &line))
 			return false;
 		if (!ascii_isblank(line.p[0]) && !begins_field(line))
 			return false;

@@ -23,7 +23,7 @@ static uint64_t lost; /* lines since the last that got through */
  * room now, the line is lost and counted.
  */
 static void
-put(const char *line, size_t n)
+log_put(const char *line, size_t n)
 {
 	struct pollfd p = { .fd = LOG_FD, .events = POLLOUT };
 	ssize_t w = -1;
@@ -36,18 +36,18 @@ put(const char *line, size_t n)
 }
 
 static void
-finish(char *line, size_t n)
+log_finish(char *line, size_t n)
 {
 	if (lost != 0)
 		n += (size_t)snprintf(line + n, LOST_ROOM + 1, " lost=%llu",
 		    (unsigned long long)lost);
 	line[n++] = '\n';
-	put(line, n);
+	log_put(line, n);
 }
 
 /* Anything may stand in an argument: keep the line one line of ASCII. */
 static void
-say(const char *level, int err, const char *fmt, va_list ap)
+log_say(const char *level, int err, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_ + 1];
 	size_t max = LINE_MAX_ - LOST_ROOM, n;
@@ -64,11 +64,11 @@ say(const char *level, int err, const char *fmt, va_list ap)
 	for (size_t i = 0; i < n; i++)
 		if (line[i] < ' ' || line[i] > '~')
 			line[i] = '?';
-	finish(line, n);
+	log_finish(line, n);
 }
 
 _Noreturn static void
-leave(enum exitcode code)
+log_leave(enum exitcode code)
 {
 	void (*farewell)(void) = die_farewell;
 
@@ -84,9 +84,9 @@ die(enum exitcode code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("fatal", 0, fmt, ap);
+	log_say("fatal", 0, fmt, ap);
 	va_end(ap);
-	leave(code);
+	log_leave(code);
 }
 
 void
@@ -95,9 +95,9 @@ die_sys(enum exitcode code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("fatal", errno, fmt, ap);
+	log_say("fatal", errno, fmt, ap);
 	va_end(ap);
-	leave(code);
+	log_leave(code);
 }
 
 void
@@ -107,7 +107,7 @@ warn(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("warning", 0, fmt, ap);
+	log_say("warning", 0, fmt, ap);
 	va_end(ap);
 	errno = saved;
 }
@@ -119,20 +119,20 @@ warn_sys(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("warning", saved, fmt, ap);
+	log_say("warning", saved, fmt, ap);
 	va_end(ap);
 	errno = saved;
 }
 
 static bool
-plain(char c)
+log_plain(char c)
 {
 	return c > ' ' && c <= '~' && c != '"' && c != '=' && c != '\\';
 }
 
 /* c as it stands within quotes; gives its length, at most 4. */
 static size_t
-escape(char out[4], char c)
+log_escape(char out[4], char c)
 {
 	static const char hex[] = "0123456789abcdef";
 	static const char from[] = "\"\\\n\r\t", to[] = "\"\\nrt";
@@ -154,7 +154,7 @@ escape(char out[4], char c)
 }
 
 static void
-raw(struct logline *l, const char *s, size_t n)
+log_raw(struct logline *l, const char *s, size_t n)
 {
 	memcpy(l->s + l->len, s, n);
 	l->len += n;
@@ -162,31 +162,31 @@ raw(struct logline *l, const char *s, size_t n)
 
 /* Adds the value in at most room octets; a longer one ends in "...". */
 static void
-value(struct logline *l, struct span v, size_t room, bool quoted)
+log_value(struct logline *l, struct span v, size_t room, bool quoted)
 {
 	size_t need = 0, used = 0;
 	char e[4];
 
 	if (!quoted && v.n <= room) {
-		raw(l, v.p, v.n); /* nearly always: nothing to escape */
+		log_raw(l, v.p, v.n); /* nearly always: nothing to escape */
 		return;
 	}
 	room -= quoted ? 2 : 0;
 	for (size_t i = 0; i < v.n && need <= room; i++)
-		need += escape(e, v.p[i]);
+		need += log_escape(e, v.p[i]);
 	room -= need > room ? 3 : 0;
-	raw(l, "\"", quoted);
+	log_raw(l, "\"", quoted);
 	for (size_t i = 0; i < v.n; i++) {
-		size_t n = escape(e, v.p[i]);
+		size_t n = log_escape(e, v.p[i]);
 
 		if (n > room - used)
 			break;
-		raw(l, e, n);
+		log_raw(l, e, n);
 		used += n;
 	}
 	if (used < need)
-		raw(l, "...", 3);
-	raw(l, "\"", quoted);
+		log_raw(l, "...", 3);
+	log_raw(l, "\"", quoted);
 }
 
 void
@@ -196,13 +196,13 @@ log_span(struct logline *l, const char *name, struct span v)
 	bool quoted = v.n == 0;
 
 	for (size_t i = 0; i < v.n && !quoted; i++)
-		quoted = !plain(v.p[i]);
+		quoted = !log_plain(v.p[i]);
 	if (max < n + sizeof(" =\"...\"") - 1)
 		return;
-	raw(l, " ", l->len == 0 ? 0 : 1);
-	raw(l, name, n);
-	raw(l, "=", 1);
-	value(l, v, LINE_MAX_ - LOST_ROOM - l->len, quoted);
+	log_raw(l, " ", l->len == 0 ? 0 : 1);
+	log_raw(l, name, n);
+	log_raw(l, "=", 1);
+	log_value(l, v, LINE_MAX_ - LOST_ROOM - l->len, quoted);
 }
 
 void
@@ -238,6 +238,6 @@ log_end(struct logline *l)
 {
 	int saved = errno;
 
-	finish(l->s, l->len);
+	log_finish(l->s, l->len);
 	errno = saved;
 }

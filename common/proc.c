@@ -14,7 +14,7 @@
 
 /* Is the number ours taken in the child by another entry of the table? */
 static bool
-conflicts(const struct proc_fd *t, size_t n, size_t i)
+proc_conflicts(const struct proc_fd *t, size_t n, size_t i)
 {
 	for (size_t j = 0; j < n; j++)
 		if (t[j].child == t[i].ours && t[j].ours != t[i].ours)
@@ -23,7 +23,7 @@ conflicts(const struct proc_fd *t, size_t n, size_t i)
 }
 
 static bool
-names(const struct proc_fd *t, size_t n, int child)
+proc_names(const struct proc_fd *t, size_t n, int child)
 {
 	for (size_t i = 0; i < n; i++)
 		if (t[i].child == child)
@@ -37,7 +37,7 @@ names(const struct proc_fd *t, size_t n, int child)
  * to be closed afterwards.
  */
 static bool
-arrange(const struct proc_fd *t, size_t n, posix_spawn_file_actions_t *fa,
+proc_arrange(const struct proc_fd *t, size_t n, posix_spawn_file_actions_t *fa,
     int moved[PROC_FDS])
 {
 	int above = 3, err = 0;
@@ -48,7 +48,7 @@ arrange(const struct proc_fd *t, size_t n, posix_spawn_file_actions_t *fa,
 	for (size_t i = 0; i < n && err == 0; i++) {
 		int ours = t[i].ours;
 
-		if (conflicts(t, n, i)) {
+		if (proc_conflicts(t, n, i)) {
 			ours = fcntl(ours, F_DUPFD_CLOEXEC, above);
 			moved[i] = ours;
 			if (ours == -1)
@@ -58,14 +58,14 @@ arrange(const struct proc_fd *t, size_t n, posix_spawn_file_actions_t *fa,
 	}
 	/* Ours of 0 and 1 are not close-on-exec. 2, the log, is shared. */
 	for (int fd = 0; fd < 2 && err == 0; fd++)
-		if (!names(t, n, fd))
+		if (!proc_names(t, n, fd))
 			err = posix_spawn_file_actions_addclose(fa, fd);
 	errno = err;
 	return err == 0;
 }
 
 static int
-attributes(posix_spawnattr_t *a)
+proc_attributes(posix_spawnattr_t *a)
 {
 	/* What a parent may have ignored; an exec resets only handlers. */
 	static const int ignored[] = { SIGPIPE, SIGHUP, SIGINT, SIGQUIT,
@@ -106,8 +106,8 @@ proc_spawn(const char *path, char *const argv[], char *const envp[],
 		moved[i] = -1;
 	(void)posix_spawn_file_actions_init(&fa);
 	(void)posix_spawnattr_init(&attr);
-	err = attributes(&attr);
-	if (err == 0 && !arrange(table, n, &fa, moved))
+	err = proc_attributes(&attr);
+	if (err == 0 && !proc_arrange(table, n, &fa, moved))
 		err = errno;
 	if (err == 0)
 		err = posix_spawn(&pid, path, &fa, &attr, argv,

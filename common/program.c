@@ -74,15 +74,15 @@ set_progname(const char *argv0)
 }
 
 _Noreturn static void
-bad_usage(const char *usage)
+program_bad_usage(const char *usage)
 {
 	die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ...%s%s", progname,
 	    *usage == '\0' ? "" : " ", usage);
 }
 
 static enum exitcode
-judge(enum conf_result r, const char *path, const struct conf_where *where,
-    struct sbuf *why)
+program_judge(enum conf_result r, const char *path,
+    const struct conf_where *where, struct sbuf *why)
 {
 	switch (r) {
 	case CONF_OK:
@@ -120,10 +120,10 @@ parse_options(int argc, char *argv[], struct conf *conf, const char *usage)
 		if (strcmp(argv[i], "--") == 0)
 			return i + 1;
 		if (option != 'c' && option != 'o')
-			bad_usage(usage);
+			program_bad_usage(usage);
 		if (*value == '\0') {
 			if (++i == argc)
-				bad_usage(usage);
+				program_bad_usage(usage);
 			value = argv[i];
 		}
 		conf->args[conf->nargs++] = option == 'c' ? "-c" : "-o";
@@ -144,13 +144,14 @@ load_files(struct conf *conf, struct sbuf *why)
 
 		if (conf->args[i][1] != 'c')
 			continue;
-		e = judge(conf_load(conf, path, &where), path, &where, why);
+		e = program_judge(conf_load(conf, path, &where), path, &where,
+		    why);
 		if (e != EXIT_OK)
 			return e;
 		given = true;
 	}
 	return given ? EXIT_OK :
-		       judge(conf_load(conf, CONF_DEFAULT_FILE, &where),
+		       program_judge(conf_load(conf, CONF_DEFAULT_FILE, &where),
 			   CONF_DEFAULT_FILE, &where, why);
 }
 

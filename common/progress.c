@@ -150,7 +150,7 @@ struct reading {
 
 /* False: the log ends before this line. */
 static bool
-take_line(struct reading *r, struct span line)
+progress_take_line(struct reading *r, struct span line)
 {
 	struct progress_record record;
 	char text[QUEUE_ID_SIZE + 17];
@@ -172,13 +172,13 @@ take_line(struct reading *r, struct span line)
 
 /* Takes the whole lines of buf; gives how many octets of it they are. */
 static size_t
-take_lines(struct reading *r, struct span buf, bool *torn)
+progress_take_lines(struct reading *r, struct span buf, bool *torn)
 {
 	struct span rest = buf;
 	size_t end;
 
 	while ((end = span_find(rest, '\n')) < rest.n) {
-		if (!take_line(r, span_of(rest.p, end))) {
+		if (!progress_take_line(r, span_of(rest.p, end))) {
 			*torn = true;
 			break;
 		}
@@ -204,7 +204,7 @@ progress_read(int fd, const char *id, uint64_t nonce, uint64_t *length,
 			continue;
 		if (n < 0)
 			return PROGRESS_IOERR;
-		used = take_lines(&r, span_of(buf, (size_t)n), &torn);
+		used = progress_take_lines(&r, span_of(buf, (size_t)n), &torn);
 		if (used == 0)
 			break; /* the end, or no line that we wrote */
 		*length += used;

@@ -86,7 +86,7 @@ ends_with(struct span s, struct span end)
 
 /* How well the pattern fits: 0 not at all, more the nearer it is. */
 static size_t
-fit(struct span pattern, struct span domain)
+route_fit(struct span pattern, struct span domain)
 {
 	if (span_ieq(pattern, domain))
 		return SIZE_MAX;
@@ -103,7 +103,7 @@ route_choose(const struct conf *conf, struct span domain)
 
 	while ((word = span_word(&rest)).n > 0) {
 		struct span target = word, pattern = span_cut(&target, '=');
-		size_t n = fit(pattern, domain);
+		size_t n = route_fit(pattern, domain);
 
 		if (n > best_fit) {
 			best_fit = n;
@@ -114,7 +114,7 @@ route_choose(const struct conf *conf, struct span domain)
 }
 
 static void
-add_lower(struct sbuf *b, struct span s)
+route_add_lower(struct sbuf *b, struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		sbuf_putc(b, ascii_lower(s.p[i]));
@@ -135,7 +135,7 @@ route_to(struct sbuf *b, struct span target, struct span domain)
 	if (target.n > 0 && !span_eq(target, SPAN("-")))
 		(void)route_parse(target, &t);
 	sbuf_adds(b, t.exact ? "host " : "mx ");
-	add_lower(b, t.host);
+	route_add_lower(b, t.host);
 	if (t.port.n > 0) {
 		sbuf_putc(b, ' ');
 		sbuf_addspan(b, t.port);

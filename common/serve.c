@@ -114,7 +114,7 @@ serve_listener(void)
 }
 
 static void
-watch(struct server *s, int op, int fd, uint32_t events)
+serve_watch(struct server *s, int op, int fd, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.fd = fd };
 
@@ -139,7 +139,7 @@ ended_badly(int status, char text[REPORT])
 
 /* A peer that does not read loses the report, never our time. */
 static void
-report(int conn, const char *text)
+serve_report(int conn, const char *text)
 {
 	char frame[REPORT + 16];
 	int n = snprintf(frame, sizeof(frame), "%zu:D%s,", strlen(text) + 1,
@@ -149,11 +149,11 @@ report(int conn, const char *text)
 }
 
 static void
-ended(struct server *s, struct child *c, const char *text)
+serve_ended(struct server *s, struct child *c, const char *text)
 {
 	if (c->conn != -1) {
 		if (text[0] != '\0' && s->start == SERVE_AND_REPORT)
-			report(c->conn, text);
+			serve_report(c->conn, text);
 		(void)close(c->conn);
 	}
 	*c = s->children[--s->nchildren];
@@ -175,14 +175,14 @@ ask_for_successor(struct server *s, enum warm_state state)
  * tried one in vain must not meet them again.
  */
 static void
-taint(struct server *s)
+serve_taint(struct server *s)
 {
 	if (s->warm != WARM_COLD && s->warm != WARM_RETIRED)
 		ask_for_successor(s, WARM_TAINTED);
 }
 
 static void
-reap(struct server *s)
+serve_reap(struct server *s)
 {
 	int status;
 	pid_t pid;
@@ -192,12 +192,12 @@ reap(struct server *s)
 
 		if (ended_badly(status, text)) {
 			warn("process %ld died: %s", (long)pid, text);
-			taint(s);
+			serve_taint(s);
 		}
 		/* Others than ours: those of who exec'd us. */
 		for (unsigned i = 0; i < s->nchildren; i++)
 			if (s->children[i].pid == pid) {
-				ended(s, &s->children[i], text);
+				serve_ended(s, &s->children[i], text);
 				break;
 			}
 	}
@@ -209,7 +209,7 @@ static void
 pause_accepting(struct server *s)
 {
 	s->resume = clock_in(PAUSE_MS);
-	watch(s, EPOLL_CTL_MOD, s->listener, 0);
+	serve_watch(s, EPOLL_CTL_MOD, s->listener, 0);
 }
 
 /* Execs or forks; gives the pid, -1 with errno, or 0 in the child of a fork. */
@@ -243,13 +243,13 @@ keeps_connections(const struct server *s)
  * then is the connection dropped, which for its peer is a deferral.
  */
 static void
-spawn(struct server *s, int conn)
+serve_spawn(struct server *s, int conn)
 {
 	pid_t pid = start_process(s, conn);
 
 	for (int i = 1; i < SPAWN_TRIES && pid == -1; i++) {
 		(void)poll(NULL, 0, PAUSE_MS);
-		reap(s);
+		serve_reap(s);
 		pid = start_process(s, conn);
 	}
 	if (pid == 0) {
@@ -267,7 +267,7 @@ spawn(struct server *s, int conn)
 
 /* Something came on a connection: its first octet, or its end. */
 static void
-speaks(struct server *s, int conn, uint32_t events)
+serve_speaks(struct server *s, int conn, uint32_t events)
 {
 	char c;
 
@@ -276,7 +276,7 @@ speaks(struct server *s, int conn, uint32_t events)
 	    recv(conn, &c, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
 		(void)close(conn);
 	else
-		spawn(s, conn);
+		serve_spawn(s, conn);
 }
 
 static void
@@ -317,16 +317,16 @@ is_welcome(struct server *s, int conn)
 
 /* It was greeted, if that is usual. */
 static void
-begin(struct server *s, int conn)
+serve_begin(struct server *s, int conn)
 {
 	if (s->start == SERVE_AT_ACCEPT)
-		spawn(s, conn);
+		serve_spawn(s, conn);
 	else
 		wait_for_speech(s, conn);
 }
 
 static void
-take_in(struct server *s, int conn)
+serve_take_in(struct server *s, int conn)
 {
 	static const int on = 1;
 
@@ -336,7 +336,7 @@ take_in(struct server *s, int conn)
 	if (s->hello != NULL && !is_welcome(s, conn))
 		(void)close(conn);
 	else
-		begin(s, conn);
+		serve_begin(s, conn);
 }
 
 /*
@@ -396,7 +396,7 @@ look_at_age(struct server *s)
 
 /* How many more may be served now. */
 static unsigned
-room(const struct server *s)
+serve_room(const struct server *s)
 {
 	unsigned n = s->nchildren + s->others;
 
@@ -416,7 +416,7 @@ accept_one(struct server *s)
 	if (conn != -1)
 		conn = above_floor(s, conn);
 	if (conn != -1) {
-		take_in(s, conn);
+		serve_take_in(s, conn);
 		return;
 	}
 	switch (errno) {
@@ -438,30 +438,30 @@ accept_one(struct server *s)
 
 /* The silent are sent away; who has just spoken is still served. */
 static void
-dismiss(struct server *s, int conn)
+serve_dismiss(struct server *s, int conn)
 {
 	s->silent[conn] = false;
-	if (may_serve(s) && room(s) > 0)
-		speaks(s, conn, EPOLLRDHUP);
+	if (may_serve(s) && serve_room(s) > 0)
+		serve_speaks(s, conn, EPOLLRDHUP);
 	else
 		(void)close(conn);
 }
 
 static void
-stop(struct server *s)
+serve_stop(struct server *s)
 {
 	(void)close(s->listener);
 	s->listener = -1;
 	for (int fd = 0; fd < CONNS_MAX && s->mine == -1; fd++)
 		if (s->silent[fd])
-			dismiss(s, fd);
+			serve_dismiss(s, fd);
 }
 
 /* --- the listener's own process ------------------------------------------------ */
 
 /* The successor gets all that waits; what is served here stays here. */
 static void
-retire(struct server *s)
+serve_retire(struct server *s)
 {
 	s->warm = WARM_RETIRED;
 	(void)close(s->listener);
@@ -477,7 +477,7 @@ retire(struct server *s)
 
 /* What was seen of them while nobody could be served is to be seen again. */
 static void
-go_on(struct server *s)
+serve_go_on(struct server *s)
 {
 	warm_reads_refused();
 	if (s->warm == WARM_TAINTED)
@@ -498,7 +498,7 @@ go_on(struct server *s)
 }
 
 static void
-take_word(struct server *s)
+serve_take_word(struct server *s)
 {
 	struct warm_message m;
 	int fd;
@@ -511,24 +511,24 @@ take_word(struct server *s)
 	}
 	switch (m.word) {
 	case WARM_RETIRE:
-		retire(s);
+		serve_retire(s);
 		break;
 	case WARM_GO_ON:
-		go_on(s);
+		serve_go_on(s);
 		break;
 	case WARM_CONN:
 		fd = fd == -1 ? -1 : above_floor(s, fd);
 		if (fd != -1 && s->listener != -1)
-			begin(s, fd);
+			serve_begin(s, fd);
 		else if (fd != -1)
-			dismiss(s, fd);
+			serve_dismiss(s, fd);
 		break;
 	case WARM_COUNT:
 		s->others = m.n;
 		break;
 	case WARM_STOP:
 		if (s->listener != -1)
-			stop(s);
+			serve_stop(s);
 		break;
 	case WARM_READY:
 	case WARM_RENEW:
@@ -540,24 +540,24 @@ take_word(struct server *s)
 
 /* A warm process hears from its listener when all is to end. */
 static void
-take_term(struct server *s)
+serve_take_term(struct server *s)
 {
 	if (s->warm == WARM_COLD && s->listener != -1)
-		stop(s);
+		serve_stop(s);
 	else if (s->warm == WARM_FRESH)
 		ask_for_successor(s, WARM_OLD);
 }
 
 static void
-take_signals(struct server *s)
+serve_take_signals(struct server *s)
 {
 	struct signalfd_siginfo si[2];
 	ssize_t n = read(s->signals, si, sizeof(si));
 
 	for (ssize_t i = 0; i < n / (ssize_t)sizeof(si[0]); i++)
 		if (si[i].ssi_signo == SIGTERM)
-			take_term(s);
-	reap(s);
+			serve_take_term(s);
+	serve_reap(s);
 }
 
 /* Nobody can be served now: what speaks waits in the set. */
@@ -570,29 +570,29 @@ wait_for_others(struct server *s)
 	if (poll(p, nitems(p), -1) <= 0)
 		return;
 	if (p[0].revents != 0)
-		take_signals(s);
+		serve_take_signals(s);
 	if (p[1].revents != 0 && s->keeper != -1)
-		take_word(s);
+		serve_take_word(s);
 }
 
 static void
-take_event(struct server *s, const struct epoll_event *e)
+serve_take_event(struct server *s, const struct epoll_event *e)
 {
 	if (e->data.fd == s->signals)
-		take_signals(s);
+		serve_take_signals(s);
 	else if (e->data.fd == s->keeper)
-		take_word(s);
+		serve_take_word(s);
 	else if (e->data.fd == s->listener)
 		accept_one(s);
 	else if (may_serve(s))
-		speaks(s, e->data.fd, e->events);
+		serve_speaks(s, e->data.fd, e->events);
 }
 
 static void
-turn(struct server *s)
+serve_turn(struct server *s)
 {
 	struct epoll_event e[BATCH];
-	unsigned n_max = room(s) < BATCH ? room(s) : BATCH;
+	unsigned n_max = serve_room(s) < BATCH ? serve_room(s) : BATCH;
 	int n;
 
 	if (n_max == 0 || s->listener == -1 || !may_serve(s)) {
@@ -603,10 +603,10 @@ turn(struct server *s)
 	    s->resume == 0 ? -1 : clock_left(s->resume));
 	if (s->resume != 0 && clock_left(s->resume) == 0) {
 		s->resume = 0;
-		watch(s, EPOLL_CTL_MOD, s->listener, EPOLLIN);
+		serve_watch(s, EPOLL_CTL_MOD, s->listener, EPOLLIN);
 	}
 	for (int i = 0; i < n && s->listener != -1 && s->mine == -1; i++)
-		take_event(s, &e[i]);
+		serve_take_event(s, &e[i]);
 }
 
 /* As many descriptors as we may have, up to what silent[] has room for. */
@@ -654,8 +654,8 @@ set_up(struct server *s)
 	s->epoll = above_floor(s, epoll_create1(EPOLL_CLOEXEC));
 	if (s->signals == -1 || s->epoll == -1)
 		die_sys(EXIT_TEMP, "cannot listen");
-	watch(s, EPOLL_CTL_ADD, s->signals, EPOLLIN);
-	watch(s, EPOLL_CTL_ADD, s->listener, EPOLLIN);
+	serve_watch(s, EPOLL_CTL_ADD, s->signals, EPOLLIN);
+	serve_watch(s, EPOLL_CTL_ADD, s->listener, EPOLLIN);
 	s->tcp = getsockname(s->listener, &sa, &n) == 0 &&
 	    sa.sa_family != AF_UNIX;
 }
@@ -676,7 +676,7 @@ serve(char *const argv[], enum serve_start start, unsigned limit)
 	confine_report();
 	set_up(&s);
 	while (s.listener != -1 || s.nchildren > 0)
-		turn(&s);
+		serve_turn(&s);
 	_exit(EXIT_OK);
 }
 
@@ -765,14 +765,14 @@ serve_warmly(struct server *s, const struct confine *keep,
 	read_settings(conf);
 	s->floor = find_floor();
 	set_up(s);
-	watch(s, EPOLL_CTL_ADD, s->keeper, EPOLLIN);
+	serve_watch(s, EPOLL_CTL_ADD, s->keeper, EPOLLIN);
 	s->old = clock_in(LIFE_MS);
 	if (!how->execs)
 		confine_warm(keep, conf);
 	if (!warm_send(s->keeper, WARM_READY, 0, -1))
 		_exit(EXIT_TEMP);
 	while (s->listener != -1 || s->nchildren > 0) {
-		turn(s);
+		serve_turn(s);
 		if (s->mine != -1) {
 			become_child(s);
 			return;
@@ -783,7 +783,7 @@ serve_warmly(struct server *s, const struct confine *keep,
 
 /* With a connection on fd 0: what a warm process would have said of us. */
 static void
-greet(const struct conf *conf)
+serve_greet(const struct conf *conf)
 {
 	instant deadline = clock_in(conf->helper_timeout * 1000);
 	struct sbuf frame;
@@ -802,7 +802,7 @@ serve_connections(const struct confine *keep, const struct conf *conf)
 	if (warm.argv != NULL)
 		serve_warmly(&warm, keep, conf);
 	else if (how->hello != NULL)
-		greet(conf);
+		serve_greet(conf);
 }
 
 void

@@ -31,7 +31,7 @@ union any_address {
 };
 
 _Noreturn static void
-bad_usage(void)
+listen_bad_usage(void)
 {
 	die(EXIT_PERM,
 	    "usage: smtpd-listen [-b backlog] [-g group] [-m mode] "
@@ -62,7 +62,7 @@ take_option(struct options *o, int c, const char *arg)
 		o->user = arg;
 		break;
 	default:
-		bad_usage();
+		listen_bad_usage();
 	}
 }
 
@@ -204,7 +204,7 @@ look_up(const char *user)
 }
 
 static void
-become(const struct passwd *pw)
+listen_become(const struct passwd *pw)
 {
 	uid_t r, e, s;
 
@@ -242,7 +242,7 @@ main(int argc, char *argv[])
 	while ((c = getopt(argc, argv, "+b:g:m:u:")) != -1)
 		take_option(&o, c, optarg);
 	if (argc - optind < 2)
-		bad_usage();
+		listen_bad_usage();
 	o.address = argv[optind++];
 	/* 1 and 2 must not become the socket, nor 0 be left closed. */
 	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2)
@@ -253,7 +253,7 @@ main(int argc, char *argv[])
 		pw = look_up(o.user);
 	arrange_fds(bind_address(&o));
 	if (pw != NULL)
-		become(pw);
+		listen_become(pw);
 	(void)execvp(argv[optind], argv + optind);
 	die_sys(errno == ENOENT || errno == EACCES ? EXIT_PERM : EXIT_TEMP,
 	    "cannot run '%s'", argv[optind]);

@@ -68,7 +68,7 @@ span_cut(struct span *rest, char sep)
 }
 
 static size_t
-blanks(struct span s)
+span_blanks(struct span s)
 {
 	size_t n = 0;
 
@@ -80,7 +80,7 @@ blanks(struct span s)
 struct span
 span_word(struct span *rest)
 {
-	struct span s = span_skip(*rest, blanks(*rest));
+	struct span s = span_skip(*rest, span_blanks(*rest));
 	size_t n = 0;
 
 	while (n < s.n && !ascii_isblank(s.p[n]))
@@ -92,7 +92,7 @@ span_word(struct span *rest)
 struct span
 span_trim(struct span s)
 {
-	s = span_skip(s, blanks(s));
+	s = span_skip(s, span_blanks(s));
 	while (s.n > 0 && ascii_isblank(s.p[s.n - 1]))
 		s.n--;
 	return s;
@@ -110,7 +110,7 @@ digit_value(char c)
 }
 
 static bool
-number(struct span s, unsigned base, uint64_t max, uint64_t *out)
+span_number(struct span s, unsigned base, uint64_t max, uint64_t *out)
 {
 	uint64_t v = 0;
 
@@ -130,7 +130,7 @@ number(struct span s, unsigned base, uint64_t max, uint64_t *out)
 bool
 span_u64(struct span s, uint64_t max, uint64_t *out)
 {
-	return number(s, 10, max, out);
+	return span_number(s, 10, max, out);
 }
 
 bool
@@ -138,7 +138,7 @@ span_u32(struct span s, uint32_t max, uint32_t *out)
 {
 	uint64_t v;
 
-	if (!number(s, 10, max, &v))
+	if (!span_number(s, 10, max, &v))
 		return false;
 	*out = (uint32_t)v;
 	return true;
@@ -147,5 +147,5 @@ span_u32(struct span s, uint32_t max, uint32_t *out)
 bool
 span_hex(struct span s, uint64_t max, uint64_t *out)
 {
-	return number(s, 16, max, out);
+	return span_number(s, 16, max, out);
 }
