@@ -239,6 +239,42 @@ queuefile_next(const struct queuefile *q, size_t *pos, struct frame *f)
 	return true;
 }
 
+bool
+queuefile_previous(const struct queuefile *q, char tag, size_t *pos,
+    struct frame *f)
+{
+	size_t end = *pos, at = 0, start = 0;
+	struct frame each;
+	bool found = false;
+
+	for (; at < end && queuefile_next(q, &at, &each); start = at) {
+		if (each.tag != tag || start >= end)
+			continue;
+		*f = each;
+		*pos = start;
+		found = true;
+	}
+	return found;
+}
+
+int
+queuefile_take(struct chan *c, struct span *payload, char id[QUEUE_ID_SIZE])
+{
+	struct span word = span_word(payload);
+	int fd = chan_take_fd(c);
+
+	if (fd != -1 && !queue_id_valid(word)) {
+		(void)close(fd);
+		fd = -1;
+	}
+	if (fd == -1)
+		return -1;
+	memcpy(id, word.p, QUEUE_ID_LEN);
+	id[QUEUE_ID_LEN] = '\0';
+	*payload = span_trim(*payload);
+	return fd;
+}
+
 /* --- the sum: CRC-32C, eight octets a step, tables made by the compiler ----- */
 
 /*

@@ -68,6 +68,19 @@ void queuefile_close(struct queuefile *); /* frees; fd stays open */
 /* The next frame; *pos starts at 0. False after the last. */
 bool queuefile_next(const struct queuefile *, size_t *pos, struct frame *);
 
+/*
+ * The last frame of that kind before *pos, which starts at SIZE_MAX: a later H
+ * frame stands above an earlier one. False before the first.
+ */
+bool queuefile_previous(const struct queuefile *, char tag, size_t *pos,
+    struct frame *);
+
+/*
+ * Of a frame D "ID REST" that announces a message: its open queue file, the
+ * caller's, or -1. *payload: REST.
+ */
+int queuefile_take(struct chan *, struct span *payload, char id[QUEUE_ID_SIZE]);
+
 /* Formats the footer (no NUL). frames_crc: crc32c of the frames. */
 void queuefile_footer(char out[QUEUEFILE_FOOTER], const struct queuefile *,
     uint32_t frames_crc);

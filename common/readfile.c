@@ -86,7 +86,7 @@ open_and_check(int dir, const char *path, enum readfile_kind kind,
 
 /* Where the reason goes when nobody asks for it. */
 static struct sbuf *
-nowhere(struct sbuf *b)
+readfile_nowhere(struct sbuf *b)
 {
 	sbuf_init(b, 0);
 	return b;
@@ -100,7 +100,7 @@ readfile_open(int dir, const char *path, enum readfile_kind kind,
 	struct stat st;
 
 	return open_and_check(dir, path, kind, &st,
-	    why != NULL ? why : nowhere(&none));
+	    why != NULL ? why : readfile_nowhere(&none));
 }
 
 /* --- its octets ----------------------------------------------------------- */
@@ -187,7 +187,7 @@ readfile(int dir, const char *path, enum readfile_kind kind, struct sbuf *text,
 	bool good;
 
 	if (why == NULL)
-		why = nowhere(&none);
+		why = readfile_nowhere(&none);
 	fd = open_and_check(dir, path, kind, &st, why);
 	if (fd == -1)
 		return false;
@@ -200,4 +200,28 @@ readfile(int dir, const char *path, enum readfile_kind kind, struct sbuf *text,
 		sbuf_adds(why, strerror(error));
 	errno = error;
 	return good;
+}
+
+/* --- whether it has changed ------------------------------------------------ */
+
+static bool
+readfile_same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+bool
+readfile_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	    a->st_size == b->st_size &&
+	    readfile_same_time(a->st_mtim, b->st_mtim) &&
+	    readfile_same_time(a->st_ctim, b->st_ctim);
+}
+
+uint64_t
+readfile_changed_us(const struct stat *st)
+{
+	return (uint64_t)st->st_ctim.tv_sec * 1000000 +
+	    (uint64_t)st->st_ctim.tv_nsec / 1000;
 }

@@ -39,4 +39,10 @@ bool readfile_all(int fd, struct sbuf *text) MUST_CHECK;
 /* Does the mode of a secret let others in? Whose it is does not count. */
 bool readfile_is_lax(const struct stat *, enum readfile_kind);
 
+/* The same file, not written to since? All zero: there was none. */
+bool readfile_same(const struct stat *, const struct stat *);
+
+/* When it was changed, in microseconds since 1970. */
+uint64_t readfile_changed_us(const struct stat *);
+
 #endif

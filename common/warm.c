@@ -18,6 +18,7 @@
 #include "bufio.h"
 #include "log.h"
 #include "proc.h"
+#include "readfile.h"
 
 #define WARM_MAX 1000  /* processes, all but one of them retired */
 #define AGAIN_MS 1000  /* after a start that failed */
@@ -76,22 +77,13 @@ warm_is(uint64_t *since)
 
 /* --- the files that a warm process has read ------------------------------------ */
 
-/* What can be seen of a file without reading it. */
-struct look {
-	bool there;
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec changed, written;
-};
-
 /*
  * A file as it was when it was read, when a successor was asked for, and when
  * one was that has failed.
  */
 struct reading {
 	const char *path;
-	struct look read, asked, refused;
+	struct stat read, asked, refused; /* all zero: none was there */
 };
 
 static struct reading *reads;
@@ -100,35 +92,12 @@ static uint64_t started;   /* us: nothing was read before */
 static bool read_too_late; /* a file may have changed since it was read */
 static instant refused_until;
 
-static struct look
-look_at(const char *path)
+static struct stat
+warm_look_at(const char *path)
 {
 	struct stat st;
-	struct look l = { .there = stat(path, &st) == 0 };
 
-	if (!l.there)
-		return l;
-	l.dev = st.st_dev;
-	l.ino = st.st_ino;
-	l.size = st.st_size;
-	l.changed = st.st_ctim;
-	l.written = st.st_mtim;
-	return l;
-}
-
-static bool
-is_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool
-is_same(const struct look *a, const struct look *b)
-{
-	if (!a->there || !b->there)
-		return a->there == b->there;
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	    is_time(a->changed, b->changed) && is_time(a->written, b->written);
+	return stat(path, &st) == 0 ? st : (struct stat){ .st_size = 0 };
 }
 
 void
@@ -140,21 +109,19 @@ warm_reads_begin(uint64_t since)
 bool
 warm_reads_add(const char *path)
 {
-	struct look l;
+	struct stat st;
 	uint64_t changed;
 	struct reading *more = reallocarray(reads, nreads + 1, sizeof(*reads));
 
 	if (more == NULL)
 		return false;
 	reads = more;
-	l = look_at(path);
-	changed = (uint64_t)l.changed.tv_sec * 1000000 +
-	    (uint64_t)l.changed.tv_nsec / 1000;
+	st = warm_look_at(path);
+	changed = readfile_changed_us(&st);
 	/* A time to come says nothing: the clock was set back. */
-	if (l.there && changed + COARSE_US >= started &&
-	    changed <= clock_wall_us())
+	if (changed + COARSE_US >= started && changed <= clock_wall_us())
 		read_too_late = true;
-	reads[nreads++] = (struct reading){ path, l, l, l };
+	reads[nreads++] = (struct reading){ path, st, st, st };
 	return true;
 }
 
@@ -175,10 +142,10 @@ warm_reads_changed(bool asked)
 	bool may = warm_reads_may_try(), changed = false;
 
 	for (size_t i = 0; i < nreads; i++) {
-		struct look now = look_at(reads[i].path);
+		struct stat now = warm_look_at(reads[i].path);
 
-		if ((read_too_late || !is_same(&now, &reads[i].read)) &&
-		    (may || !is_same(&now, &reads[i].refused)))
+		if ((read_too_late || !readfile_same(&now, &reads[i].read)) &&
+		    (may || !readfile_same(&now, &reads[i].refused)))
 			changed = true;
 		if (!asked)
 			reads[i].asked = now;
@@ -220,7 +187,7 @@ struct keeper {
 };
 
 static struct warm *
-find(struct keeper *k, pid_t pid)
+warm_find(struct keeper *k, pid_t pid)
 {
 	for (unsigned i = 0; i < k->n; i++)
 		if (k->of[i].pid == pid)
@@ -230,7 +197,7 @@ find(struct keeper *k, pid_t pid)
 
 /* A fresh exec: other addresses, another canary, the files as they are now. */
 static pid_t
-exec_warm(const struct keeper *k, int sock)
+warm_exec(const struct keeper *k, int sock)
 {
 	char variable[64];
 	static char path[] = "PATH=/usr/bin:/bin";
@@ -250,7 +217,7 @@ exec_warm(const struct keeper *k, int sock)
 
 /* Gives its pid, -1 with errno. */
 static pid_t
-start_warm(struct keeper *k)
+warm_start(struct keeper *k)
 {
 	static const int few = 1; /* messages: the least that there is */
 	int sv[2], saved;
@@ -265,7 +232,7 @@ start_warm(struct keeper *k)
 	for (size_t i = 0; i < nitems(sv); i++)
 		(void)setsockopt(sv[i], SOL_SOCKET, SO_SNDBUF, &few,
 		    sizeof(few));
-	pid = exec_warm(k, sv[1]);
+	pid = warm_exec(k, sv[1]);
 	saved = errno;
 	(void)close(sv[1]);
 	if (pid == -1)
@@ -278,9 +245,9 @@ start_warm(struct keeper *k)
 
 /* No successor comes: whoever serves goes on. */
 static void
-go_without(struct keeper *k)
+warm_go_without(struct keeper *k)
 {
-	struct warm *current = find(k, k->current);
+	struct warm *current = warm_find(k, k->current);
 
 	k->coming = 0;
 	k->wanted = false;
@@ -290,9 +257,9 @@ go_without(struct keeper *k)
 }
 
 static void
-start(struct keeper *k)
+warm_start_next(struct keeper *k)
 {
-	pid_t pid = start_warm(k);
+	pid_t pid = warm_start(k);
 
 	if (pid != -1) {
 		k->coming = pid;
@@ -302,7 +269,7 @@ start(struct keeper *k)
 	warn_sys("cannot start '%s'", k->argv[0]);
 	if (!k->ever_ready)
 		_exit(EXIT_TEMP);
-	go_without(k);
+	warm_go_without(k);
 }
 
 /* --- what they say ------------------------------------------------------------- */
@@ -311,7 +278,7 @@ start(struct keeper *k)
 static void
 tell_count(struct keeper *k)
 {
-	struct warm *current = find(k, k->current);
+	struct warm *current = warm_find(k, k->current);
 	unsigned sum = 0;
 
 	for (unsigned i = 0; i < k->n; i++) {
@@ -326,9 +293,9 @@ tell_count(struct keeper *k)
 }
 
 static void
-take_over(struct keeper *k, struct warm *w)
+warm_take_over(struct keeper *k, struct warm *w)
 {
-	struct warm *old = find(k, k->current);
+	struct warm *old = warm_find(k, k->current);
 
 	k->current = w->pid;
 	k->coming = 0;
@@ -342,9 +309,9 @@ take_over(struct keeper *k, struct warm *w)
 }
 
 static void
-take_message(struct keeper *k, struct warm *w)
+warm_take_message(struct keeper *k, struct warm *w)
 {
-	struct warm *current = find(k, k->current);
+	struct warm *current = warm_find(k, k->current);
 	struct warm_message m;
 	int fd;
 
@@ -355,7 +322,7 @@ take_message(struct keeper *k, struct warm *w)
 	}
 	switch (m.word) {
 	case WARM_READY:
-		take_over(k, w);
+		warm_take_over(k, w);
 		break;
 	case WARM_RENEW:
 		k->wanted = k->wanted || w->pid == k->current;
@@ -383,11 +350,11 @@ take_message(struct keeper *k, struct warm *w)
 
 /* It ended before it was ready, and has said why. */
 static void
-failed(struct keeper *k, int status)
+warm_failed(struct keeper *k, int status)
 {
 	if (!k->ever_ready && k->listener != -1)
 		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TEMP);
-	go_without(k);
+	warm_go_without(k);
 }
 
 static bool
@@ -399,18 +366,18 @@ is_readable(int fd)
 }
 
 static void
-ended(struct keeper *k, struct warm *w, int status)
+warm_ended(struct keeper *k, struct warm *w, int status)
 {
 	pid_t pid = w->pid;
 
 	/* Connections may be among its last words. */
 	while (w->sock != -1 && is_readable(w->sock))
-		take_message(k, w);
+		warm_take_message(k, w);
 	if (w->sock != -1)
 		(void)close(w->sock);
 	*w = k->of[--k->n];
 	if (pid == k->coming) {
-		failed(k, status);
+		warm_failed(k, status);
 	} else if (pid == k->current) {
 		k->current = 0;
 		if (k->listener != -1)
@@ -423,19 +390,19 @@ ended(struct keeper *k, struct warm *w, int status)
 }
 
 static void
-reap(struct keeper *k)
+warm_reap(struct keeper *k)
 {
 	struct warm *w;
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if ((w = find(k, pid)) != NULL)
-			ended(k, w, status);
+		if ((w = warm_find(k, pid)) != NULL)
+			warm_ended(k, w, status);
 }
 
 static void
-stop(struct keeper *k)
+warm_stop(struct keeper *k)
 {
 	(void)close(k->listener);
 	k->listener = -1;
@@ -447,22 +414,22 @@ stop(struct keeper *k)
 }
 
 static void
-take_signals(struct keeper *k)
+warm_take_signals(struct keeper *k)
 {
 	struct signalfd_siginfo si[2];
 	ssize_t n = read(k->signals, si, sizeof(si));
 
 	for (ssize_t i = 0; i < n / (ssize_t)sizeof(si[0]); i++)
 		if (si[i].ssi_signo == SIGTERM && k->listener != -1)
-			stop(k);
-	reap(k);
+			warm_stop(k);
+	warm_reap(k);
 }
 
 /* --- the loop ---------------------------------------------------------------------- */
 
 /* Its end will be seen. */
 static int
-hurry(struct keeper *k)
+warm_hurry(struct keeper *k)
 {
 	if (clock_left(k->late) == 0) {
 		warn("process %ld is not ready after %d s", (long)k->coming,
@@ -475,25 +442,25 @@ hurry(struct keeper *k)
 
 /* How long there is nothing to do; a start that is due is made. */
 static int
-patience(struct keeper *k)
+warm_patience(struct keeper *k)
 {
 	if (k->coming != 0)
-		return hurry(k);
+		return warm_hurry(k);
 	if (k->listener == -1 || (!k->wanted && k->current != 0))
 		return -1;
 	if (k->again == 0 || clock_left(k->again) == 0) {
 		k->again = 0;
-		start(k);
+		warm_start_next(k);
 	}
 	return k->coming != 0 ? clock_left(k->late) : clock_left(k->again);
 }
 
 static void
-turn(struct keeper *k)
+warm_turn(struct keeper *k)
 {
 	static struct pollfd p[WARM_MAX + 1];
 	pid_t pids[WARM_MAX];
-	int wait = patience(k);
+	int wait = warm_patience(k);
 	unsigned n = k->n;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -504,13 +471,13 @@ turn(struct keeper *k)
 	if (poll(p, n + 1, wait) <= 0)
 		return;
 	for (unsigned i = 0; i < n; i++) {
-		struct warm *w = find(k, pids[i]);
+		struct warm *w = warm_find(k, pids[i]);
 
 		if (p[i].revents != 0 && w != NULL && w->sock != -1)
-			take_message(k, w);
+			warm_take_message(k, w);
 	}
 	if (p[n].revents != 0)
-		take_signals(k);
+		warm_take_signals(k);
 }
 
 _Noreturn void
@@ -530,6 +497,6 @@ warm_keep(int listener, char *const argv[])
 	if (k.signals == -1)
 		die_sys(EXIT_TEMP, "cannot listen");
 	while (k.listener != -1 || k.n > 0)
-		turn(&k);
+		warm_turn(&k);
 	_exit(EXIT_OK);
 }

@@ -91,16 +91,14 @@ parcel_forget(struct parcel *p)
 static bool
 parcel_take_message(struct parcel *p, struct chan *c, struct span s)
 {
-	struct span id = span_cut(&s, ' ');
 	uint32_t attempt;
 
 	parcel_forget(p);
-	if (!queue_id_valid(id) || !span_u32(s, UINT32_MAX, &attempt))
+	p->fd = queuefile_take(c, &s, p->id);
+	if (p->fd == -1 || !span_u32(s, UINT32_MAX, &attempt))
 		return false;
-	memcpy(p->id, id.p, QUEUE_ID_LEN);
 	p->tried = attempt > 0;
-	p->fd = chan_take_fd(c);
-	return p->fd >= 0;
+	return true;
 }
 
 static bool
@@ -234,33 +232,16 @@ copy_pending_cr(struct copy *c)
 	return !cr || copy_put(c, SPAN("\r"));
 }
 
-/* A later H frame goes above an earlier one. */
 static bool
 copy_top(struct copy *c, const struct queuefile *q)
 {
-	struct span *tops = NULL;
-	size_t n = 0, cap = 0, pos = 0;
+	size_t pos = SIZE_MAX;
 	struct frame f;
-	bool ok = true;
 
-	while (ok && queuefile_next(q, &pos, &f)) {
-		if (f.tag != 'H')
-			continue;
-		if (n == cap) {
-			struct span *more;
-
-			cap = cap == 0 ? 8 : cap * 2;
-			more = realloc(tops, cap * sizeof(*tops));
-			ok = more != NULL;
-			tops = ok ? more : tops;
-		}
-		if (ok)
-			tops[n++] = f.payload;
-	}
-	while (ok && n > 0)
-		ok = copy_lines(c, tops[--n]) && copy_pending_cr(c);
-	free(tops);
-	return ok;
+	while (queuefile_previous(q, 'H', &pos, &f))
+		if (!copy_lines(c, f.payload) || !copy_pending_cr(c))
+			return false;
+	return true;
 }
 
 static bool

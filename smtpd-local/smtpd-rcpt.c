@@ -13,6 +13,7 @@
 #include "confine.h"
 #include "frame.h"
 #include "program.h"
+#include "readfile.h"
 #include "recipient.h"
 #include "serve.h"
 #include "startup.h"
@@ -112,24 +113,12 @@ fail:
 	return code;
 }
 
-static bool
-rcpt_same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-	    a->st_size == b->st_size &&
-	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	    a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
 /* A change in the future means that the clock was set back. */
 static bool
 rcpt_settled(const struct stat *st)
 {
 	uint64_t now = clock_wall_us();
-	uint64_t changed = (uint64_t)st->st_ctim.tv_sec * 1000000 +
-	    (uint64_t)st->st_ctim.tv_nsec / 1000;
+	uint64_t changed = readfile_changed_us(st);
 
 	return changed > now || now - changed >= SETTLED_US;
 }
@@ -200,7 +189,7 @@ rcpt_table_refresh(struct rcpt_table *t)
 		return;
 	t->next_look = now + LOOK_MS;
 	/* A missing file: an editor may be about to replace it. */
-	if (stat(path, &st) < 0 || rcpt_same_file(&st, &t->seen) ||
+	if (stat(path, &st) < 0 || readfile_same(&st, &t->seen) ||
 	    !rcpt_settled(&st))
 		return;
 	rcpt_table_reload(t, &st);

@@ -10,7 +10,6 @@
 
 #define MAIL_LINE 998 /* RFC 5322 2.1.1 */
 #define QP_LINE 76    /* RFC 2045 6.7, rule 5: with the '=' at its end */
-#define TOP_MAX 256   /* H frames that are looked at, the last ones */
 
 /* --- strangers' text, made fit to stand in a message of ours ------------- */
 
@@ -165,16 +164,11 @@ notice_quoted_printable(struct sbuf *b, struct span s)
 static void
 notice_add_top(struct sbuf *b, const struct queuefile *q)
 {
-	struct span top[TOP_MAX];
+	size_t pos = SIZE_MAX;
 	struct frame f;
-	size_t pos = 0, n = 0, kept;
 
-	while (queuefile_next(q, &pos, &f))
-		if (f.tag == 'H')
-			top[n++ % TOP_MAX] = f.payload;
-	for (kept = n < TOP_MAX ? n : TOP_MAX; kept > 0; kept--)
-		if (b->len < NOTICE_HEADERS)
-			sbuf_addspan(b, top[--n % TOP_MAX]);
+	while (b->len < NOTICE_HEADERS && queuefile_previous(q, 'H', &pos, &f))
+		sbuf_addspan(b, f.payload);
 }
 
 static void

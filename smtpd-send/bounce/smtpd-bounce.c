@@ -104,13 +104,9 @@ request_read_envelope(struct request *r)
 }
 
 static bool
-request_open_original(struct request *r, int fd, struct span id)
+request_open_original(struct request *r, int fd, const char *id)
 {
-	char text[QUEUE_ID_SIZE];
-
-	memcpy(text, id.p, QUEUE_ID_LEN);
-	text[QUEUE_ID_LEN] = '\0';
-	switch (queuefile_open(&r->original, fd, text)) {
+	switch (queuefile_open(&r->original, fd, id)) {
 	case QUEUEFILE_OK:
 		r->original.fd = fd;
 		return true;
@@ -139,13 +135,13 @@ request_parse_kind(struct span word, enum notice_kind *kind)
 static bool
 request_take_message(struct request *r, struct chan *c, struct span payload)
 {
-	struct span id = span_word(&payload), kind = span_word(&payload);
-	int fd = chan_take_fd(c);
+	char id[QUEUE_ID_SIZE];
+	int fd = queuefile_take(c, &payload, id);
 
 	if (fd == -1)
 		return false;
-	if (r->original.fd != -1 || !queue_id_valid(id) ||
-	    !request_parse_kind(kind, &r->notice.kind) ||
+	if (r->original.fd != -1 ||
+	    !request_parse_kind(span_word(&payload), &r->notice.kind) ||
 	    !request_open_original(r, fd, id)) {
 		int saved = errno;
 

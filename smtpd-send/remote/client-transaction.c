@@ -139,35 +139,16 @@ transaction_offer(struct client *c, struct mail *m, struct offer *o)
 	return r;
 }
 
-/* Finds the nth H frame, from 0; returns how many there are. */
-static size_t
-transaction_find_top(const struct mail *m, size_t nth, struct span *lines)
-{
-	struct frame f;
-	size_t n = 0, pos = 0;
-
-	while (queuefile_next(&m->file, &pos, &f)) {
-		if (f.tag != 'H')
-			continue;
-		if (n == nth)
-			*lines = f.payload;
-		n++;
-	}
-	return n;
-}
-
-/* The fields on top: a later H frame goes above an earlier one. */
 static enum io
 transaction_send_top(struct client *c, struct stuff *s, const struct mail *m)
 {
-	struct span lines = SPAN("");
-	size_t n = transaction_find_top(m, SIZE_MAX, &lines);
+	size_t pos = SIZE_MAX;
+	struct frame f;
 	enum io r = IO_OK;
 
-	while (n-- > 0 && r == IO_OK) {
-		(void)transaction_find_top(m, n, &lines);
-		r = stuff_add(s, &c->out, lines, client_wait(c, WAIT_BLOCK));
-	}
+	while (r == IO_OK && queuefile_previous(&m->file, 'H', &pos, &f))
+		r = stuff_add(s, &c->out, f.payload,
+		    client_wait(c, WAIT_BLOCK));
 	return r;
 }
 

@@ -60,21 +60,14 @@ mail_size(const struct mail *m)
 static bool
 mail_take_message(struct mail *m, struct chan *c, struct span payload)
 {
-	struct span id = span_word(&payload);
-	char text[QUEUE_ID_SIZE];
-	int fd = chan_take_fd(c);
+	char id[QUEUE_ID_SIZE];
+	int fd = queuefile_take(c, &payload, id);
 
-	if (fd != -1 && !queue_id_valid(id)) {
-		(void)close(fd);
-		fd = -1;
-	}
 	if (fd == -1)
 		return false;
-	memcpy(text, id.p, id.n);
-	text[id.n] = '\0';
 	if (m->file.fd != -1)
 		(void)close(m->file.fd);
-	if (queuefile_open(&m->file, fd, text) == QUEUEFILE_OK)
+	if (queuefile_open(&m->file, fd, id) == QUEUEFILE_OK)
 		return true;
 	(void)close(fd);
 	m->file.fd = -1;
