@@ -86,7 +86,7 @@ link_lose_by(struct link *l, enum io r, const char *timeout)
 static instant
 link_deadline(const struct link *l)
 {
-	return clock_in(l->patience);
+	return l->deadline != 0 ? l->deadline : clock_in(l->patience);
 }
 
 void

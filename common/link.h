@@ -24,6 +24,8 @@ struct link {
 	    *name;       /* the setting, for the log; NULL: nothing is logged */
 	const char *why; /* it was lost */
 	uint64_t patience; /* ms that an answer may take */
+	instant
+	    deadline; /* of all that follows, in place of patience; 0: none */
 	struct chan chan;
 	struct chan_room *room; /* the owner's; untouched until used */
 };

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "draft.h"
 #include "header.h"
@@ -247,7 +246,6 @@ changes_take(struct changes *c, const struct frame *f)
 /* --- the advisers ---------------------------------------------------------- */
 
 /* Large, but touched only as far as used. */
-static struct chan chans[ADVICE_MAX];
 static struct chan_room rooms[ADVICE_MAX];
 
 /* Takes "NAME:RIGHTS:HELPER" apart; gives NULL, or what is wrong with it. */
@@ -264,7 +262,6 @@ advice_parse(struct adviser *a, const char *operand)
 		return "the rights of an adviser are delete, put, top, mark, "
 		       "refuse and ask, separated by commas";
 	a->helper = helper.p; /* to the end of the operand */
-	a->fd = -1;
 	a->name = strndup(name.p, name.n);
 	return a->name == NULL ? "no memory" : NULL;
 }
@@ -317,20 +314,31 @@ advice_dial(struct advice *all)
 	for (unsigned i = 0; i < all->n; i++) {
 		struct adviser *a = &all->of[i];
 
-		a->fd = helper_open(a->helper, all->conf);
-		a->chan = &chans[i];
-		if (a->fd == -1)
+		link_open(&a->link, &rooms[i], NULL, a->helper, all->conf);
+		a->link.patience /= 2;
+		if (a->link.state != LINK_UP)
 			warn_sys("cannot reach adviser %s at '%s'", a->name,
 			    a->helper);
-		else
-			chan_init(a->chan, &rooms[i], a->fd, a->fd);
 	}
+}
+
+/*
+ * While the envelope is passed on the client does not wait: an adviser that
+ * does not read it loses its own time, however slow the client is. From the
+ * first question on the client waits, and a deadline counts for all advisers.
+ */
+static void
+advice_set_deadline(struct advice *all, instant deadline)
+{
+	all->deadline = deadline;
+	for (unsigned i = 0; i < all->n; i++)
+		all->of[i].link.deadline = deadline;
 }
 
 void
 advice_begin(struct advice *all)
 {
-	all->deadline = 0;
+	advice_set_deadline(all, 0);
 	all->reply[0] = '\0';
 	for (unsigned i = 0; i < all->n; i++) {
 		struct adviser *a = &all->of[i];
@@ -347,120 +355,67 @@ advice_in_time(const struct advice *all)
 	return clock_in(all->conf->helper_timeout * 1000 / 2);
 }
 
-/*
- * The client does not wait while we pass on the envelope, so an adviser that
- * does not read it loses its own time, however slow the client is.
- */
-static instant
-advice_patience(const struct advice *all)
-{
-	return all->deadline != 0 ? all->deadline : advice_in_time(all);
-}
-
 /* Of that, smtpd-judge has at most judge_timeout. */
 static instant
-advice_patience_with(struct advice *all, const struct adviser *a)
+advice_deadline(const struct advice *all, const struct adviser *a)
 {
-	instant whole = advice_patience(all), own;
+	instant own = clock_in(all->conf->judge_timeout * 1000);
 
-	if (strcmp(a->name, "judge") != 0)
-		return whole;
-	own = clock_in(all->conf->judge_timeout * 1000);
-	return own < whole ? own : whole;
+	return strcmp(a->name, "judge") == 0 && own < all->deadline ?
+	    own :
+	    all->deadline;
 }
 
 /* Closes the connection for good. */
 static enum advice_verdict
 advice_lose(struct advice *all, struct adviser *a, const char *why)
 {
-	all->why = why;
-	if (a->fd != -1)
-		chan_close(a->chan);
-	a->fd = -1;
+	link_lose(&a->link, why);
+	link_close(&a->link);
+	all->why = a->link.why;
 	return ADVICE_NONE;
 }
 
-static const char *
-advice_reason(enum io r)
-{
-	switch (r) {
-	case IO_OK:
-	case IO_EOF:
-		return "connection lost";
-	case IO_TIMEOUT:
-		return "no answer in time";
-	case IO_ERROR:
-		break;
-	}
-	return errno == EPROTO ? "a malformed frame" : "connection lost";
-}
-
 static void
-advice_tell_one(struct advice *all, struct adviser *a, char tag,
-    struct span payload)
+advice_tell_one(struct adviser *a, char tag, struct span payload)
 {
-	enum io r;
-
-	if (a->fd == -1)
-		return;
-	r = chan_send(a->chan, tag, payload, advice_patience(all));
+	link_send(&a->link, tag, payload);
 	a->told = true;
-	if (r != IO_OK)
-		(void)advice_lose(all, a, advice_reason(r));
 }
 
 void
 advice_tell(struct advice *all, char tag, struct span payload)
 {
 	for (unsigned i = 0; i < all->n; i++)
-		advice_tell_one(all, &all->of[i], tag, payload);
-}
-
-static void
-advice_flush_one(struct advice *all, struct adviser *a)
-{
-	enum io r;
-
-	if (a->fd == -1 || a->chan->out.len == 0)
-		return;
-	r = chan_flush(a->chan, advice_patience(all));
-	if (r != IO_OK)
-		(void)advice_lose(all, a, advice_reason(r));
+		advice_tell_one(&all->of[i], tag, payload);
 }
 
 void
 advice_flush(struct advice *all)
 {
 	for (unsigned i = 0; i < all->n; i++)
-		advice_flush_one(all, &all->of[i]);
+		link_flush(&all->of[i].link);
 }
 
-static bool
-advice_is_reply(struct span s, char class)
-{
-	if (s.n < 4 || s.p[0] != class || !ascii_isdigit(s.p[1]) ||
-	    !ascii_isdigit(s.p[2]) || s.p[3] != ' ')
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < ' ' || s.p[i] > '~')
-			return false;
-	return true;
-}
-
-/* Z or X, with an SMTP reply of that kind. */
+/* K, Z or X. */
 static enum advice_verdict
 advice_heed(struct advice *all, struct adviser *a, const struct frame *f)
 {
-	bool later = f->tag == 'Z';
+	struct span reply;
 
-	if (!later && (a->rights & CHANGES_REFUSE) == 0)
+	switch (link_read(&a->link, f, &reply)) {
+	case LINK_YES:
+		return ADVICE_PASS;
+	case LINK_REFUSED:
+		break;
+	case LINK_FAILED:
+		return advice_lose(all, a, a->link.why);
+	}
+	if (f->tag == 'X' && (a->rights & CHANGES_REFUSE) == 0)
 		return advice_lose(all, a, "it has no right to refuse mail");
-	if (f->payload.n >= sizeof(all->reply) ||
-	    !advice_is_reply(f->payload, later ? '4' : '5'))
-		return advice_lose(all, a, "a malformed reply");
-	memcpy(all->reply, f->payload.p, f->payload.n);
-	all->reply[f->payload.n] = '\0';
-	return later ? ADVICE_LATER : ADVICE_REFUSE;
+	memcpy(all->reply, reply.p, reply.n);
+	all->reply[reply.n] = '\0';
+	return f->tag == 'Z' ? ADVICE_LATER : ADVICE_REFUSE;
 }
 
 /* Reads frames up to the verdict; changes may come before it. */
@@ -468,29 +423,24 @@ static enum advice_verdict
 advice_read(struct advice *all, struct adviser *a, bool changes)
 {
 	struct frame f;
-	enum io r;
 
-	while ((r = chan_recv(a->chan, &f, advice_patience(all))) == IO_OK) {
-		if (f.tag == 'K')
-			return ADVICE_PASS;
-		if (f.tag == 'Z' || f.tag == 'X')
+	while (link_receive(&a->link, &f)) {
+		if (f.tag == 'K' || f.tag == 'Z' || f.tag == 'X')
 			return advice_heed(all, a, &f);
 		if (!changes)
 			return advice_lose(all, a, "an unexpected frame");
 		if (!changes_take(&all->changes, &f))
 			return advice_lose(all, a, all->changes.why);
 	}
-	return advice_lose(all, a, advice_reason(r));
+	return advice_lose(all, a, a->link.why);
 }
 
 static enum advice_verdict
 advice_ask_one(struct advice *all, struct adviser *a)
 {
-	if (a->fd == -1)
-		return advice_lose(all, a, "connection lost");
-	advice_tell_one(all, a, 'Q', SPAN(""));
-	advice_flush_one(all, a);
-	return a->fd == -1 ? ADVICE_NONE : advice_read(all, a, false);
+	advice_tell_one(a, 'Q', SPAN(""));
+	link_flush(&a->link);
+	return advice_read(all, a, false);
 }
 
 enum advice_verdict
@@ -498,7 +448,7 @@ advice_ask(struct advice *all, struct adviser **by)
 {
 	enum advice_verdict v = ADVICE_PASS;
 
-	all->deadline = advice_in_time(all);
+	advice_set_deadline(all, advice_in_time(all));
 	for (unsigned i = 0; i < all->n && v == ADVICE_PASS; i++) {
 		*by = &all->of[i];
 		if (advice_may_ask(*by))
@@ -506,60 +456,48 @@ advice_ask(struct advice *all, struct adviser **by)
 	}
 	for (unsigned i = 0; i < all->n && v != ADVICE_PASS; i++)
 		if (&all->of[i] != *by)
-			advice_tell_one(all, &all->of[i], 'F', SPAN(""));
-	all->deadline = 0;
+			advice_tell_one(&all->of[i], 'F', SPAN(""));
+	advice_set_deadline(all, 0);
 	return v;
 }
 
-/* Sends what is on top so far, then the text itself. */
+/* Sends the fields on top so far, then the text itself. */
 static void
-advice_pose(struct advice *all, struct adviser *a, int text, uint64_t length,
-    struct span frames)
+advice_pose(struct adviser *a, int text, uint64_t length, struct span frames)
 {
 	char number[24];
 	struct frame f;
 	size_t used;
-	enum io r;
 
-	if (a->fd == -1)
-		return;
-	r = chan_attach(a->chan, text, advice_patience(all));
-	if (r != IO_OK) {
-		(void)advice_lose(all, a, advice_reason(r));
-		return;
-	}
+	link_attach(&a->link, text);
 	while (frame_parse(frames, &f, &used) == FRAME_READY) {
 		frames = span_skip(frames, used);
 		if (f.tag == 'H' || f.tag == 'M')
-			advice_tell_one(all, a, f.tag, f.payload);
+			link_send(&a->link, f.tag, f.payload);
 	}
 	(void)snprintf(number, sizeof(number), "%llu",
 	    (unsigned long long)length);
-	advice_tell_one(all, a, 'E', span_str(number));
-	advice_flush_one(all, a);
+	link_send(&a->link, 'E', span_str(number));
+	link_flush(&a->link);
+	a->told = false;
 }
 
 enum advice_verdict
 advice_consult(struct advice *all, struct adviser *a, struct draft *text,
     struct span frames)
 {
-	instant whole = advice_patience(all);
 	enum advice_verdict v;
-	int fd;
+	int fd = draft_reader(text);
 
-	if (all->deadline == 0)
-		all->deadline = advice_in_time(all);
-	if (a->fd == -1)
-		return advice_lose(all, a, "connection lost");
-	fd = draft_reader(text);
 	if (fd == -1)
 		return advice_lose(all, a, strerror(errno));
+	if (all->deadline == 0)
+		advice_set_deadline(all, advice_in_time(all));
+	a->link.deadline = advice_deadline(all, a);
 	changes_reset(&all->changes, a->rights, text->length);
-	all->deadline = advice_patience_with(all, a);
-	advice_pose(all, a, fd, text->length, frames);
-	a->told = false;
-	v = a->fd == -1 ? ADVICE_NONE : advice_read(all, a, true);
-	all->deadline = whole;
+	advice_pose(a, fd, text->length, frames);
+	v = advice_read(all, a, true);
+	a->link.deadline = all->deadline;
 	if (v == ADVICE_PASS) {
 		a->deleted = all->changes.deleted;
 		a->put = all->changes.put;
@@ -574,7 +512,7 @@ advice_abandon(struct advice *all)
 {
 	for (unsigned i = 0; i < all->n; i++) {
 		if (all->of[i].told)
-			advice_tell_one(all, &all->of[i], 'A', SPAN(""));
+			advice_tell_one(&all->of[i], 'A', SPAN(""));
 		all->of[i].told = false;
 	}
 	advice_flush(all);
@@ -584,7 +522,7 @@ bool
 advice_is_broken(const struct advice *all)
 {
 	for (unsigned i = 0; i < all->n; i++)
-		if (all->of[i].fd == -1)
+		if (all->of[i].link.state != LINK_UP)
 			return true;
 	return false;
 }

@@ -3,8 +3,7 @@
 #ifndef ADVICE_H
 #define ADVICE_H
 
-#include "conf.h"
-#include "frame.h"
+#include "link.h"
 
 struct draft; /* draft.h */
 
@@ -73,9 +72,8 @@ struct change changes_get(const struct changes *, unsigned i);
 struct adviser {
 	const char *name, *helper; /* from the operand NAME:RIGHTS:HELPER */
 	unsigned rights;
-	int fd;    /* -1: it could not be dialled, or it broke */
+	struct link link;
 	bool told; /* of this message */
-	struct chan *chan;
 	/* What it changed of this message, for the log. */
 	unsigned deleted, put, top;
 	bool junk;
@@ -87,8 +85,8 @@ struct advice {
 	struct adviser of[ADVICE_MAX];
 	struct changes changes; /* of the adviser that was asked last */
 	instant deadline;       /* while the client waits; 0: it does not */
-	char reply[8192];       /* for the client, after a refusal */
-	const char *why;        /* why there was no advice */
+	char reply[LINK_REPLY_MAX + 1]; /* for the client, after a refusal */
+	const char *why;                /* why there was no advice */
 };
 
 /*

@@ -201,12 +201,15 @@ no_advice() {
 
 @test "advice: an adviser that is not there, or dies at any stage: 451" {
 	answer K
-	for fake in none adviser-die-C adviser-die-S adviser-die-R adviser-die-H \
+	adviser_is none
+	run --separate-stderr inject "${HEAD[@]}" "B:$BODY" E
+	no_advice 'it could not be reached"'
+	for fake in adviser-die-C adviser-die-S adviser-die-R adviser-die-H \
 	    adviser-die-E; do
 		adviser_is "$fake"
 		run --separate-stderr inject "${HEAD[@]}" $'H:X: y\r\n' \
 			"B:$BODY" E
-		no_advice 'connection lost"'
+		no_advice 'it has closed the connection"'
 	done
 }
 
@@ -230,7 +233,7 @@ no_advice() {
 	adviser_is adviser-die-E
 	run --separate-stderr inject "${HEAD[@]}" "B:$BODY" E get get get sync \
 		"${HEAD[@]}" "B:$BODY" E
-	no_advice 'connection lost"'
+	no_advice 'it has closed the connection"'
 	[ "$(grep -c ' E ' "$FAKES/advised")" -eq 1 ]
 	[[ $stderr == *'ended with 111'* ]]
 	adviser_is adviser
@@ -297,16 +300,17 @@ no_advice() {
 	E:|an unexpected frame
 	A:|an unexpected frame
 	I:0660ee029bdfc00c7da957|an unexpected frame
-	'X:450 4.7.1 later'|a malformed reply
-	'X:no code'|a malformed reply
-	'X:550 5.7.1 '$'\r\n'|a malformed reply
-	'X:550 5.7.1 '$'\x80'|a malformed reply
-	X:|a malformed reply
-	Z:|a malformed reply
-	'Z:550 5.7.1 no'|a malformed reply
-	raw:nonsense|a malformed frame
-	raw:0:,|a malformed frame
-	raw:99999:K|a malformed frame
+	'X:450 4.7.1 later'|malformed answer
+	'X:no code'|malformed answer
+	'X:550 no enhanced code'|malformed answer
+	'X:550 5.7.1 '$'\r\n'|malformed answer
+	'X:550 5.7.1 '$'\x80'|malformed answer
+	X:|malformed answer
+	Z:|malformed answer
+	'Z:550 5.7.1 no'|malformed answer
+	raw:nonsense|malformed frame
+	raw:0:,|malformed frame
+	raw:99999:K|malformed frame
 	EOT
 }
 
@@ -417,7 +421,7 @@ many() {
 		adviser_is "$fake" judge
 		run -75 --separate-stderr inject "${HEAD[@]}" "B:$BODY" E
 		[[ $output == *$'\nZ 451 4.7.1 '* ]]
-		[[ $stderr == *'event=no-advice by=judge why="connection lost"'* ]]
+		[[ $stderr == *'event=no-advice by=judge why="it '* ]]
 		nothing_queued
 	done
 	adviser_is adviser judge

@@ -193,7 +193,7 @@ policy() {
 	[[ ${lines[3]} == 'Z 451 4.7.1 '* && ${lines[4]} == 'Z 451 4.7.1 '* ]]
 	# The message cannot have its advice either.
 	[[ ${lines[5]} == 'Z 451 4.7.1 '* ]]
-	[[ $stderr == *" event=no-advice by=judge why=\"connection lost\""* ]]
+	[[ $stderr == *" event=no-advice by=judge why=\"it has closed the connection\""* ]]
 	nothing_queued
 }
 

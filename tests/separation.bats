@@ -223,7 +223,7 @@ parents() {
 	    'by=submit put=1' 'by=sign top=1' 'event=refused .* by=judge' \
 	    'event=no-advice by=judge why="a change beyond its rights"' \
 	    'event=no-advice by=submit why="an unexpected frame"' \
-	    'event=no-advice by=sign why="connection lost"'; do
+	    'event=no-advice by=sign why="it has closed the connection"'; do
 		grep -q "$what" <<<"$output"
 	done
 }
