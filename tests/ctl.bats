@@ -37,6 +37,12 @@ gone() {
 		! -e $D/queue/msg/${1: -1}/$1.log ]]
 }
 
+# notice_of ID ADDRESS: the notice that settled it.
+notice_of() {
+	sed -n "s/^id=$1 .*event=bounced rcpt=<$2> .* notice=\\([0-9a-f]*\\).*/\\1/p" \
+		"$D/send.log"
+}
+
 # state ID WORD: does the list say it?
 is_state() {
 	[[ $(ctl show --json "$1" 2>&1) == *"\"state\":\"$2\",\"reason\""* ]]
@@ -368,6 +374,30 @@ with open(sys.argv[2], "ab") as f:
 	grep -q "^told $id failed \[ordered - <full@a.test> 452 4.2.2 Mailbox full\]" \
 		"$D/helpers"
 	event "$id" bounced 'rcpt=<full@a.test>'
+}
+
+@test "ctl: bounce while refusals are told leaves the others to a notice" {
+	start_all_helpers
+	start_send
+	touch "$D/out/wait-notice"
+	id=$(put 'remote <refused@a.test>' 'remote <full@b.test>')
+	wait_for grep -q "^told $id failed" "$D/helpers"
+	run ctl bounce "$id"
+	[ "$output" = "$id: after the current attempt" ]
+	rm "$D/out/wait-notice"
+	wait_for gone "$id"
+	[ "$(grep -c "^told $id" "$D/helpers")" -eq 2 ]
+	# Nobody is settled by a notice that does not name him.
+	run sed -n "s/^told $id failed //p" "$D/helpers"
+	[[ ${lines[0]} == "[failed mx.example.net <refused@a.test> 550 "* ]]
+	[[ ${lines[0]} != *full@b.test* ]]
+	[[ ${lines[1]} == "[ordered mx.example.net <full@b.test> 452 "* ]]
+	for who in refused@a.test full@b.test; do
+		[ "$(grep -c "id=$id .*event=bounced rcpt=<$who>" \
+			"$D/send.log")" -eq 1 ]
+	done
+	[[ $(notice_of "$id" 'refused@a.test') != \
+		"$(notice_of "$id" 'full@b.test')" ]]
 }
 
 @test "ctl: reroute sends it to another host, after a restart too" {

@@ -376,7 +376,8 @@ def remote(argv):
 
 
 def bounce(argv):
-    """DIR/no-notice: not now. DIR/die-notice: dies of it, once it is noted."""
+    """DIR/no-notice: not now. DIR/die-notice: dies of it, once it is noted.
+    DIR/wait-notice: answers when that is gone."""
     path, log, where = argv
 
     def tell(conn, frames):
@@ -390,6 +391,8 @@ def bounce(argv):
                 conn.sendall(frame("Z", "451 4.3.0 Not now"))
                 continue
             note(log, "told", *told)
+            while os.path.exists(os.path.join(where, "wait-notice")):
+                time.sleep(0.02)
             if os.path.exists(os.path.join(where, "die-notice")):
                 os.unlink(os.path.join(where, "die-notice"))
                 conn.sendall(frame("D", "signal=11"))
