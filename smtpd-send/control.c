@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* The operator's socket: who connects there, what they say and are told. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "frame.h"
@@ -17,54 +14,17 @@
 #define AGAIN_MS 1000   /* after a failed accept */
 #define OUT_FULL 65536  /* octets: an order waits until these are read */
 #define OUT_MAX 1048576 /* and one step beyond */
-#define BACKLOG 16
 
-/* --- the socket ------------------------------------------------------------------ */
-
-static int
-control_listen(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	size_t n = strlen(path);
-	struct stat st;
-	int fd;
-
-	errno = ENAMETOOLONG;
-	if (n >= sizeof(sun.sun_path))
-		return -1;
-	memcpy(sun.sun_path, path, n);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(path) == -1)
-		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd != -1 && bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 &&
-	    listen(fd, BACKLOG) == 0)
-		return fd;
-	n = (size_t)errno;
-	if (fd != -1)
-		(void)close(fd);
-	errno = (int)n;
-	return -1;
-}
-
-/* Called under the queue's lock, as for the hints: the path is ours. */
 void
-control_init(struct sched *s, int fd)
+control_init(struct sched *s)
 {
 	struct controls *c = &s->control;
 
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
 		c->client[i].chan.in.fd = -1;
 	c->uid = geteuid();
-	c->fd = fd;
-	if (fd != -1) {
-		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-		return;
-	}
-	if (s->conf->control[0] == '\0')
-		return;
-	c->fd = control_listen(s->conf->control);
-	if (c->fd == -1)
+	c->fd = sched_socket(s->conf->control, SOCK_STREAM);
+	if (c->fd == -1 && s->conf->control[0] != '\0')
 		warn_sys("smtpd-ctl cannot be used: cannot create '%s'",
 		    s->conf->control);
 }

@@ -606,6 +606,28 @@ life_event(struct sched *s, struct message *m, enum life_event event)
 
 /* --- for the operator ------------------------------------------------------------------ */
 
+void
+life_make_due(struct sched *s, struct message *m)
+{
+	m->due_for = DUE_NOW;
+	if (message_is_active(m))
+		return; /* due again after that */
+	if (m->step == STEP_HELD)
+		m->step = STEP_WAITING;
+	heap_put(&s->heap, m, s->now);
+}
+
+void
+life_make_all_due(struct sched *s)
+{
+	struct message *m;
+
+	dispatch_hurry_all(s);
+	for (m = table_first(&s->table); m != NULL;
+	     m = table_after(&s->table, m))
+		life_make_due(s, m);
+}
+
 static const char *
 life_why_not_opened(enum spool_result r)
 {

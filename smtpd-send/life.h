@@ -33,6 +33,12 @@ enum life_event {
  */
 void life_event(struct sched *, struct message *, enum life_event);
 
+/* It is due now, even if it is held; if it is active, after this attempt. */
+void life_make_due(struct sched *, struct message *);
+
+/* All messages are, except those that the operator holds. */
+void life_make_all_due(struct sched *);
+
 /*
  * The job of a message that is not active, to do something else with it than
  * try it; the message stays where it is in the heap. NULL: *why says.

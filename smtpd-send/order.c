@@ -500,7 +500,7 @@ order_begin_all(struct sched *s, struct order *o, struct sbuf *out)
 	     m = table_after(&s->table, m)) {
 		o->later += message_is_active(m);
 		o->done += !message_is_active(m);
-		find_make_due(s, m);
+		life_make_due(s, m);
 	}
 	order_answer_all(o, out);
 }

@@ -10,7 +10,6 @@
 #include "queuefile.h"
 #include "route.h"
 #include "scheduler.h"
-#include "spool.h"
 
 #define LIST_ID "paused"
 

@@ -15,19 +15,13 @@
 /* Recipients in memory, beyond which messages stay on disk. */
 #define SCHED_RCPTS_MAX 200000
 
-/* --- finding messages: find.c ------------------------------------------------ */
+/* --- finding messages: spool.c ------------------------------------------------ */
 
 /* Reads all of the queue; removes logs without a message. At the start, once. */
-void find_all(struct sched *);
-
-/* The socket of that type which systemd gives (LISTEN_FDS), or -1. */
-int find_given(int type);
-
-/* The socket of hints, made at conf.wakeup or given by systemd. Fatal. */
-int find_hints_open(const struct conf *);
+void spool_find_all(struct sched *);
 
 /* Takes the hints that wait at the socket. */
-void find_hints(struct sched *, int hints);
+void spool_find_hinted(struct sched *, int hints);
 
 /*
  * new/ is listed every two seconds, so that no lost hint matters; a crowded
@@ -40,13 +34,7 @@ struct listing {
 };
 
 /* Goes on with it; gives when to be called again. */
-instant find_more(struct sched *, struct listing *);
-
-/* It is due now, even if it is held; if it is active, after this attempt. */
-void find_make_due(struct sched *, struct message *);
-
-/* All messages are, except those that the operator holds. */
-void find_due_now(struct sched *);
+instant spool_find_more(struct sched *, struct listing *);
 
 /* --- the conversation with smtpd-rcpt: intake.c --------------------------------- */
 
@@ -305,11 +293,8 @@ struct controls {
 	struct control_client client[CONTROL_CLIENTS];
 };
 
-/*
- * With fd the listening socket that systemd gave, or -1: then it is made at
- * conf.control. Without it mail goes its way all the same.
- */
-void control_init(struct sched *, int fd);
+/* Opens the socket. Without it mail goes its way all the same. */
+void control_init(struct sched *);
 
 /* Carries out what was said. Gives when it wants to be called again. */
 instant control_pump(struct sched *);
@@ -341,6 +326,13 @@ void watch_add(struct watch *w, int fd, short events, watch_ready *ready,
  * errno. EAGAIN: the backlog is full, try soon.
  */
 int sched_dial(const char *helper, const struct conf *) MUST_CHECK;
+
+/*
+ * The socket of that type that systemd gives (LISTEN_FDS), or one made at path;
+ * it does not block. -1 with errno. Call it under the queue's lock: no one else
+ * uses a socket that is there. The umask leaves it to our user alone.
+ */
+int sched_socket(const char *path, int type) MUST_CHECK;
 
 /* Each adds its descriptors. */
 void bouncer_watch(struct sched *, struct watch *);

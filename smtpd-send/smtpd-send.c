@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,13 +17,15 @@
 #include "log.h"
 #include "program.h"
 #include "scheduler.h"
-#include "spool.h"
 
 #define WATCH_MIN 64
 #define STOP_MS 5000    /* for running deliveries, after SIGTERM */
 #define OPEN_AT_ONCE 32 /* messages begun in one turn of the loop */
 #define OPEN_MAX 4000   /* descriptors of messages that wait */
 #define OPEN_MAX_LEAST 256
+#define BACKLOG 16 /* of smtpd-ctl */
+#define GIVEN_FD 3
+#define GIVEN_MAX 2 /* for hints, for the operator */
 
 static volatile sig_atomic_t got_term, got_hup;
 
@@ -109,44 +112,97 @@ watch_add(struct watch *w, int fd, short events, watch_ready *ready, void *arg)
 	w->who[w->n++] = (struct watcher){ ready, arg };
 }
 
-static int
-dial_socket(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	size_t n = strlen(path);
-	int fd, saved;
+/* --- sockets ---------------------------------------------------------------------- */
 
-	if (n >= sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(sun.sun_path, path, n);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return fd;
-	saved = errno;
-	(void)close(fd);
+static int
+sched_close(int fd)
+{
+	int saved = errno;
+
+	if (fd != -1)
+		(void)close(fd);
 	errno = saved;
 	return -1;
+}
+
+/* For bind or connect; -1 with errno. */
+static int
+sched_open_unix(const char *path, int type, struct sockaddr_un *sun)
+{
+	size_t n = strlen(path);
+
+	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	errno = n == 0 ? ENOENT : ENAMETOOLONG;
+	if (n == 0 || n >= sizeof(sun->sun_path))
+		return -1;
+	memcpy(sun->sun_path, path, n);
+	return socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
 int
 sched_dial(const char *spec, const struct conf *conf)
 {
-	int fd, saved;
+	struct sockaddr_un sun;
+	int fd;
 
-	if (!helper_is_command(spec))
-		return dial_socket(spec);
-	fd = helper_open(spec, conf);
-	if (fd == -1 || fcntl(fd, F_SETFL, O_NONBLOCK) != -1)
+	if (helper_is_command(spec)) {
+		fd = helper_open(spec, conf);
+		if (fd != -1 && fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+			return sched_close(fd);
 		return fd;
-	saved = errno;
-	(void)close(fd);
-	errno = saved;
+	}
+	fd = sched_open_unix(spec, SOCK_STREAM, &sun);
+	if (fd == -1 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		return sched_close(fd);
+	return fd;
+}
+
+static bool
+sched_is_socket(int fd, int type)
+{
+	socklen_t n = sizeof(int);
+	int t;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &t, &n) == 0 && t == type;
+}
+
+static int
+sched_given_socket(int type)
+{
+	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	uint32_t fds, v;
+
+	if (n == NULL || pid == NULL ||
+	    !span_u32(span_str(n), GIVEN_MAX, &fds) ||
+	    !span_u32(span_str(pid), INT32_MAX, &v) || (pid_t)v != getpid())
+		return -1;
+	for (int fd = GIVEN_FD; fd < GIVEN_FD + (int)fds; fd++)
+		if (sched_is_socket(fd, type) &&
+		    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+		    fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
+			return fd;
 	return -1;
 }
+
+int
+sched_socket(const char *path, int type)
+{
+	int fd = sched_given_socket(type);
+	struct sockaddr_un sun;
+	struct stat st;
+
+	if (fd != -1)
+		return fd;
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && unlink(path) == -1)
+		return -1;
+	fd = sched_open_unix(path, type, &sun);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+	    (type == SOCK_STREAM && listen(fd, BACKLOG) == -1))
+		return sched_close(fd);
+	return fd;
+}
+
+/* --- the loop ---------------------------------------------------------------------- */
 
 /* As many as we may; half of them for messages that wait for their turn. */
 static size_t
@@ -195,7 +251,7 @@ sched_open_due(struct sched *s)
 static void
 hints_ready(struct sched *s, void *arg)
 {
-	find_hints(s, *(const int *)arg);
+	spool_find_hinted(s, *(const int *)arg);
 }
 
 static void
@@ -239,7 +295,7 @@ sched_pump(struct sched *s, struct listing *listing)
 	instant next = NEVER;
 
 	if (!s->stopping)
-		next = sooner(next, find_more(s, listing));
+		next = sooner(next, spool_find_more(s, listing));
 	next = sooner(next, control_pump(s));
 	sched_open_due(s);
 	next = sooner(next, intake_pump(s));
@@ -265,7 +321,7 @@ sched_take_signal(struct sched *s, instant *stop)
 	if (got_hup) {
 		got_hup = 0;
 		sched_tell("due-now", s);
-		find_due_now(s);
+		life_make_all_due(s);
 	}
 	if (got_term && !s->stopping) {
 		s->stopping = true;
@@ -339,11 +395,14 @@ main(int argc, char *argv[])
 	s.open_max = sched_raise_open_files();
 	sched_take_signals(&waiting);
 	sched_start(&s, &conf);
-	hints = find_hints_open(&conf);
-	control_init(&s, find_given(SOCK_STREAM));
+	hints = sched_socket(conf.wakeup, SOCK_DGRAM);
+	if (hints == -1)
+		die_sys(errno == ENAMETOOLONG ? EXIT_PERM : EXIT_TEMP,
+		    "wakeup: cannot create '%s'", conf.wakeup);
+	control_init(&s);
 	confine_report();
 	sched_confine(&conf);
-	find_all(&s);
+	spool_find_all(&s);
 	sched_tell("started", &s);
 	sched_loop(&s, &w, hints, &waiting);
 	sched_tell("stopped", &s);

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: ISC */
-/* The queue directory: every path in it is made here. */
+/* The queue directory: every path in it is made here, and messages are found. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "spool.h"
+#include "scheduler.h"
+
+#define LIST_MS 2000
+#define LIST_TURN_MS 2 /* in one turn of the loop, or one shard */
+#define LIST_SHARE 20  /* at most this part of the time is listing */
+#define HINTS_AT_ONCE 32
 
 #define PATH_SIZE 64 /* "torn/", "new/f/", an id, ".log" */
 
@@ -262,4 +268,159 @@ spool_list(int queue, const char *dir, unsigned shard,
 	(void)closedir(d);
 	errno = fd;
 	return fd == 0;
+}
+
+/* --- finding messages: at the start ---------------------------------------------- */
+
+static bool
+spool_add(struct sched *s, const char *id, unsigned flags)
+{
+	struct message *m = NULL;
+
+	if (heap_reserve(&s->heap, s->table.count + 1))
+		m = table_add(&s->table, id);
+	if (m == NULL)
+		return false;
+	m->flags = (uint8_t)flags;
+	heap_put(&s->heap, m, s->now);
+	return true;
+}
+
+struct scan {
+	struct sched *s;
+	const char *dir;
+	unsigned place; /* MESSAGE_NEW or 0 */
+};
+
+static void
+spool_scan_message(void *arg, enum spool_kind kind, const char *name)
+{
+	struct scan *scan = arg;
+	struct message *m;
+
+	if (kind == SPOOL_STRAY)
+		warn("'%s' in %s/ is not a message", name, scan->dir);
+	if (kind != SPOOL_MESSAGE)
+		return;
+	m = table_find(&scan->s->table, name);
+	if (m == NULL && !spool_add(scan->s, name, scan->place | MESSAGE_OLD))
+		die_sys(EXIT_TEMP, "no memory for the queue");
+}
+
+static void
+spool_scan_log(void *arg, enum spool_kind kind, const char *name)
+{
+	struct scan *scan = arg;
+	struct message *m;
+
+	if (kind != SPOOL_LOG)
+		return;
+	m = table_find(&scan->s->table, name);
+	if (m != NULL)
+		m->flags |= MESSAGE_LOGGED;
+	else
+		spool_log_remove(scan->s->queue, name);
+}
+
+static void
+spool_scan(struct sched *s, const char *dir, unsigned place,
+    void (*each)(void *, enum spool_kind, const char *))
+{
+	struct scan arg = { s, dir, place };
+
+	for (unsigned i = 0; i < QUEUE_SHARDS; i++)
+		if (!spool_list(s->queue, dir, i, each, &arg))
+			die_sys(EXIT_TEMP, "cannot list '%s' in the queue",
+			    dir);
+}
+
+void
+spool_find_all(struct sched *s)
+{
+	spool_scan(s, "msg", 0, spool_scan_message);
+	spool_scan(s, "new", MESSAGE_NEW, spool_scan_message);
+	spool_scan(s, "msg", 0, spool_scan_log);
+}
+
+/* --- new ones, by listing ------------------------------------------------------------------ */
+
+/*
+ * Seen for the first time while we hold the queue's lock, and younger than
+ * our start: it was never tried. An older one was on its way here then.
+ */
+static void
+spool_add_new(struct sched *s, const char *id)
+{
+	unsigned old = queue_id_time(id) < s->started ? MESSAGE_OLD : 0;
+
+	/* Without memory it is left to the next listing. */
+	if (table_find(&s->table, id) == NULL)
+		(void)spool_add(s, id, MESSAGE_NEW | old);
+}
+
+static void
+spool_list_new(void *arg, enum spool_kind kind, const char *name)
+{
+	if (kind == SPOOL_MESSAGE)
+		spool_add_new(arg, name);
+}
+
+instant
+spool_find_more(struct sched *s, struct listing *l)
+{
+	instant took;
+
+	if (l->shard == 0 && s->now < l->next)
+		return l->next;
+	if (l->shard == 0)
+		l->begun = s->now;
+	do {
+		if (!spool_list(s->queue, "new", l->shard, spool_list_new, s))
+			warn_sys("cannot list 'new' in the queue");
+		l->shard = (l->shard + 1) % QUEUE_SHARDS;
+	} while (l->shard != 0 && clock_now() < s->now + LIST_TURN_MS);
+	if (l->shard != 0)
+		return s->now;
+	took = clock_now() - l->begun;
+	l->next = l->begun +
+	    (took * LIST_SHARE > LIST_MS ? took * LIST_SHARE : LIST_MS);
+	return l->next;
+}
+
+/* --- hints ----------------------------------------------------------------------- */
+
+/* Any message may be tried at any time, so a false hint does no harm. */
+static void
+spool_take_hint(struct sched *s, struct span hint)
+{
+	char id[QUEUE_ID_SIZE];
+	struct message *m;
+
+	if (!queue_id_valid(hint))
+		return;
+	memcpy(id, hint.p, QUEUE_ID_LEN);
+	id[QUEUE_ID_LEN] = '\0';
+	m = table_find(&s->table, id);
+	if (m == NULL)
+		spool_add_new(s, id);
+	else if (m->step == STEP_UNREADY)
+		heap_put(&s->heap, m, s->now);
+}
+
+void
+spool_find_hinted(struct sched *s, int hints)
+{
+	char text[HINTS_AT_ONCE][QUEUE_ID_SIZE] = { { 0 } };
+	struct iovec v[HINTS_AT_ONCE];
+	struct mmsghdr m[HINTS_AT_ONCE];
+	int n;
+
+	for (size_t i = 0; i < HINTS_AT_ONCE; i++) {
+		v[i] = (struct iovec){ text[i], sizeof(text[i]) };
+		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[i],
+					     .msg_iovlen = 1 } };
+	}
+	n = recvmmsg(hints, m, HINTS_AT_ONCE, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++)
+		spool_take_hint(s, span_of(text[i], m[i].msg_len));
 }

@@ -10,7 +10,6 @@
 #include "confine.h"
 #include "log.h"
 #include "scheduler.h"
-#include "spool.h"
 
 #define RESTART_MS 1000 /* after a failed fork */
 #define RENEW_MS 50 /* after a death: one that dies at once must not spin us */

@@ -248,7 +248,7 @@ will_order_resting(struct sched *s, struct job *job, const struct order *o,
 		life_event(s, m, LIFE_ORDERED);
 	} else {
 		life_put_back(s, job);
-		find_make_due(s, m);
+		life_make_due(s, m);
 	}
 	return ORDER_DONE;
 }
