@@ -223,7 +223,7 @@ $(call tests,pwfile,smtpd-session/auth,-lcrypt)
 $(call tests,addrlist author sendmail-letter submission advice,smtpd-queue)
 $(call tests,records-compare,common/records smtpd-queue/sign,-lcrypto)
 $(call tests,sign,smtpd-queue/sign smtpd-queue,$(SIGNER_LIBS))
-$(call tests,send-heap send-pace send-schedule send-talk,smtpd-send)
+$(call tests,send-heap send-life send-pace send-schedule send-talk,smtpd-send)
 $(call tests,remote-time remote-answer remote-chain remote-stuff,\
 	smtpd-send/remote common/dns,-ludns -lbearssl)
 $(call tests,bounce-text notice,smtpd-send/bounce)

@@ -389,9 +389,9 @@ with open(sys.argv[2], "ab") as f:
 	[ "$(grep -c "^told $id" "$D/helpers")" -eq 2 ]
 	# Nobody is settled by a notice that does not name him.
 	run sed -n "s/^told $id failed //p" "$D/helpers"
-	[[ ${lines[0]} == "[failed mx.example.net <refused@a.test> 550 "* ]]
+	[[ ${lines[0]} == "[failed mx.a.test <refused@a.test> 550 "* ]]
 	[[ ${lines[0]} != *full@b.test* ]]
-	[[ ${lines[1]} == "[ordered mx.example.net <full@b.test> 452 "* ]]
+	[[ ${lines[1]} == "[ordered mx.b.test <full@b.test> 452 "* ]]
 	for who in refused@a.test full@b.test; do
 		[ "$(grep -c "id=$id .*event=bounced rcpt=<$who>" \
 			"$D/send.log")" -eq 1 ]
