@@ -15,8 +15,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "conversation.h"
 #include "envelope.h"
-#include "frame.h"
 #include "helper.h"
 #include "program.h"
 #include "serve.h"
@@ -312,14 +312,6 @@ auth_hand_over(struct auth *a, instant deadline)
 	return r;
 }
 
-static enum io
-auth_reply(const char *text, char tag, instant deadline)
-{
-	enum io r = chan_send(&chan, tag, span_str(text), deadline);
-
-	return r == IO_OK ? chan_flush(&chan, deadline) : r;
-}
-
 static void
 auth_wipe(void)
 {
@@ -332,6 +324,7 @@ static bool
 auth_take_password(struct auth *a, struct span payload, unsigned *wrong,
     enum io *r)
 {
+	uint64_t patience = a->conf->helper_timeout * 1000;
 	instant start = clock_now();
 	enum auth_verdict v = auth_judge(a, payload);
 
@@ -341,20 +334,19 @@ auth_take_password(struct auth *a, struct span payload, unsigned *wrong,
 		auth_delay(start);
 	switch (v) {
 	case AUTH_YES:
-		*r = auth_hand_over(a,
-		    clock_in(a->conf->helper_timeout * 1000));
+		*r = auth_hand_over(a, clock_in(patience));
 		if (*r == IO_OK)
 			*r = IO_EOF;
 		return true;
 	case AUTH_NO:
-		*r = auth_reply(refusal, 'X',
-		    clock_in(a->conf->helper_timeout * 1000));
+		*r = conversation_answer(&chan, 'X', span_str(refusal),
+		    clock_in(patience));
 		if (++*wrong == AUTH_TRIES && *r == IO_OK)
 			*r = IO_EOF;
 		break;
 	case AUTH_LATER:
-		*r = auth_reply(later, 'Z',
-		    clock_in(a->conf->helper_timeout * 1000));
+		*r = conversation_answer(&chan, 'Z', span_str(later),
+		    clock_in(patience));
 		break;
 	}
 	return *r != IO_OK;

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conversation.h"
 #include "engine.h"
-#include "frame.h"
 #include "program.h"
 #include "serve.h"
 
@@ -368,10 +368,9 @@ static struct chan_room room;
 _Noreturn static void
 tls_answer(char tag, struct span text, instant deadline)
 {
-	bool sent = chan_send(&chan, tag, text, deadline) == IO_OK &&
-	    chan_flush(&chan, deadline) == IO_OK;
+	enum io r = conversation_answer(&chan, tag, text, deadline);
 
-	exit(sent ? EXIT_OK : EXIT_TEMP);
+	exit(r == IO_OK ? EXIT_OK : EXIT_TEMP);
 }
 
 /* The client's socket, or -1 at the end of file. */
