@@ -15,7 +15,6 @@
 #include "program.h"
 #include "serve.h"
 #include "session.h"
-#include "starttls.h"
 
 /*
  * Common, so that the linker puts it behind libc's few variables: between them
