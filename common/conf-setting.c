@@ -123,7 +123,7 @@ struct unit {
 	uint32_t factor;
 };
 
-/* From the largest down; the base unit, if it has a letter, comes last. */
+/* In descending order; the base unit, if it has a letter, comes last. */
 static const struct unit size_units[] = {
 	{ 'G', 1u << 30 },
 	{ 'M', 1u << 20 },
@@ -292,20 +292,20 @@ type_noun(enum conf_type type)
 	case CONF_ENDPOINTS:
 		return "an address (IP, IPv4:PORT or [IPv6]:PORT)";
 	case CONF_WORD:
-		return "a word";
+		return "a word without blanks";
 	case CONF_PATH:
 	case CONF_PATHS:
 		return "an absolute path";
 	case CONF_HELPER:
-		return "the absolute path of a socket or a command";
+		return "the absolute path of a socket, or a command with an absolute path";
 	case CONF_CHOICE:
 	case CONF_FLAG:
 		return "one of: ";
 	case CONF_ROUTES:
-		return "a route (DOMAIN=HOST[:PORT], the host in brackets "
-		       "when it is no MX)";
+		return "a route (DOMAIN=HOST[:PORT]; HOST in brackets: without "
+		       "MX look-up)";
 	case CONF_ROUTE:
-		return "a host (HOST[:PORT], in brackets when it is no MX)";
+		return "a host (HOST[:PORT]; HOST in brackets: without MX look-up)";
 	case CONF_NUMBER:
 		return "a number";
 	case CONF_SIZE:
@@ -340,7 +340,6 @@ shown_length(struct span s)
 	return (int)(s.n < 64 ? s.n : 64);
 }
 
-/* wrong: see is_text_valid. */
 static enum conf_result
 bad_value(const struct conf_setting *s, struct span value, struct span wrong,
     struct conf_where *where)
@@ -407,7 +406,7 @@ nearest_name(struct span name)
 			least = d;
 		}
 	}
-	/* More than every third letter wrong is another word. */
+	/* With more than a third of its letters wrong, it is another word. */
 	return least * 3 <= strlen(conf_setting_name(best)) ? best : NULL;
 }
 
@@ -439,7 +438,7 @@ conf_setting_find(struct span name, struct conf_where *where)
 
 /* --- values in struct conf ------------------------------------------------ */
 
-/* text is valid, and lives as long as the configuration. */
+/* The text is valid, and lives as long as the configuration. */
 static void
 set_text(const struct conf_setting *s, struct conf *c, const char *text)
 {

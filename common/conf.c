@@ -10,7 +10,7 @@
 #include "conf-setting.h"
 #include "readfile.h"
 
-/* The texts of one file or one option; values are NUL-ended in place. */
+/* The texts of one file or option. A NUL is written behind each value. */
 struct conf_memory {
 	struct conf_memory *next;
 	char text[]; /* with room for a NUL */
@@ -80,7 +80,7 @@ conf_free(struct conf *c)
 	}
 }
 
-/* Octets of the line at p, without its end; a control octet is a fault. */
+/* Finds the end of the line at p. False: a control octet is at *length. */
 static bool
 line_length(const char *p, size_t n, size_t *length)
 {
@@ -98,7 +98,7 @@ line_length(const char *p, size_t n, size_t *length)
 	return true;
 }
 
-/* One line, with room behind it for a NUL. */
+/* The line has room behind it for a NUL. */
 static enum conf_result
 conf_parse_line(struct conf *c, char *text, size_t n,
     unsigned first[CONF_SETTINGS], struct conf_where *where)
@@ -207,7 +207,7 @@ conf_set(struct conf *c, struct span name, struct span value,
 	return conf_setting_assign(s, c, span_of(copy, value.n), where);
 }
 
-/* The value of hostname when none is set. */
+/* Makes the system's name the hostname. */
 static enum conf_result
 use_system_name(struct conf *c, struct conf_where *where)
 {
@@ -241,18 +241,17 @@ check_tls(const struct conf *c, struct conf_where *where)
 
 	if (certs != keys)
 		return conf_bad(where,
-		    "tls_key: %zu keys for the %zu certificates of tls_cert",
-		    keys, certs);
+		    "tls_cert names %zu certificates, but tls_key names %zu keys",
+		    certs, keys);
 	if (certs == 0 && c->require_tls)
-		return conf_bad(where,
-		    "require_tls: yes is nothing without tls_cert");
+		return conf_bad(where, "require_tls = yes needs a tls_cert");
 	if (certs == 0 && strcmp(c->profile, "submissions") == 0)
 		return conf_bad(where,
-		    "profile: submissions is nothing without tls_cert");
+		    "profile = submissions needs a tls_cert");
 	return CONF_OK;
 }
 
-/* One without the others would leave mail unsigned, and say nothing. */
+/* One without the others would silently leave mail unsigned. */
 static enum conf_result
 check_dkim(const struct conf *c, struct conf_where *where)
 {
@@ -272,11 +271,11 @@ check_dkim(const struct conf *c, struct conf_where *where)
 	}
 	if (set == 0 || set == nitems(values))
 		return CONF_OK;
-	return conf_bad(where, "%s is nothing without %s", names[with],
+	return conf_bad(where, "%s is set, but %s is not", names[with],
 	    names[without]);
 }
 
-/* Of Maildir++; or empty. */
+/* As in Maildir++; or empty. */
 static bool
 is_folder_name(const char *name)
 {
@@ -304,12 +303,12 @@ conf_finish(struct conf *c, struct conf_where *where)
 	if (strchr(c->maildir, '/') != NULL || strcmp(c->maildir, ".") == 0 ||
 	    strcmp(c->maildir, "..") == 0)
 		return conf_bad(where,
-		    "maildir: '%.64s' is not the name of one folder",
+		    "maildir: '%.64s' is not the name of a single folder",
 		    c->maildir);
 	if (!is_folder_name(c->junk_folder))
 		return conf_bad(where,
-		    "junk_folder: '%.64s' is no folder's name: one has '.', then "
-		    "at most 63 other octets without '/'",
+		    "junk_folder: '%.64s' is not a folder name: it needs a '.', "
+		    "then 1 to 63 other octets without '/'",
 		    c->junk_folder);
 	if (check_dkim(c, where) != CONF_OK)
 		return CONF_BAD;

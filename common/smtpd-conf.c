@@ -20,12 +20,12 @@
 #include "tls-policy.h"
 
 #define USAGE "[check | show [name] | sample | mdoc]"
-#define TLS_MS 5000 /* that smtpd-tls may take to answer */
-#define TLS_CODE (sizeof("454 4.7.0 ") - 1)
+#define TLS_MS 5000 /* to wait for an answer of smtpd-tls */
+#define TLS_CODE_LENGTH (sizeof("454 4.7.0 ") - 1)
 #define TEXT_MAX (4 * CONF_FILE_MAX)
 
 static void
-print(struct sbuf *b)
+print_out(struct sbuf *b)
 {
 	if (b->bad)
 		die(EXIT_TEMP, "out of memory");
@@ -63,7 +63,7 @@ add_kind(struct sbuf *b, const struct conf_setting *s)
 {
 	conf_setting_expectation(b, s);
 	if (conf_setting_is_list(s))
-		sbuf_adds(b, ", or more with blanks between");
+		sbuf_adds(b, ", or several separated by blanks");
 	if (conf_setting_is_optional(s))
 		sbuf_adds(b, "; may be empty");
 }
@@ -101,7 +101,7 @@ describe_mdoc(struct sbuf *b, const struct conf_setting *s)
 }
 
 static void
-describe(bool mdoc)
+print_table(bool mdoc)
 {
 	struct sbuf b;
 
@@ -117,13 +117,13 @@ describe(bool mdoc)
 			sbuf_putc(&b, '\n');
 		describe_sample(&b, s);
 	}
-	print(&b);
+	print_out(&b);
 }
 
 /* --- show ----------------------------------------------------------------- */
 
 static void
-show(const struct conf *conf, const char *name)
+show_settings(const struct conf *conf, const char *name)
 {
 	const struct conf_setting *s;
 	struct conf_where where;
@@ -139,7 +139,7 @@ show(const struct conf *conf, const char *name)
 		conf_setting_print(&b, s, conf);
 		sbuf_putc(&b, '\n');
 	}
-	print(&b);
+	print_out(&b);
 }
 
 /* --- doubts about DKIM keys: without reading them ------------------------- */
@@ -147,7 +147,7 @@ show(const struct conf *conf, const char *name)
 #define SUFFIX SPAN(".key")
 
 static bool
-is_below(struct span domain, struct span above)
+is_domain_below(struct span domain, struct span above)
 {
 	return span_ieq(domain, above) ||
 	    (domain.n > above.n && domain.p[domain.n - above.n - 1] == '.' &&
@@ -160,15 +160,17 @@ doubt_dkim_domain(const struct conf *conf)
 	struct span rest = span_str(conf->local_domains), word;
 
 	while ((word = span_word(&rest)).n > 0) {
-		if (is_below(word, span_str(conf->dkim_domain)))
+		if (is_domain_below(word, span_str(conf->dkim_domain)))
 			return;
 	}
-	if (!is_below(span_str(conf->hostname), span_str(conf->dkim_domain)))
-		warn("dkim_domain '%s' is none of local_domains, nor above one",
+	if (!is_domain_below(span_str(conf->hostname),
+		span_str(conf->dkim_domain)))
+		warn("dkim_domain '%s' is neither one of local_domains nor "
+		     "above one",
 		    conf->dkim_domain);
 }
 
-/* shown, name: the parts of its path, in what is said of it. */
+/* shown and name: the two parts of the path that the warning shows. */
 static void
 doubt_key(int dir, const char *file, const char *shown, const char *name)
 {
@@ -177,17 +179,18 @@ doubt_key(int dir, const char *file, const char *shown, const char *name)
 	if (fstatat(dir, file, &st, 0) == -1)
 		warn_sys("DKIM key '%s%s'", shown, name);
 	else if (!S_ISREG(st.st_mode))
-		warn("DKIM key '%s%s' is no file: mail of its domain will wait",
+		warn("DKIM key '%s%s' is not a regular file: mail of its "
+		     "domain will wait",
 		    shown, name);
 	else if (readfile_is_lax(&st, READFILE_SHARED_SECRET))
-		warn("DKIM key '%s%s' can be used by others: mail of its "
-		     "domain will wait",
+		warn("DKIM key '%s%s' can be accessed by other users: mail of "
+		     "its domain will wait",
 		    shown, name);
 }
 
-/* Is it the name of a key, as smtpd-sign sees it? */
+/* Does smtpd-sign take it for the name of a key? */
 static bool
-is_key(struct span name, struct span *selector)
+is_key_file(struct span name, struct span *selector)
 {
 	if (name.n <= SUFFIX.n || name.p[0] == '.' ||
 	    !span_eq(span_skip(name, name.n - SUFFIX.n), SUFFIX))
@@ -210,7 +213,7 @@ doubt_keys_of(int fd, const char *domain)
 	}
 	(void)snprintf(shown, sizeof(shown), "%s/", domain);
 	while ((e = readdir(dir)) != NULL) {
-		if (!is_key(span_str(e->d_name), &selector))
+		if (!is_key_file(span_str(e->d_name), &selector))
 			continue;
 		if (!address_is_domain(selector))
 			warn("DKIM key '%s%s' is not named after a selector: "
@@ -223,7 +226,7 @@ doubt_keys_of(int fd, const char *domain)
 }
 
 static bool
-is_lower(struct span s)
+is_lower_case(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] != ascii_lower(s.p[i]))
@@ -240,9 +243,9 @@ doubt_domain(int keys, const char *name)
 
 	if (fd == -1) {
 		warn_sys("dkim_keys: '%s'", name);
-	} else if (!address_is_domain(domain) || !is_lower(domain)) {
-		warn("dkim_keys: '%s' is no domain name in lower case: what is "
-		     "there signs nothing",
+	} else if (!address_is_domain(domain) || !is_lower_case(domain)) {
+		warn("dkim_keys: '%s' is not a domain name in lower case: its "
+		     "keys sign nothing",
 		    name);
 		(void)close(fd);
 	} else {
@@ -250,7 +253,7 @@ doubt_domain(int keys, const char *name)
 	}
 }
 
-/* Who cannot look into it, as most users cannot, is not told of it. */
+/* Most users may not read the directory: they get no warning about that. */
 static void
 doubt_dkim_keys(const struct conf *conf)
 {
@@ -296,28 +299,28 @@ doubt_resolver(const struct conf *conf)
 		ip = endpoint_ip(&at);
 		if (!ip_is_loopback(&ip))
 			warn("resolver '%.*s' is not on this host: its answers "
-			     "can be forged on the way; run a validating one "
-			     "(unbound) here",
+			     "can be forged on the way; run a validating "
+			     "resolver (such as unbound) here",
 			    (int)word.n, word.p);
 	}
 }
 
-/* What lets mail in that nobody has judged. */
+/* Settings that accept mail without checks. */
 static void
 doubt_checks(const struct conf *conf)
 {
 	if (!conf->checks && conf->spf_reject)
-		warn("spf_reject is nothing without checks: mail from "
-		     "strangers is not checked");
+		warn("spf_reject = yes has no effect with checks = no: mail "
+		     "from strangers is not checked");
 	if (conf->checks && strcmp(conf->dmarc, "enforce") == 0 &&
 	    strcmp(conf->unjudged, "accept") == 0)
-		warn("unjudged = accept: while smtpd-judge is away, mail is "
-		     "accepted that its domain asks to refuse");
+		warn("unjudged = accept: while smtpd-judge is not running, "
+		     "mail is accepted even if its domain asks to refuse it");
 }
 
 /* --- doubts about the files of smtpd-remote ------------------------------- */
 
-/* Who demands nothing of servers needs none: the default may not be there. */
+/* Without demands on servers, the default file need not exist. */
 static void
 doubt_authorities(const struct conf *conf)
 {
@@ -327,14 +330,14 @@ doubt_authorities(const struct conf *conf)
 		return;
 	fd = open(conf->tls_authorities, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
-		warn_sys("tls_authorities '%s' (mail with the tls_policy "
-			 "verify will wait)",
+		warn_sys("tls_authorities '%s' (mail to destinations with "
+			 "tls_policy verify will wait)",
 		    conf->tls_authorities);
 	else
 		(void)close(fd);
 }
 
-/* smtpd-remote is never root, and takes no file of another's. */
+/* smtpd-remote is never root, and only reads a file of its own user. */
 static void
 doubt_passwords(const struct conf *conf)
 {
@@ -348,15 +351,15 @@ doubt_passwords(const struct conf *conf)
 			warn_sys("remote_passwords '%s'", path);
 	} else if (!S_ISREG(st.st_mode) ||
 	    readfile_is_lax(&st, READFILE_SECRET) || st.st_uid == 0) {
-		warn("remote_passwords '%s' must be a file of smtpd-remote's "
-		     "user and of mode 0400: mail in routes will wait",
+		warn("remote_passwords '%s' must belong to smtpd-remote's "
+		     "user and have mode 0400: routed mail will wait",
 		    path);
 	}
 }
 
 /* Warns of what is valid in a configuration, but hardly intended. */
 static void
-doubt(const struct conf *conf)
+doubt_all(const struct conf *conf)
 {
 	doubt_resolver(conf);
 	doubt_checks(conf);
@@ -368,8 +371,8 @@ doubt(const struct conf *conf)
 /* --- check ---------------------------------------------------------------- */
 
 /*
- * Only smtpd-tls can read the keys: it is asked as a session asks it. What it
- * says is of its own configuration, which is the same when both are in use.
+ * Only smtpd-tls can read the keys: it is asked as a session asks it. It answers
+ * for the configuration that it runs with, which may differ from that of -c.
  */
 static void
 ask_tls(const struct conf *conf)
@@ -383,25 +386,25 @@ ask_tls(const struct conf *conf)
 		return;
 	fd = helper_open(conf->tls, conf);
 	if (fd == -1) {
-		warn_sys("certificates and keys were not checked, '%s' does "
-			 "not answer (as its user, '" LIBDIR
-			 "/smtpd-tls check' does it)",
+		warn_sys("certificates and keys were not checked, because "
+			 "'%s' cannot be reached (as its user, '" LIBDIR
+			 "/smtpd-tls check' checks them)",
 		    conf->tls);
 		return;
 	}
 	chan_init(&chan, &room, fd, fd);
 	if (chan_recv(&chan, &f, clock_in(TLS_MS)) != IO_OK)
-		warn("certificates and keys were not checked: '%s' says "
-		     "nothing",
+		warn("certificates and keys were not checked: '%s' does not "
+		     "answer",
 		    conf->tls);
 	else if (f.tag == 'Z')
 		die(EXIT_PERM, "TLS is not offered: %.*s",
-		    (int)span_skip(f.payload, TLS_CODE).n,
-		    span_skip(f.payload, TLS_CODE).p);
+		    (int)span_skip(f.payload, TLS_CODE_LENGTH).n,
+		    span_skip(f.payload, TLS_CODE_LENGTH).p);
 	chan_close(&chan);
 }
 
-/* Where all mail must wait, that is no doubt. */
+/* Not a doubt: with a bad tls_policy, all mail to other hosts waits. */
 static void
 check_policy(const struct conf *conf)
 {
@@ -411,25 +414,27 @@ check_policy(const struct conf *conf)
 		return;
 	tls_policy_load(&p, conf, SPAN("*"), false);
 	if (p.trouble[0] != '\0')
-		die(EXIT_PERM, "no mail leaves: tls_policy %s", p.trouble);
+		die(EXIT_PERM,
+		    "no mail can be sent to other hosts: tls_policy %s",
+		    p.trouble);
 	tls_policy_free(&p);
 }
 
 static bool
-is(const char *operand, const char *word)
+is_word(const char *operand, const char *word)
 {
 	return operand != NULL && strcmp(operand, word) == 0;
 }
 
-/* What the program knows by itself. */
+/* What needs no configuration. */
 static bool
-describes(char *const operands[])
+needs_no_conf(char *const operands[])
 {
 	if (operands[0] == NULL ||
-	    (is(operands[0], "sample") && operands[1] == NULL))
-		describe(false);
-	else if (is(operands[0], "mdoc") && operands[1] == NULL)
-		describe(true);
+	    (is_word(operands[0], "sample") && operands[1] == NULL))
+		print_table(false);
+	else if (is_word(operands[0], "mdoc") && operands[1] == NULL)
+		print_table(true);
 	else
 		return false;
 	return true;
@@ -442,22 +447,22 @@ main(int argc, char *argv[])
 	char *const *operands;
 
 	progname = "smtpd-conf";
-	/* It needs no configuration; there may be none yet. */
-	if (argc > 0 && describes(argv + 1))
+	/* The sample is needed before there is a configuration. */
+	if (argc > 0 && needs_no_conf(argv + 1))
 		return EXIT_OK;
 	operands = argv +
 	    program_start(argc, argv, &conf, PROGRAM_MAY_BE_ROOT, USAGE);
-	if (describes(operands))
+	if (needs_no_conf(operands))
 		return EXIT_OK;
-	if (is(operands[0], "show") &&
+	if (is_word(operands[0], "show") &&
 	    (operands[1] == NULL || operands[2] == NULL)) {
-		show(&conf, operands[1]);
+		show_settings(&conf, operands[1]);
 		return EXIT_OK;
 	}
-	if (!is(operands[0], "check") || operands[1] != NULL)
+	if (!is_word(operands[0], "check") || operands[1] != NULL)
 		die(EXIT_PERM, "usage: %s [-c file] [-o name=value] ... %s",
 		    progname, USAGE);
-	doubt(&conf);
+	doubt_all(&conf);
 	check_policy(&conf);
 	ask_tls(&conf);
 	return EXIT_OK;

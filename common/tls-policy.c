@@ -9,11 +9,11 @@
 #define FILE_MAX (1024 * 1024)
 #define PASSWORD_LINE_MAX 1024 /* AUTH must fit in a command line */
 
-/* --- the lines --------------------------------------------------------------- */
+/* --- the lines ------------------------------------------------------------ */
 
 /* The next line that is neither empty nor a comment, with its number. */
 static bool
-next_line(struct span *file, struct span *line, unsigned *number)
+policy_next_line(struct span *file, struct span *line, unsigned *number)
 {
 	while (file->n > 0) {
 		*line = span_cut(file, '\n');
@@ -65,13 +65,13 @@ tls_policy_find(struct span file, struct span destination, struct tls_policy *p,
     unsigned *line)
 {
 	struct span text;
-	size_t best = 0, near;
+	size_t best = 0, length;
 
 	*line = 0;
 	p->tls = TLS_POLICY_MAY;
 	p->given = false;
 	p->names = span_of("", 0);
-	while (next_line(&file, &text, line)) {
+	while (policy_next_line(&file, &text, line)) {
 		struct span pattern = span_word(&text);
 		struct span word = span_word(&text);
 		enum tls_policy_level tls;
@@ -80,10 +80,10 @@ tls_policy_find(struct span file, struct span destination, struct tls_policy *p,
 		if (!parse_tls(word, &tls) ||
 		    (text.n > 0 && tls != TLS_POLICY_VERIFY))
 			return false;
-		near = match_length(pattern, destination);
-		if (near <= best)
+		length = match_length(pattern, destination);
+		if (length <= best)
 			continue;
-		best = near;
+		best = length;
 		p->tls = tls;
 		p->names = text;
 		p->given = true;
@@ -107,7 +107,7 @@ tls_policy_find_password(struct span file, struct span host,
 	struct span text;
 
 	*line = 0;
-	while (next_line(&file, &text, line)) {
+	while (policy_next_line(&file, &text, line)) {
 		struct span name = span_word(&text), user = span_word(&text);
 		struct span password = span_skip(text, 1);
 
@@ -121,7 +121,7 @@ tls_policy_find_password(struct span file, struct span host,
 	return true;
 }
 
-/* --- the files --------------------------------------------------------------- */
+/* --- the files ------------------------------------------------------------ */
 
 static void
 policy_bad(struct tls_policy *p, const char *path, const char *what)
@@ -151,8 +151,8 @@ static void
 policy_bad_line(struct tls_policy *p, const char *path, unsigned line,
     const char *form)
 {
-	(void)snprintf(p->trouble, sizeof(p->trouble), "%s:%u: not '%s'", path,
-	    line, form);
+	(void)snprintf(p->trouble, sizeof(p->trouble), "%s:%u: expected '%s'",
+	    path, line, form);
 }
 
 /* Keeps copies of what was found, and wipes the rest of the file. */
@@ -198,7 +198,7 @@ protect_password(struct tls_policy *p, const struct conf *conf)
 		p->tls = TLS_POLICY_VERIFY;
 	else if (p->tls < TLS_POLICY_ENCRYPT)
 		policy_bad(p, conf->tls_policy,
-		    "a host that gets a password must have encrypt or verify");
+		    "a host with a password needs encrypt or verify");
 }
 
 void

@@ -50,14 +50,14 @@ refused() {
 	[[ -z $stderr ]]
 	echo 'example.com always' >>"$BATS_TEST_TMPDIR/policy"
 	run -100 --separate-stderr conf -c "$CONF" check
-	[[ $stderr == *"policy:4: not 'DESTINATION none|may|encrypt|verify"* ]]
+	[[ $stderr == *"policy:4: expected 'DESTINATION none|may|encrypt|verify"* ]]
 
 	echo 'mx.example.org joe secret' >"$BATS_TEST_TMPDIR/passwords"
 	chmod 440 "$BATS_TEST_TMPDIR/passwords"
 	settings "remote_passwords = $BATS_TEST_TMPDIR/passwords" \
 		'tls_authorities = /nonexistent'
 	run -0 --separate-stderr conf -c "$CONF" check
-	[[ $stderr == *"passwords' must be a file of smtpd-remote's user"* ]]
+	[[ $stderr == *"passwords' must belong to smtpd-remote's user"* ]]
 	[[ $stderr == *"tls_authorities '/nonexistent'"* ]]
 }
 
@@ -76,7 +76,7 @@ refused() {
 	settings 'hostname = a' 'unjudged = accept'
 	run -0 --separate-stderr conf -c "$CONF" check
 	[[ -z $output ]]
-	[[ $stderr == "smtpd-conf: warning: unjudged = accept: while smtpd-judge is away"* ]]
+	[[ $stderr == "smtpd-conf: warning: unjudged = accept: while smtpd-judge is not running"* ]]
 	for option in dmarc=report checks=no unjudged=defer; do
 		run -0 --separate-stderr conf -c "$CONF" -o "$option" check
 		[[ -z $output && -z $stderr ]]
@@ -84,7 +84,7 @@ refused() {
 	settings 'hostname = a' 'spf_reject = yes' 'checks = no'
 	run -0 --separate-stderr conf -c "$CONF" check
 	[[ -z $output ]]
-	[[ $stderr == "smtpd-conf: warning: spf_reject is nothing without checks"* ]]
+	[[ $stderr == "smtpd-conf: warning: spf_reject = yes has no effect with checks = no"* ]]
 	run -0 --separate-stderr conf -c "$CONF" -o checks=yes check
 	[[ -z $stderr ]]
 }
@@ -124,10 +124,10 @@ refused() {
 @test "conf: a DKIM key, its domain and its selector come together" {
 	settings 'hostname = a' 'dkim_key = /k'
 	run -100 --separate-stderr conf -c "$CONF" check
-	[[ $stderr == *": dkim_key is nothing without dkim_selector" ]]
+	[[ $stderr == *": dkim_key is set, but dkim_selector is not" ]]
 	settings 'hostname = a' 'dkim_domain = b' 'dkim_selector = c'
 	run -100 --separate-stderr conf -c "$CONF" check
-	[[ $stderr == *": dkim_selector is nothing without dkim_key" ]]
+	[[ $stderr == *": dkim_selector is set, but dkim_key is not" ]]
 	settings 'hostname = a' 'dkim_selector = c_d' 'dkim_key = /k' \
 		'dkim_domain = b'
 	run -100 --separate-stderr conf -c "$CONF" check
@@ -147,8 +147,8 @@ refused() {
 	[[ -z $stderr ]]
 	chmod 644 "$BATS_TEST_TMPDIR/k"
 	run -0 --separate-stderr conf -c "$CONF" -o dkim_domain=example.org check
-	[[ $stderr == *"DKIM key '$BATS_TEST_TMPDIR/k' can be used by others: mail of its domain will wait"* ]]
-	[[ $stderr == *"dkim_domain 'example.org' is none of local_domains, nor above one"* ]]
+	[[ $stderr == *"DKIM key '$BATS_TEST_TMPDIR/k' can be accessed by other users: mail of its domain will wait"* ]]
+	[[ $stderr == *"dkim_domain 'example.org' is neither one of local_domains nor above one"* ]]
 	run -0 --separate-stderr conf -c "$CONF" -o dkim_key= -o dkim_domain= \
 		-o dkim_selector= -o dkim_keys=/nonexistent check
 	[[ -z $stderr ]]
@@ -164,7 +164,7 @@ refused() {
 	run -0 --separate-stderr conf -c "$CONF" check
 	[[ $(wc -l <<<"$stderr") -eq 2 ]]
 	for name in Example.org e_x; do
-		[[ $stderr == *"warning: dkim_keys: '$name' is no domain name in lower case: what is there signs nothing"* ]]
+		[[ $stderr == *"warning: dkim_keys: '$name' is not a domain name in lower case: its keys sign nothing"* ]]
 	done
 	rm -r d/Example.org d/e_x
 	: >d/file
@@ -175,9 +175,9 @@ refused() {
 	run -0 --separate-stderr conf -c "$CONF" check
 	for text in "dkim_keys: 'file': Not a directory" \
 	    "DKIM key 'example.com/gone.key': No such file" \
-	    "DKIM key 'example.com/dir.key' is no file: mail of its domain will wait" \
+	    "DKIM key 'example.com/dir.key' is not a regular file: mail of its domain will wait" \
 	    "DKIM key 'example.com/b_d.key' is not named after a selector: mail of its domain will wait" \
-	    "DKIM key 'example.com/open.key' can be used by others: mail of its domain will wait"; do
+	    "DKIM key 'example.com/open.key' can be accessed by other users: mail of its domain will wait"; do
 		[[ $stderr == *"warning: $text"* ]]
 	done
 	[[ $(wc -l <<<"$stderr") -eq 5 ]]
@@ -218,9 +218,9 @@ refused() {
 	refused ":1: queue: 'queue' is not an absolute path" 'queue = queue'
 	refused ":1: queue: '' is not an absolute path (it may not be empty)" \
 		'queue ='
-	refused ":1: rcpt: 'smtpd-rcpt' is not the absolute path of a socket or a command" \
+	refused ":1: rcpt: 'smtpd-rcpt' is not the absolute path of a socket, or a command with an absolute path" \
 		'rcpt = smtpd-rcpt'
-	refused ":1: nss_sentinel: 'a b' is not a word" 'nss_sentinel = a b'
+	refused ":1: nss_sentinel: 'a b' is not a word without blanks" 'nss_sentinel = a b'
 	refused ":1: confine: 'yes' is not one of: deny kill off" \
 		'confine = yes'
 }
@@ -247,7 +247,7 @@ refused() {
 @test "conf: maildir is the name of one folder" {
 	settings 'maildir = ../x' 'hostname = a'
 	run -100 --separate-stderr conf -c "$CONF" check
-	[[ $stderr == *"maildir: '../x' is not the name of one folder" ]]
+	[[ $stderr == *"maildir: '../x' is not the name of a single folder" ]]
 }
 
 @test "conf: a file that cannot be read is temporary" {
@@ -313,12 +313,12 @@ refused() {
 	run -0 conf
 	[[ ${lines[0]} == '# Name of this host'* ]]
 	[[ ${lines[2]} == '#hostname =' ]]
-	[[ $output == *$'\n\n# Domains whose mail is delivered here; hostname when empty\n# Value: a domain name, or more with blanks between; may be empty\n#local_domains =\n\n'* ]]
+	[[ $output == *$'\n\n# Domains whose mail is delivered here; if empty, only hostname\n# Value: a domain name, or several separated by blanks; may be empty\n#local_domains =\n\n'* ]]
 	[[ $output == *$'\n# Largest message that is accepted\n# Value: a size from 64K to 2147483647 (octets; K, M or G may follow)\n#max_size = 10485760\n\n'* ]]
 	[[ $output == *$'\n# Value: a number from 100 to 1000\n#max_recipients = 100\n\n'* ]]
 	run -0 conf mdoc
 	[[ $output == $'.It Ic hostname\n'*$'\nDefault: empty.\n.It Ic local_domains\n'* ]]
-	[[ $output == *$'\nValue: a network (ADDRESS or ADDRESS/BITS), or more with blanks between; may be empty.\nDefault: empty.\n.It '* ]]
+	[[ $output == *$'\nValue: a network (ADDRESS or ADDRESS/BITS), or several separated by blanks; may be empty.\nDefault: empty.\n.It '* ]]
 	[[ $output == *$'.It Ic queue\nThe queue directory.\nValue: an absolute path.\nDefault:\n.Ql /var/lib/smtpd/queue .\n'* ]]
 }
 

@@ -111,7 +111,7 @@ readonly EARLIER="K 7 maildir - 250 2.0.0 Delivered by an earlier attempt"
 	for name in Junk . .. ./ .a/b "$(printf '.%064d' 0)"; do
 		configure "mailbox_root = $MAIL" "junk_folder = $name"
 		run -1 deliver Q
-		[[ $output == *"junk_folder: '"*"is no folder's name"* ]]
+		[[ $output == *"junk_folder: '"*"is not a folder name"* ]]
 	done
 }
 

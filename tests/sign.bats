@@ -658,7 +658,7 @@ waits_for() {
 @test "sign: says at the start what is wrong" {
 	OPTIONS=(-o dkim_selector=s)
 	run -1 --separate-stderr advise "text:$TEXT" advice
-	[[ $stderr == *"configuration: dkim_selector is nothing without dkim_domain"* ]]
+	[[ $stderr == *"configuration: dkim_selector is set, but dkim_domain is not"* ]]
 	[[ $stderr == *"ended with 100"* ]]
 	OPTIONS=(/bin/true)
 	run -1 --separate-stderr advise "text:$TEXT" advice

@@ -170,9 +170,11 @@ static const struct {
 	{ "resolver = ::1 127.0.0.1:x", 1,
 	    "resolver: '127.0.0.1:x" IS_NOT
 	    "an address (IP, IPv4:PORT or [IPv6]:PORT)" },
-	{ "nss_sentinel = a b", 1, "nss_sentinel: 'a b" IS_NOT "a word" },
+	{ "nss_sentinel = a b", 1,
+	    "nss_sentinel: 'a b" IS_NOT "a word without blanks" },
 	{ "nss_sentinel =", 1,
-	    "nss_sentinel: '" IS_NOT "a word (it may not be empty)" },
+	    "nss_sentinel: '" IS_NOT
+	    "a word without blanks (it may not be empty)" },
 	{ "queue = q", 1, "queue: 'q" IS_NOT "an absolute path" },
 	{ "tls_cert = /a b.pem", 1,
 	    "tls_cert: 'b.pem" IS_NOT "an absolute path" },
@@ -180,7 +182,7 @@ static const struct {
 	    "profile: 'smtp" IS_NOT "one of: mx submission submissions" },
 	{ "injector = queue-in", 1,
 	    "injector: 'queue-in" IS_NOT
-	    "the absolute path of a socket or a command" },
+	    "the absolute path of a socket, or a command with an absolute path" },
 	{ "confine = Deny", 1,
 	    "confine: 'Deny" IS_NOT "one of: deny kill off" },
 	{ "confine = deny kill", 1,
@@ -324,22 +326,23 @@ test_finish(void)
 	ok(conf_finish(&c, &where) == CONF_BAD, "maildir is no ..");
 	set(&c, "maildir", "a/b");
 	ok(conf_finish(&c, &where) == CONF_BAD, "maildir has no slash");
-	is_str(where.what, "maildir: 'a/b' is not the name of one folder",
+	is_str(where.what, "maildir: 'a/b' is not the name of a single folder",
 	    "and it says so");
 	set(&c, "maildir", "Maildir");
 	set(&c, "require_tls", "yes");
 	ok(conf_finish(&c, &where) == CONF_BAD, "TLS needs a certificate");
-	is_str(where.what, "require_tls: yes is nothing without tls_cert",
+	is_str(where.what, "require_tls = yes needs a tls_cert",
 	    "and it says so");
 	set(&c, "require_tls", "no");
 	set(&c, "profile", "submissions");
 	ok(conf_finish(&c, &where) == CONF_BAD, "TLS needs a certificate");
-	is_str(where.what, "profile: submissions is nothing without tls_cert",
+	is_str(where.what, "profile = submissions needs a tls_cert",
 	    "and it says so");
 	set(&c, "tls_cert", "/a /b");
 	set(&c, "tls_key", "/c");
 	ok(conf_finish(&c, &where) == CONF_BAD, "each has its key");
-	is_str(where.what, "tls_key: 1 keys for the 2 certificates of tls_cert",
+	is_str(where.what,
+	    "tls_cert names 2 certificates, but tls_key names 1 keys",
 	    "and it says so");
 	set(&c, "tls_key", "/c  /d");
 	ok(conf_finish(&c, &where) == CONF_OK, "as many are right");
