@@ -274,7 +274,7 @@ advice_init(struct advice *all, const struct conf *conf, char *const operands[],
 	changes_init(&all->changes);
 	for (; *operands != NULL; operands++) {
 		if (all->n == ADVICE_MAX) {
-			*why = "too many advisers";
+			*why = "an entrance has at most 16 advisers";
 			return false;
 		}
 		*why = advice_parse(&all->of[all->n++], *operands);
@@ -366,7 +366,7 @@ advice_deadline(const struct advice *all, const struct adviser *a)
 	    all->deadline;
 }
 
-/* Closes the connection for good. */
+/* Closes the connection to it for good. */
 static enum advice_verdict
 advice_lose(struct advice *all, struct adviser *a, const char *why)
 {

@@ -169,12 +169,26 @@ serve_client(const struct conf *conf)
 	return conversation_end(r);
 }
 
+/* The entrance, and its advisers. */
+static enum entrance
+read_operands(char *const operands[], const struct conf *conf)
+{
+	const char *why = NULL;
+	enum entrance entrance;
+
+	if (operands[0] == NULL || !entrance_parse(operands[0], &entrance))
+		die(EXIT_PERM,
+		    "name an entrance: in, relay, user, auth or own");
+	if (!advice_init(&advice, conf, operands + 1, &why))
+		die(EXIT_PERM, "%s", why);
+	return entrance;
+}
+
 int
 main(int argc, char *argv[])
 {
 	static struct conf conf;
 	static struct store store;
-	const char *why = NULL;
 	struct confine keep = {
 		.calls = { SYS_openat, SYS_flock, SYS_fchmod, SYS_fsync,
 		    SYS_fstatfs, SYS_getrandom, SYS_unlinkat, SYS_mkdirat,
@@ -189,11 +203,7 @@ main(int argc, char *argv[])
 	int at = program_start(argc, argv, &conf, PROGRAM_UNPRIVILEGED,
 	    "in|relay|user|auth|own [NAME:RIGHTS:HELPER ...]");
 
-	if (at == argc || !entrance_parse(argv[at], &entrance))
-		die(EXIT_PERM,
-		    "name an entrance: in, relay, user, auth or own");
-	if (!advice_init(&advice, &conf, argv + at + 1, &why))
-		die(EXIT_PERM, "%s", why);
+	entrance = read_operands(argv + at, &conf);
 	how.limit = conversation_limit(&conf, 1);
 	how.execs = advice_execs(&advice);
 	serve_warm(argv, &how);
