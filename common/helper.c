@@ -44,7 +44,7 @@ helper_close(int fd)
 	return -1;
 }
 
-static int
+int
 helper_dial(const char *path)
 {
 	static const struct timeval patience = { .tv_sec = DIAL_SECONDS };

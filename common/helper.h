@@ -18,6 +18,9 @@
  */
 int helper_open(const char *spec, const struct conf *) MUST_CHECK;
 
+/* Connects to that socket, as helper_open does. -1 with errno. */
+int helper_dial(const char *path) MUST_CHECK;
+
 /*
  * Must it be executed, because it has several words or is an executable file?
  * Otherwise it is a socket, which need not exist yet.

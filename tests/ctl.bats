@@ -600,6 +600,7 @@ time.sleep(60)' "$D/control" "$D/slow" &
 	diff <(sed 's/ [0-9]*[sm] old.* next in [0-9]*[sm]/ due/' "$D/with") \
 		<(sed 's/ [0-9]*[sm] old.* next in [0-9]*[sm]/ due/' <<<"$output")
 	[[ $output == *'<eve@c.test>  c.test  paused'* ]]
+	[ "$(ctl paused)" = c.test ]
 	[[ $output == *"$held  5 octets, "*', held  '*'(by '* ]]
 	[ "$(json '[m[0]["tries"], 0 < m[0]["next"] < 67, m[1]["state"]]' \
 		list --json 2>/dev/null)" = "[1, True, 'held']" ]

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-ctl: the operator looks at the queue, and tells smtpd-send. */
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "ctl-list.h"
+#include "conf-type.h"
+#include "ctl-message.h"
 #include "frame.h"
+#include "helper.h"
 #include "program.h"
 
 #define USAGE \
@@ -26,7 +25,7 @@
 static struct conf conf;
 static struct chan chan;
 static struct chan_room room;
-static struct ctl_list list = { .conf = &conf, .dir = -1 };
+static struct ctl_queue queue = { .conf = &conf, .dir = -1 };
 
 static _Noreturn void
 ctl_usage(void)
@@ -34,7 +33,7 @@ ctl_usage(void)
 	die(EXIT_PERM, "usage: smtpd-ctl %s", USAGE);
 }
 
-/* --- the conversation ------------------------------------------------------------- */
+/* --- the conversation ------------------------------------------------------- */
 
 static instant
 ctl_patience(void)
@@ -46,17 +45,12 @@ ctl_patience(void)
 static bool
 ctl_dial(void)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	size_t n = strlen(conf.control);
 	int fd;
 
-	if (n == 0)
+	if (conf.control[0] == '\0')
 		die(EXIT_PERM, "the setting 'control' is empty");
-	if (n >= sizeof(sun.sun_path))
-		die(EXIT_PERM, "control: '%s' is too long", conf.control);
-	memcpy(sun.sun_path, conf.control, n);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+	fd = helper_dial(conf.control);
+	if (fd == -1)
 		return false;
 	chan_init(&chan, &room, fd, fd);
 	return true;
@@ -109,9 +103,9 @@ ctl_say(const char *verb, const char *what, const char *route)
 	return io == IO_ERROR && errno == EPIPE ? IO_OK : io;
 }
 
-/* Until K, X or Z, which is *f then; each has the others. */
+/* Until K, X or Z, which is *f then; the others are about the queue. */
 static enum io
-ctl_hear(struct frame *f, bool (*each)(const struct frame *))
+ctl_hear(struct frame *f)
 {
 	enum io io;
 
@@ -120,7 +114,7 @@ ctl_hear(struct frame *f, bool (*each)(const struct frame *))
 		if (io != IO_OK || f->tag == 'K' || f->tag == 'X' ||
 		    f->tag == 'Z')
 			return io;
-		if (!each(f))
+		if (!ctl_queue_hear(&queue, f->tag, f->payload))
 			die(EXIT_TEMP, "smtpd-send says too much");
 	}
 }
@@ -128,7 +122,7 @@ ctl_hear(struct frame *f, bool (*each)(const struct frame *))
 /* An order that smtpd-send must hear; its last word is *f. */
 static void
 ctl_order(const char *verb, const char *what, const char *route,
-    struct frame *f, bool (*each)(const struct frame *))
+    struct frame *f)
 {
 	static bool begun;
 	enum io io = IO_OK;
@@ -138,13 +132,13 @@ ctl_order(const char *verb, const char *what, const char *route,
 			die_sys(EXIT_TEMP, "cannot reach smtpd-send at '%s'",
 			    conf.control);
 		io = ctl_introduce();
-		queued_confine(&conf, list.dir);
+		queued_confine(&conf, -1);
 		begun = true;
 	}
 	if (io == IO_OK)
 		io = ctl_say(verb, what, route);
 	if (io == IO_OK)
-		io = ctl_hear(f, each);
+		io = ctl_hear(f);
 	if (io != IO_OK)
 		ctl_lost(io);
 }
@@ -157,32 +151,20 @@ ctl_refused(const char *what, const struct frame *f)
 	return f->tag == 'X' ? EXIT_PERM : EXIT_TEMP;
 }
 
-static bool
-ctl_ignore(const struct frame *f)
-{
-	(void)f;
-	return true;
-}
-
-/* --- the queue, and what smtpd-send adds ------------------------------------------- */
-
-static bool
-to_list(const struct frame *f)
-{
-	return ctl_live_take(&list.live, f->tag, f->payload);
-}
+/* --- the queue, and what smtpd-send adds ------------------------------------ */
 
 static void
 ctl_without_scheduler(const char *why)
 {
 	warn("smtpd-send is not there (%s): only the queue's files are shown",
 	    why);
-	ctl_live_init(&list.live);
+	ctl_table_free(&queue.live);
+	ctl_table_init(&queue.live);
 }
 
 /*
- * Opens the queue, and asks smtpd-send. It is asked as who we are: root
- * becomes the owner of the queue when it opens that.
+ * Opens the queue, and asks smtpd-send. It is asked as the user that we are:
+ * root becomes the owner of the queue when it opens that.
  */
 static void
 ctl_look_at_queue(const char *verb, const char *id)
@@ -193,43 +175,37 @@ ctl_look_at_queue(const char *verb, const char *id)
 	enum io io;
 
 	io = there ? ctl_introduce() : IO_ERROR;
-	list.dir = queued_dir(conf.queue);
-	if (list.dir == -1 && !there)
+	queue.dir = queued_dir(conf.queue);
+	if (queue.dir == -1 && !there)
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
-	queued_confine(&conf, list.dir);
-	ctl_live_init(&list.live);
+	queued_confine(&conf, queue.dir);
+	ctl_table_init(&queue.live);
 	if (io == IO_OK)
 		io = ctl_say(verb, id, NULL);
 	if (io == IO_OK)
-		io = ctl_hear(&f, to_list);
+		io = ctl_hear(&f);
 	if (io == IO_OK && f.tag != 'K')
 		exit(ctl_refused(id != NULL ? id : "", &f));
 	if (io != IO_OK)
 		ctl_without_scheduler(there ? "it does not answer" :
 					      strerror(why));
-	if (list.dir == -1)
+	if (queue.dir == -1)
 		die(EXIT_TEMP, "cannot open '%s'", conf.queue);
 }
 
-/* --- the commands ------------------------------------------------------------------ */
+/* --- the commands ----------------------------------------------------------- */
 
+/* As the settings have it. */
 static uint64_t
 parse_time(const char *s)
 {
-	static const char names[] = "smhd";
-	static const uint64_t seconds[] = { 1, 60, 3600, 86400 };
-	struct span t = span_str(s);
-	uint64_t unit = 1, n;
+	static const struct conf_setting time = { .type = CONF_TIME,
+		.max = UINT32_MAX };
+	uint64_t n;
 
-	for (size_t i = 0; t.n > 1 && i < nitems(seconds); i++)
-		if (t.p[t.n - 1] == names[i]) {
-			unit = seconds[i];
-			t.n--;
-			break;
-		}
-	if (!span_u64(t, UINT32_MAX, &n))
+	if (!conf_number(&time, span_str(s), &n))
 		die(EXIT_PERM, "'%s' is not a time: 30s, 15m, 4h, 2d", s);
-	return n * unit;
+	return n;
 }
 
 static enum ctl_by
@@ -285,7 +261,7 @@ command_list(const char *verb, char *argv[])
 	if (argv[parse_choice(argv, &choice)] != NULL)
 		ctl_usage();
 	ctl_look_at_queue(verb, NULL);
-	if (!ctl_list(&list, &choice))
+	if (!ctl_list(&queue, &choice))
 		die_sys(EXIT_TEMP, "cannot list the queue");
 	return EXIT_OK;
 }
@@ -305,7 +281,7 @@ command_show(const char *verb, char *argv[])
 		return EXIT_PERM;
 	}
 	ctl_look_at_queue(verb, id);
-	switch (ctl_show(&list, id, choice.json)) {
+	switch (ctl_show(&queue, id, choice.json)) {
 	case QUEUED_OK:
 		return EXIT_OK;
 	case QUEUED_IOERR:
@@ -325,7 +301,7 @@ one_order(const char *verb, const char *what, const char *route)
 {
 	struct frame f;
 
-	ctl_order(verb, what, route, &f, ctl_ignore);
+	ctl_order(verb, what, route, &f);
 	if (f.tag != 'K')
 		return ctl_refused(what, &f);
 	(void)printf("%s: %.*s\n", what, (int)f.payload.n, f.payload.p);
@@ -372,26 +348,21 @@ command_route(const char *verb, char *argv[])
 	return one_order(verb, argv[0], argv[1]);
 }
 
-static bool
-print_paused(const struct frame *f)
-{
-	struct span target = f->payload;
-
-	(void)span_cut(&target, ' ');
-	if (f->tag == 'P')
-		(void)printf("%.*s\n", (int)target.n, target.p);
-	return true;
-}
-
+/* As the queue's file says: smtpd-send need not run. */
 static enum exitcode
 command_paused(const char *verb, char *argv[])
 {
-	struct frame f;
-
+	(void)verb;
 	if (argv[0] != NULL)
 		ctl_usage();
-	ctl_order(verb, NULL, NULL, &f, print_paused);
-	return f.tag == 'K' ? EXIT_OK : ctl_refused("", &f);
+	queue.dir = queued_dir(conf.queue);
+	if (queue.dir == -1)
+		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
+	queued_confine(&conf, queue.dir);
+	if (!queued_paused(queue.dir, &queue.paused))
+		die_sys(EXIT_TEMP, "cannot read what is paused");
+	(void)fputs(queue.paused.s, stdout);
+	return EXIT_OK;
 }
 
 static const struct command {
