@@ -18,16 +18,16 @@
  */
 int helper_open(const char *spec, const struct conf *) MUST_CHECK;
 
-/* Connects to that socket, as helper_open does. -1 with errno. */
-int helper_dial(const char *path) MUST_CHECK;
-
 /*
  * Must it be executed, because it has several words or is an executable file?
  * Otherwise it is a socket, which need not exist yet.
  */
 bool helper_is_command(const char *spec) MUST_CHECK;
 
-/* The same for words that are split already, as operands are. */
+/* helper_open for words that are split already, as operands are. */
 int helper_openv(char *const words[], const struct conf *) MUST_CHECK;
+
+/* Connects to a socket, as helper_open does. -1 with errno. */
+int helper_dial(const char *path) MUST_CHECK;
 
 #endif

@@ -149,3 +149,22 @@ span_hex(struct span s, uint64_t max, uint64_t *out)
 {
 	return span_number(s, 16, max, out);
 }
+
+size_t
+span_utf8(struct span s, uint32_t *c)
+{
+	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+	unsigned char a = (unsigned char)s.p[0];
+	size_t more = a < 0xc0 ? 0 : a < 0xe0 ? 1 : a < 0xf0 ? 2 : 3;
+
+	*c = a < 0x80 ? a : a & (0x3fU >> more);
+	for (size_t i = 1; i <= more; i++) {
+		if (i >= s.n || ((unsigned char)s.p[i] & 0xc0) != 0x80)
+			return 0;
+		*c = *c << 6 | ((unsigned char)s.p[i] & 0x3fU);
+	}
+	if ((a >= 0x80 && more == 0) || a >= 0xf8 || *c < least[more] ||
+	    *c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff))
+		return 0;
+	return more + 1;
+}

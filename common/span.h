@@ -94,4 +94,10 @@ bool span_u64(struct span s, uint64_t max, uint64_t *out) MUST_CHECK;
 bool span_u32(struct span s, uint32_t max, uint32_t *out) MUST_CHECK;
 bool span_hex(struct span s, uint64_t max, uint64_t *out) MUST_CHECK;
 
+/*
+ * The character that s begins with in UTF-8 (RFC 3629 4): gives its octets, or
+ * 0 when there is no well-formed one. s is not empty.
+ */
+size_t span_utf8(struct span s, uint32_t *c) MUST_CHECK;
+
 #endif

@@ -25,7 +25,6 @@ const char *const verb_names[VERBS] = {
 	[VERB_REROUTE] = "reroute",
 	[VERB_PAUSE] = "pause",
 	[VERB_RESUME] = "resume",
-	[VERB_PAUSED] = "paused",
 };
 
 void
@@ -69,7 +68,6 @@ verb_needs(enum verb v)
 {
 	switch (v) {
 	case VERB_LIST:
-	case VERB_PAUSED:
 		return NEED_NOTHING;
 	case VERB_SHOW:
 	case VERB_HOLD:
@@ -530,23 +528,6 @@ order_begin_pause(struct sched *s, struct order *o, struct sbuf *out)
 	}
 }
 
-static void
-order_list_paused(struct sched *s, struct order *o, struct sbuf *out)
-{
-	struct sbuf b;
-
-	sbuf_init(&b, WHERE_MAX + 32);
-	for (size_t i = 0; i < s->paused.n; i++) {
-		sbuf_reset(&b);
-		sbuf_addf(&b, "%llu %s",
-		    (unsigned long long)s->paused.at[i].time,
-		    s->paused.at[i].where);
-		frame_add(out, 'P', sbuf_span(&b));
-	}
-	sbuf_free(&b);
-	order_answer(o, out, 'K', "done");
-}
-
 void
 order_begin(struct sched *s, struct order *o, struct span text,
     struct sbuf *out)
@@ -561,8 +542,6 @@ order_begin(struct sched *s, struct order *o, struct span text,
 	o->done = o->later = o->refused = 0;
 	if (wrong != NULL)
 		order_answer(o, out, 'X', wrong);
-	else if (o->verb == VERB_PAUSED)
-		order_list_paused(s, o, out);
 	else if (o->verb == VERB_PAUSE || o->verb == VERB_RESUME)
 		order_begin_pause(s, o, out);
 	else if (o->verb == VERB_RETRY && span_eq(o->what, SPAN("all")))

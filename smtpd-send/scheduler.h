@@ -220,9 +220,8 @@ enum verb {
 	VERB_REROUTE,
 	VERB_PAUSE,
 	VERB_RESUME,
-	VERB_PAUSED,
 };
-#define VERBS (VERB_PAUSED + 1)
+#define VERBS (VERB_RESUME + 1)
 
 extern const char *const verb_names[VERBS];
 

@@ -145,7 +145,6 @@ will_change(struct sched *s, struct job *job, const struct order *o)
 	case VERB_LIST:
 	case VERB_SHOW:
 	case VERB_PAUSE:
-	case VERB_PAUSED:
 		break;
 	}
 	return "this order is not for a message";

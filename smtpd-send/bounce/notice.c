@@ -25,28 +25,14 @@ is_utf8_tail(struct span s, size_t i)
 	return i < s.n && ((unsigned char)s.p[i] & 0xc0) == 0x80;
 }
 
-/*
- * Octets of the well-formed sequence that s begins with (RFC 3629 4), 0 when
- * there is none. C1 controls (U+0080 to U+009F) are none: terminals obey them.
- */
+/* C1 controls (U+0080 to U+009F) do not count: terminals obey them. */
 static size_t
-utf8_sequence(struct span s)
+notice_utf8(struct span s)
 {
-	unsigned char a = (unsigned char)s.p[0];
-	unsigned char b = s.n > 1 ? (unsigned char)s.p[1] : 0;
+	uint32_t c;
+	size_t n = span_utf8(s, &c);
 
-	if (!is_utf8_tail(s, 1))
-		return 0;
-	if (a >= 0xc2 && a <= 0xdf)
-		return a == 0xc2 && b < 0xa0 ? 0 : 2;
-	if (!is_utf8_tail(s, 2))
-		return 0;
-	if (a >= 0xe0 && a <= 0xef)
-		return (a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f) ? 0 :
-									    3;
-	if (!is_utf8_tail(s, 3) || a < 0xf0 || a > 0xf4)
-		return 0;
-	return (a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f) ? 0 : 4;
+	return n > 0 && c >= 0xa0 ? n : 0;
 }
 
 void
@@ -56,7 +42,7 @@ notice_clean(struct sbuf *b, struct span s, enum notice_charset charset)
 		size_t n = notice_is_printable(s.p[0]) ? 1 : 0;
 
 		if (n == 0 && charset == NOTICE_UTF8)
-			n = utf8_sequence(s);
+			n = notice_utf8(s);
 		if (n == 0) {
 			sbuf_addf(b, "\\x%02X", (unsigned char)s.p[0]);
 			n = 1;

@@ -108,34 +108,7 @@ put_message(struct ctl_message *m, const char *to, bool all)
 
 /* --- JSON (RFC 8259), in ASCII ---------------------------------------------- */
 
-#define NO_CHARACTER 0xfffdU
-
-/*
- * The character at the front of s, and its length (RFC 3629 4). An octet that
- * is not part of one counts as U+FFFD.
- */
-static uint32_t
-utf8_character(struct span s, size_t *n)
-{
-	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
-	unsigned char a = (unsigned char)s.p[0];
-	size_t more = a < 0xc0 ? 0 : a < 0xe0 ? 1 : a < 0xf0 ? 2 : 3;
-	uint32_t c = a & (0x3fU >> more);
-
-	*n = 1;
-	if (a < 0x80)
-		return a;
-	for (size_t i = 1; i <= more; i++) {
-		if (i >= s.n || ((unsigned char)s.p[i] & 0xc0) != 0x80)
-			return NO_CHARACTER;
-		c = c << 6 | ((unsigned char)s.p[i] & 0x3fU);
-	}
-	if (more == 0 || a >= 0xf8 || c < least[more] || c > 0x10ffff ||
-	    (c >= 0xd800 && c <= 0xdfff))
-		return NO_CHARACTER;
-	*n = more + 1;
-	return c;
-}
+#define NO_CHARACTER 0xfffdU /* for an octet that is not part of one */
 
 static void
 json_character(uint32_t c)
@@ -155,26 +128,27 @@ json_character(uint32_t c)
 static void
 json_string(struct span s)
 {
+	uint32_t c;
 	size_t n;
 
 	(void)putchar('"');
 	while (s.n > 0) {
-		json_character(utf8_character(s, &n));
-		s = span_skip(s, n);
+		n = span_utf8(s, &c);
+		json_character(n > 0 ? c : NO_CHARACTER);
+		s = span_skip(s, n > 0 ? n : 1);
 	}
 	(void)putchar('"');
 }
 
-/* Empty is null. */
+/* With what goes before it; empty is null. */
 static void
-json_member(const char *name, struct span s)
+json_after(const char *before, struct span s)
 {
-	(void)printf("\"%s\":", name);
+	(void)printf("%s", before);
 	if (s.n == 0)
 		(void)printf("null");
 	else
 		json_string(s);
-	(void)putchar(',');
 }
 
 static struct span
@@ -186,23 +160,14 @@ without_brackets(struct span path)
 }
 
 static void
-json_path(const char *name, struct span path)
-{
-	(void)printf("\"%s\":", name);
-	json_string(without_brackets(path));
-	(void)putchar(',');
-}
-
-static void
 json_rcpt(const struct ctl_rcpt *r)
 {
-	(void)putchar('{');
-	json_path("address", r->path);
-	json_member("destination", r->destination);
-	json_member("host", r->host);
-	json_member("reply", r->reply);
-	(void)printf("\"state\":");
-	json_string(r->state);
+	(void)printf("{\"address\":");
+	json_string(without_brackets(r->path));
+	json_after(",\"destination\":", r->destination);
+	json_after(",\"host\":", r->host);
+	json_after(",\"reply\":", r->reply);
+	json_after(",\"state\":", r->state);
 	(void)putchar('}');
 }
 
@@ -213,11 +178,11 @@ json_facts(const struct ctl_message *m)
 	size_t pos = 0, i = 0;
 
 	while (next_fact(m, &pos, &fact)) {
-		(void)printf(i++ == 0 ? "\"facts\":[" : ",");
+		(void)printf(i++ == 0 ? ",\"facts\":[" : ",");
 		json_string(fact);
 	}
 	if (i > 0)
-		(void)printf("],");
+		(void)putchar(']');
 }
 
 static void
@@ -226,21 +191,18 @@ json_message(struct ctl_message *m, bool all)
 	struct ctl_rcpt r;
 	size_t n = 0;
 
-	(void)putchar('{');
-	json_member("id", span_str(m->q.id));
-	json_path("sender", m->sender);
-	(void)printf("\"size\":%" PRIu64 ",\"age\":%" PRIu64
+	json_after("{\"id\":", span_str(m->q.id));
+	(void)printf(",\"sender\":");
+	json_string(without_brackets(m->sender));
+	(void)printf(",\"size\":%" PRIu64 ",\"age\":%" PRIu64
 		     ",\"tries\":%" PRIu32 ",\"next\":",
 	    m->q.file.body_len, ctl_age(m->queue, m->q.id), m->q.tries);
-	if (m->next == UINT64_MAX)
-		(void)printf("null,");
-	else
-		(void)printf("%" PRIu64 ",", m->next);
-	json_member("state", m->state);
-	json_member("reason", m->reason);
+	(void)printf(m->next == UINT64_MAX ? "null" : "%" PRIu64, m->next);
+	json_after(",\"state\":", m->state);
+	json_after(",\"reason\":", m->reason);
 	if (all)
 		json_facts(m);
-	(void)printf("\"recipients\":[");
+	(void)printf(",\"recipients\":[");
 	for (size_t i = 0; ctl_rcpt_next(m, &i, all, &r);) {
 		(void)printf(n++ > 0 ? "," : "");
 		json_rcpt(&r);
@@ -253,8 +215,9 @@ json_message(struct ctl_message *m, bool all)
 struct ctl_list {
 	const struct ctl_queue *queue;
 	const struct ctl_choice *choice;
-	size_t printed;
 	struct ctl_table rows; /* for groups: what a message is sorted by */
+	const char *to; /* print only the recipients at that destination */
+	size_t printed;
 };
 
 static bool
@@ -308,51 +271,16 @@ choose_each(struct ctl_list *l,
 	return ok;
 }
 
-/* --- by age: as they are read ----------------------------------------------- */
-
-static void
-print_begin(const struct ctl_list *l)
-{
-	if (l->choice->json)
-		(void)printf("{\"messages\":[");
-}
-
-/* to: only the recipients at that destination; or NULL. */
-static void
-ctl_print_message(struct ctl_list *l, struct ctl_message *m, const char *to)
+static bool
+ctl_print_message(struct ctl_list *l, struct ctl_message *m)
 {
 	if (l->choice->json) {
 		(void)printf(l->printed > 0 ? ",\n" : "\n");
 		json_message(m, false);
 	} else {
-		put_message(m, to, false);
+		put_message(m, l->to, false);
 	}
 	l->printed++;
-}
-
-static bool
-print_chosen(struct ctl_list *l, struct ctl_message *m)
-{
-	ctl_print_message(l, m, NULL);
-	return true;
-}
-
-static void
-print_end(const struct ctl_list *l)
-{
-	if (l->choice->json)
-		(void)printf("\n],\"count\":%zu}\n", l->printed);
-	else if (l->printed == 0)
-		(void)printf("The queue is empty\n");
-}
-
-static bool
-list_by_age(struct ctl_list *l)
-{
-	print_begin(l);
-	if (!choose_each(l, print_chosen))
-		return false;
-	print_end(l);
 	return true;
 }
 
@@ -459,66 +387,64 @@ put_group(const struct ctl_group *g)
 }
 
 static void
-json_group(const struct ctl_group *g)
+put_groups(const struct ctl_list *l)
 {
-	(void)printf("{\"messages\":%zu,\"oldest\":%" PRIu64 ",\"name\":", g->n,
-	    g->oldest);
-	json_string(span_str(g->key));
-	(void)putchar('}');
+	struct ctl_group g;
+
+	(void)printf("%7s", "all");
+	for (size_t i = 0; i < nitems(ages); i++)
+		(void)printf(" %6s", ages[i].name);
+	(void)putchar('\n');
+	for (size_t i = 0; i < l->rows.n; i += g.n) {
+		g = count_group(l, i);
+		put_group(&g);
+	}
 }
 
 static void
-list_groups(const struct ctl_list *l)
+json_groups(const struct ctl_list *l)
 {
-	bool json = l->choice->json;
 	struct ctl_group g;
 
-	(void)printf(json ? "{\"groups\":[" : "%7s", "all");
-	for (size_t i = 0; !json && i < nitems(ages); i++)
-		(void)printf(" %6s", ages[i].name);
-	(void)printf(json ? "" : "\n");
 	for (size_t i = 0; i < l->rows.n; i += g.n) {
 		g = count_group(l, i);
-		(void)printf(json && i > 0 ? "," : "");
-		if (json)
-			json_group(&g);
-		else
-			put_group(&g);
+		(void)printf("%s{\"messages\":%zu,\"oldest\":%" PRIu64
+			     ",\"name\":",
+		    i > 0 ? "," : "", g.n, g.oldest);
+		json_string(span_str(g.key));
+		(void)putchar('}');
 	}
-	(void)printf(json ? "]}\n" : "");
 }
 
 /* Each message once more, in the order of the rows; some may have gone. */
 static bool
 list_rows(struct ctl_list *l)
 {
-	bool json = l->choice->json;
 	struct ctl_group g = { .n = 0 };
 	size_t group_end = 0;
 	struct ctl_message m;
 	enum queued_result r;
 
-	print_begin(l);
 	for (size_t i = 0; i < l->rows.n; i++) {
 		if (i == group_end) {
 			g = count_group(l, i);
 			group_end = i + g.n;
-			if (!json) {
+			if (!l->choice->json) {
 				(void)printf(i > 0 ? "\n" : "");
 				put_text(span_str(g.key));
 				(void)printf(": %zu\n", g.n);
 			}
+			if (l->choice->by == CTL_BY_DESTINATION)
+				l->to = g.key;
 		}
 		r = ctl_message_read(l->queue, l->rows.rows[i].id, &m);
 		if (r == QUEUED_IOERR)
 			return false;
 		if (r != QUEUED_OK)
 			continue;
-		ctl_print_message(l, &m,
-		    l->choice->by == CTL_BY_DESTINATION ? g.key : NULL);
+		(void)ctl_print_message(l, &m);
 		ctl_message_free(&m);
 	}
-	print_end(l);
 	return true;
 }
 
@@ -526,32 +452,52 @@ static bool
 list_grouped(struct ctl_list *l)
 {
 	struct ctl_table *t = &l->rows;
-	bool ok;
 
-	ctl_table_init(t);
-	ok = choose_each(l, add_rows);
-	if (ok && t->n > 0)
+	if (!choose_each(l, add_rows))
+		return false;
+	if (t->n > 0)
 		qsort_r(t->rows, t->n, sizeof(*t->rows), compare_rows,
 		    t->text.s);
-	if (ok && l->choice->count)
-		list_groups(l);
-	else if (ok)
-		ok = list_rows(l);
-	ctl_table_free(t);
-	return ok;
+	if (!l->choice->count)
+		return list_rows(l);
+	if (l->choice->json)
+		json_groups(l);
+	else
+		put_groups(l);
+	return true;
 }
 
 /* --- the two commands ------------------------------------------------------- */
+
+static void
+list_end(const struct ctl_list *l)
+{
+	if (l->choice->json && l->choice->count)
+		(void)printf("]}\n");
+	else if (l->choice->json)
+		(void)printf("\n],\"count\":%zu}\n", l->printed);
+	else if (l->printed == 0 && !l->choice->count)
+		(void)printf("The queue is empty\n");
+}
 
 bool
 ctl_list(struct ctl_queue *c, const struct ctl_choice *choice)
 {
 	struct ctl_list l = { .queue = c, .choice = choice };
+	bool ok = ctl_queue_begin(c);
 
-	if (!ctl_queue_begin(c))
-		return false;
-	return choice->by == CTL_BY_AGE && !choice->count ? list_by_age(&l) :
-							    list_grouped(&l);
+	if (ok && choice->json)
+		(void)printf("{\"%s\":[",
+		    choice->count ? "groups" : "messages");
+	ctl_table_init(&l.rows);
+	if (ok && choice->by == CTL_BY_AGE && !choice->count)
+		ok = choose_each(&l, ctl_print_message);
+	else if (ok)
+		ok = list_grouped(&l);
+	if (ok)
+		list_end(&l);
+	ctl_table_free(&l.rows);
+	return ok;
 }
 
 enum queued_result

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "conf-type.h"
 #include "ctl-message.h"
-#include "frame.h"
 #include "helper.h"
+#include "link.h"
 #include "program.h"
 
 #define USAGE \
@@ -23,7 +22,7 @@
 	"       smtpd-ctl paused"
 
 static struct conf conf;
-static struct chan chan;
+static struct link scheduler;
 static struct chan_room room;
 static struct ctl_queue queue = { .conf = &conf, .dir = -1 };
 
@@ -35,12 +34,6 @@ ctl_usage(void)
 
 /* --- the conversation ------------------------------------------------------- */
 
-static instant
-ctl_patience(void)
-{
-	return clock_in(conf.helper_timeout * 1000);
-}
-
 /* False with errno: smtpd-send does not run. */
 static bool
 ctl_dial(void)
@@ -49,24 +42,15 @@ ctl_dial(void)
 
 	if (conf.control[0] == '\0')
 		die(EXIT_PERM, "the setting 'control' is empty");
+	link_init(&scheduler, &room, NULL, &conf);
 	fd = helper_dial(conf.control);
-	if (fd == -1)
-		return false;
-	chan_init(&chan, &room, fd, fd);
-	return true;
-}
-
-static _Noreturn void
-ctl_lost(enum io io)
-{
-	if (io == IO_ERROR)
-		die_sys(EXIT_TEMP, "smtpd-send");
-	die(EXIT_TEMP, "smtpd-send %s",
-	    io == IO_EOF ? "has ended the conversation" : "does not answer");
+	if (fd != -1)
+		link_adopt(&scheduler, fd);
+	return fd != -1;
 }
 
 /* For the log: the login name of the operator, as far as we know it. */
-static enum io
+static void
 ctl_introduce(void)
 {
 	const char *name = getuid() == 0 ? getenv("SUDO_USER") : NULL;
@@ -75,17 +59,20 @@ ctl_introduce(void)
 	if (name == NULL || *name == '\0') {
 		pw = getpwuid(getuid());
 		if (pw == NULL)
-			return IO_OK;
+			return;
 		name = pw->pw_name;
 	}
-	return chan_send(&chan, 'u', span_str(name), ctl_patience());
+	link_send(&scheduler, 'u', span_str(name));
 }
 
-static enum io
-ctl_say(const char *verb, const char *what, const char *route)
+/*
+ * Asks, and hears what is said of the queue until K, X or Z, which is *f then.
+ * False: the conversation is lost.
+ */
+static bool
+ctl_ask(const char *verb, const char *what, const char *route, struct frame *f)
 {
 	struct sbuf b;
-	enum io io;
 
 	sbuf_init(&b, FRAME_PAYLOAD_MAX);
 	sbuf_adds(&b, verb);
@@ -95,28 +82,16 @@ ctl_say(const char *verb, const char *what, const char *route)
 		sbuf_addf(&b, " %s", route);
 	if (b.bad)
 		die(EXIT_PERM, "that is too long");
-	io = chan_send(&chan, 'O', sbuf_span(&b), ctl_patience());
-	if (io == IO_OK)
-		io = chan_flush(&chan, ctl_patience());
+	link_send(&scheduler, 'O', sbuf_span(&b));
+	link_flush(&scheduler);
 	sbuf_free(&b);
-	/* EPIPE: it may have said why. */
-	return io == IO_ERROR && errno == EPIPE ? IO_OK : io;
-}
-
-/* Until K, X or Z, which is *f then; the others are about the queue. */
-static enum io
-ctl_hear(struct frame *f)
-{
-	enum io io;
-
-	for (;;) {
-		io = chan_recv(&chan, f, ctl_patience());
-		if (io != IO_OK || f->tag == 'K' || f->tag == 'X' ||
-		    f->tag == 'Z')
-			return io;
+	while (link_receive(&scheduler, f)) {
+		if (f->tag == 'K' || f->tag == 'X' || f->tag == 'Z')
+			return true;
 		if (!ctl_queue_hear(&queue, f->tag, f->payload))
 			die(EXIT_TEMP, "smtpd-send says too much");
 	}
+	return false;
 }
 
 /* An order that smtpd-send must hear; its last word is *f. */
@@ -125,22 +100,17 @@ ctl_order(const char *verb, const char *what, const char *route,
     struct frame *f)
 {
 	static bool begun;
-	enum io io = IO_OK;
 
 	if (!begun) {
 		if (!ctl_dial())
 			die_sys(EXIT_TEMP, "cannot reach smtpd-send at '%s'",
 			    conf.control);
-		io = ctl_introduce();
+		ctl_introduce();
 		queued_confine(&conf, -1);
 		begun = true;
 	}
-	if (io == IO_OK)
-		io = ctl_say(verb, what, route);
-	if (io == IO_OK)
-		io = ctl_hear(f);
-	if (io != IO_OK)
-		ctl_lost(io);
+	if (!ctl_ask(verb, what, route, f))
+		die(EXIT_TEMP, "smtpd-send: %s", scheduler.why);
 }
 
 static enum exitcode
@@ -153,15 +123,6 @@ ctl_refused(const char *what, const struct frame *f)
 
 /* --- the queue, and what smtpd-send adds ------------------------------------ */
 
-static void
-ctl_without_scheduler(const char *why)
-{
-	warn("smtpd-send is not there (%s): only the queue's files are shown",
-	    why);
-	ctl_table_free(&queue.live);
-	ctl_table_init(&queue.live);
-}
-
 /*
  * Opens the queue, and asks smtpd-send. It is asked as the user that we are:
  * root becomes the owner of the queue when it opens that.
@@ -170,42 +131,43 @@ static void
 ctl_look_at_queue(const char *verb, const char *id)
 {
 	bool there = ctl_dial();
-	int why = errno;
+	const char *why = strerror(errno);
 	struct frame f;
-	enum io io;
 
-	io = there ? ctl_introduce() : IO_ERROR;
+	if (there)
+		ctl_introduce();
 	queue.dir = queued_dir(conf.queue);
 	if (queue.dir == -1 && !there)
 		die_sys(EXIT_TEMP, "cannot open '%s'", conf.queue);
 	queued_confine(&conf, queue.dir);
 	ctl_table_init(&queue.live);
-	if (io == IO_OK)
-		io = ctl_say(verb, id, NULL);
-	if (io == IO_OK)
-		io = ctl_hear(&f);
-	if (io == IO_OK && f.tag != 'K')
+	if (!there || !ctl_ask(verb, id, NULL, &f)) {
+		warn("smtpd-send is not there (%s): only the queue's files are"
+		     " shown",
+		    there ? scheduler.why : why);
+		ctl_table_free(&queue.live);
+		ctl_table_init(&queue.live);
+	} else if (f.tag != 'K') {
 		exit(ctl_refused(id != NULL ? id : "", &f));
-	if (io != IO_OK)
-		ctl_without_scheduler(there ? "it does not answer" :
-					      strerror(why));
+	}
 	if (queue.dir == -1)
 		die(EXIT_TEMP, "cannot open '%s'", conf.queue);
 }
 
 /* --- the commands ----------------------------------------------------------- */
 
-/* As the settings have it. */
 static uint64_t
 parse_time(const char *s)
 {
-	static const struct conf_setting time = { .type = CONF_TIME,
-		.max = UINT32_MAX };
-	uint64_t n;
+	static const uint64_t seconds[] = { 1, 60, 3600, 86400 };
+	struct span t = span_str(s), units = SPAN("smhd");
+	uint64_t n, unit = t.n > 1 ? span_find(units, t.p[t.n - 1]) : units.n;
 
-	if (!conf_number(&time, span_str(s), &n))
+	if (unit < units.n)
+		t.n--;
+	if (!span_u64(t, UINT32_MAX, &n))
 		die(EXIT_PERM, "'%s' is not a time: 30s, 15m, 4h, 2d", s);
-	return n;
+	return unit < units.n ? n * seconds[unit] : n;
 }
 
 static enum ctl_by
@@ -270,6 +232,7 @@ static enum exitcode
 command_show(const char *verb, char *argv[])
 {
 	struct ctl_choice choice = { .by = CTL_BY_AGE };
+	enum queued_result r;
 	const char *id;
 
 	argv += parse_choice(argv, &choice);
@@ -281,17 +244,11 @@ command_show(const char *verb, char *argv[])
 		return EXIT_PERM;
 	}
 	ctl_look_at_queue(verb, id);
-	switch (ctl_show(&queue, id, choice.json)) {
-	case QUEUED_OK:
+	r = ctl_show(&queue, id, choice.json);
+	if (r == QUEUED_OK)
 		return EXIT_OK;
-	case QUEUED_IOERR:
+	if (r == QUEUED_IOERR)
 		die_sys(EXIT_TEMP, "cannot read '%s'", id);
-	case QUEUED_GONE:
-	case QUEUED_RECEIVING:
-	case QUEUED_TORN:
-	case QUEUED_CORRUPT:
-		break;
-	}
 	warn("%s: no such message in the queue", id);
 	return EXIT_PERM;
 }

@@ -94,11 +94,51 @@ numbers(void)
 	ok(!span_hex(SPAN("g"), UINT64_MAX, &v), "g is no digit");
 }
 
+static void
+characters(void)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+		uint32_t c;
+	} t[] = {
+		{ "a\xcc", 1, 'a' },
+		{ "\x7f", 1, 0x7f },
+		{ "\x80", 0, 0 },
+		{ "\xc1\xbf", 0, 0 },
+		{ "\xc2\x80", 2, 0x80 },
+		{ "\xc3\xbc"
+		  "x",
+		    2, 0xfc },
+		{ "\xc3", 0, 0 },
+		{ "\xe0\x9f\xbf", 0, 0 },
+		{ "\xe0\xa0\x80", 3, 0x800 },
+		{ "\xed\x9f\xbf", 3, 0xd7ff },
+		{ "\xed\xa0\x80", 0, 0 },
+		{ "\xee\x80\x80", 3, 0xe000 },
+		{ "\xef\xbf", 0, 0 },
+		{ "\xf0\x8f\xbf\xbf", 0, 0 },
+		{ "\xf0\x9f\x93\xa7", 4, 0x1f4e7 },
+		{ "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
+		{ "\xf4\x90\x80\x80", 0, 0 },
+		{ "\xf8\x90\x80\x80", 0, 0 },
+		{ "\xff\xbf\xbf\xbf", 0, 0 },
+	};
+	uint32_t c;
+
+	for (size_t i = 0; i < nitems(t); i++) {
+		size_t n = span_utf8(span_str(t[i].text), &c);
+
+		ok(n == t[i].n && (n == 0 || c == t[i].c), "character %zu", i);
+	}
+}
+
 int
 main(void)
 {
 	compares();
 	cuts();
 	numbers();
+	characters();
 	return done();
 }
