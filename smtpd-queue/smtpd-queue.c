@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "conversation.h"
+#include "entrance.h"
 #include "program.h"
 #include "queue-message.h"
 #include "serve.h"

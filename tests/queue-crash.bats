@@ -206,7 +206,7 @@ old_leftover() {
 			-c "$CONF" -o "control=$BATS_TEST_TMPDIR/control" \
 			</dev/null >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
 		wait_for test -e "$Q/torn/${left##*/}"
-		wait_for grep -q " event=torn .*never committed" \
+		wait_for grep -q " event=torn .*never complete" \
 			"$BATS_TEST_TMPDIR/log"
 		pkill -TERM -f "^$SMTPD_BIN/smtpd-send -c $CONF " || true
 		wait $!
