@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* How every program of the chain starts. */
 #include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -15,6 +16,9 @@
 #include "program.h"
 
 #define WHY_MAX 65536 /* more than the longest line of a file */
+/* The log, the listening socket, files that NSS opens. */
+#define DESCRIPTORS_MORE 32
+#define DESCRIPTORS_FEWEST 4
 
 /* A descriptor opened later must never become 0, 1 or 2 by accident. */
 static void
@@ -211,4 +215,30 @@ program_start(int argc, char *argv[], struct conf *conf, enum program_user user,
 		die(e, "%s", why.s);
 	sbuf_free(&why);
 	return first;
+}
+
+size_t
+program_descriptors(size_t want)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		die_sys(EXIT_TEMP, "cannot get the limit of descriptors");
+	if (r.rlim_cur < want + DESCRIPTORS_MORE) {
+		r.rlim_cur = r.rlim_max < want + DESCRIPTORS_MORE ?
+		    r.rlim_max :
+		    want + DESCRIPTORS_MORE;
+		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+			die_sys(EXIT_TEMP,
+			    "cannot raise the limit of descriptors");
+	}
+	if (r.rlim_cur >= want + DESCRIPTORS_MORE)
+		return want;
+	if (r.rlim_cur < DESCRIPTORS_FEWEST + DESCRIPTORS_MORE)
+		die(EXIT_TEMP, "%llu descriptors are too few",
+		    (unsigned long long)r.rlim_cur);
+	warn("room for only %llu connections, not for %zu: raise the limit of "
+	     "descriptors",
+	    (unsigned long long)r.rlim_cur - DESCRIPTORS_MORE, want);
+	return (size_t)r.rlim_cur - DESCRIPTORS_MORE;
 }

@@ -5,7 +5,6 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <errno.h>
@@ -15,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ip.h"
 #include "log.h"
 
 struct options {
@@ -25,8 +25,7 @@ struct options {
 
 union any_address {
 	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
+	union endpoint inet;
 	struct sockaddr_un un;
 };
 
@@ -39,7 +38,7 @@ listen_bad_usage(void)
 }
 
 static void
-take_option(struct options *o, int c, const char *arg)
+listen_take_option(struct options *o, int c, const char *arg)
 {
 	uint32_t n;
 	char *end;
@@ -66,34 +65,27 @@ take_option(struct options *o, int c, const char *arg)
 	}
 }
 
+/* An address of IPv6 is in brackets, one of IPv4 is not. */
 static bool
-parse_inet(struct span host, uint16_t port, union any_address *a,
+listen_parse_inet(struct span host, uint16_t port, union any_address *a,
     socklen_t *len)
 {
-	char text[INET6_ADDRSTRLEN];
 	bool six = host.n > 1 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+	union endpoint e;
+	struct ip ip;
 
 	if (six)
 		host = span_of(host.p + 1, host.n - 2);
-	if (host.n == 0 || host.n >= sizeof(text))
+	if (!ip_parse(host, &ip) || (ip.size == 16) != six)
 		return false;
-	memcpy(text, host.p, host.n);
-	text[host.n] = '\0';
-	*a = (union any_address){ .in6 = { 0 } };
-	if (six) {
-		a->in6.sin6_family = AF_INET6;
-		a->in6.sin6_port = htons(port);
-		*len = sizeof(a->in6);
-		return inet_pton(AF_INET6, text, &a->in6.sin6_addr) == 1;
-	}
-	a->in.sin_family = AF_INET;
-	a->in.sin_port = htons(port);
-	*len = sizeof(a->in);
-	return inet_pton(AF_INET, text, &a->in.sin_addr) == 1;
+	e = endpoint_of(&ip, port);
+	*len = endpoint_len(&e);
+	memcpy(a, &e, *len);
+	return true;
 }
 
 static void
-parse_address(const char *text, union any_address *a, socklen_t *len)
+listen_parse_address(const char *text, union any_address *a, socklen_t *len)
 {
 	struct span s = span_str(text);
 	size_t colon = span_rfind(s, ':');
@@ -108,7 +100,7 @@ parse_address(const char *text, union any_address *a, socklen_t *len)
 		return;
 	}
 	if (colon == s.n || !span_u32(span_skip(s, colon + 1), 65535, &port) ||
-	    !parse_inet(span_of(s.p, colon), (uint16_t)port, a, len))
+	    !listen_parse_inet(span_of(s.p, colon), (uint16_t)port, a, len))
 		die(EXIT_PERM, "'%s': not /path, IPv4:port or [IPv6]:port",
 		    text);
 }
@@ -127,7 +119,7 @@ remove_stale(const union any_address *a, socklen_t len)
 		die_sys(EXIT_TEMP, "cannot look at '%s'", path);
 	}
 	if (!S_ISSOCK(st.st_mode))
-		die(EXIT_PERM, "'%s' is there and is no socket", path);
+		die(EXIT_PERM, "'%s' exists and is not a socket", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		die_sys(EXIT_TEMP, "cannot make a socket");
@@ -163,7 +155,7 @@ bind_address(const struct options *o)
 	mode_t umask_before;
 	int fd, r;
 
-	parse_address(o->address, &a, &len);
+	listen_parse_address(o->address, &a, &len);
 	if (a.sa.sa_family == AF_UNIX)
 		remove_stale(&a, len);
 	else if (o->group != NULL)
@@ -209,7 +201,7 @@ listen_become(const struct passwd *pw)
 	uid_t r, e, s;
 
 	if (pw->pw_uid != 0 && getuid() == pw->pw_uid && geteuid() == getuid())
-		return; /* an ordinary user who names himself */
+		return; /* an ordinary user that names itself */
 	if (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
@@ -240,7 +232,7 @@ main(int argc, char *argv[])
 	progname = "smtpd-listen";
 	opterr = 0;
 	while ((c = getopt(argc, argv, "+b:g:m:u:")) != -1)
-		take_option(&o, c, optarg);
+		listen_take_option(&o, c, optarg);
 	if (argc - optind < 2)
 		listen_bad_usage();
 	o.address = argv[optind++];

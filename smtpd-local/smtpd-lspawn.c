@@ -21,7 +21,7 @@
 #include "frame.h"
 #include "program.h"
 #include "serve.h"
-#include "startup.h"
+#include "user.h"
 
 #define NICE 10
 #define REQUEST_MAX (1024 + 8) /* one frame on the wire */
@@ -411,7 +411,7 @@ static void
 lspawn_start(struct lspawn *s, const struct conf *conf, const char *program)
 {
 	s->conf = conf;
-	s->nplaces = startup_descriptors(2 * conf->local_concurrency +
+	s->nplaces = program_descriptors(2 * conf->local_concurrency +
 	    PLACES_MORE);
 	s->places = calloc(s->nplaces, sizeof(*s->places));
 	s->polls = calloc(POLL_PLACES + s->nplaces, sizeof(*s->polls));
@@ -513,7 +513,7 @@ main(int argc, char *argv[])
 	if (listener >= 0)
 		confine_report();
 	confine(&keep, &conf);
-	startup_sentinel(&conf);
+	user_check_sentinel(&conf);
 	lspawn_loop(&conf, argv[first], listener,
 	    listener < 0 ? lspawn_connection() : -1);
 	return EXIT_OK;

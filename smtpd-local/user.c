@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "user.h"
 
 #define UID_NOBODY 65534
@@ -66,7 +67,11 @@ user_is_made_up(const char *name)
 	return strcmp(name, "root") == 0 || strcmp(name, "nobody") == 0;
 }
 
-enum user_result
+/*
+ * Is nss_sentinel found (FOUND, also with mailbox_root, which needs none), or
+ * not now (CANNOT)? UNKNOWN: its name can prove nothing.
+ */
+static enum user_result
 user_sentinel(const struct conf *conf)
 {
 	struct user u;
@@ -79,6 +84,25 @@ user_sentinel(const struct conf *conf)
 		return USER_FOUND;
 	errno = ENODATA;
 	return USER_CANNOT;
+}
+
+void
+user_check_sentinel(const struct conf *conf)
+{
+	switch (user_sentinel(conf)) {
+	case USER_FOUND:
+		break;
+	case USER_UNKNOWN:
+		die(EXIT_PERM,
+		    "nss_sentinel: '%s' is found even when /etc/passwd cannot "
+		    "be read: name another account",
+		    conf->nss_sentinel);
+	case USER_CANNOT:
+		die(EXIT_TEMP,
+		    "nss_sentinel: account '%s' does not exist, or cannot be "
+		    "looked up now",
+		    conf->nss_sentinel);
+	}
 }
 
 /*

@@ -32,15 +32,16 @@ struct user {
 bool user_name_valid(struct span name);
 
 /*
- * At start: is nss_sentinel found (FOUND, also with mailbox_root, which needs
- * no sentinel), or not now (CANNOT)? UNKNOWN: its name can prove nothing.
+ * At start: dies when nss_sentinel cannot prove anything (EXIT_PERM) or is not
+ * found (EXIT_TEMP). With mailbox_root no sentinel is needed.
  */
-enum user_result user_sentinel(const struct conf *) MUST_CHECK;
+void user_check_sentinel(const struct conf *);
 
 /*
  * Looks up the mailbox of exactly this name. A system user needs a uid of at
- * least min_uid that is neither 0 nor 65534. It is UNKNOWN only
- * if nss_sentinel (with mailbox_root: that directory) is found afterwards.
+ * least min_uid that is neither 0 nor 65534. It is
+ * UNKNOWN only if nss_sentinel (with mailbox_root: that directory) is found
+ * afterwards.
  */
 enum user_result user_find(const struct conf *, struct span name,
     struct user *) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "entrance.h"
 #include "forged.h"
 #include "header.h"
 #include "log.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* One attempt: recipients go to their transports, and results come back. */
+#include "job.h"
 #include "log.h"
 #include "scheduler.h"
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "job.h"
 #include "log.h"
 #include "scheduler.h"
 

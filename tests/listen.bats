@@ -154,7 +154,7 @@ signal.pause()' "$d/s" >"$d/full" 3>&- &
 @test "listen: a file in the way is not removed" {
 	echo precious >"$d/s"
 	run -100 --separate-stderr as_user "$SMTPD_BIN/smtpd-listen" "$d/s" true
-	[[ $stderr == *"'$d/s' is there and is no socket" ]]
+	[[ $stderr == *"'$d/s' exists and is not a socket" ]]
 	[ "$(<"$d/s")" = precious ]
 	ln -sfn "$d/elsewhere" "$d/l"
 	run -100 as_user "$SMTPD_BIN/smtpd-listen" "$d/l" true

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* One line of the log, read back: what log.h has written, and its prefix. */
+/* Reads the log back: its files, what log.h has written, and its prefix. */
 #ifndef LINE_H
 #define LINE_H
 
@@ -62,5 +62,28 @@ uint64_t line_time(struct span prefix);
 
 /* Appends "2026-11-26 01:02:03.456", UTC. */
 void line_time_add(struct sbuf *, uint64_t us);
+
+/* --- the files ------------------------------------------------------------- */
+
+/*
+ * Opens all of them; none means standard input, and so does "-". What cannot
+ * be opened is fatal, as are input errors later. To be called before rights
+ * are given up.
+ */
+struct logfile {
+	const char *name;
+	int fd;
+};
+struct logfile *logfile_open(char *const names[], int n, int *count);
+
+/* One line without its newline; file: its number, 0 for the first. */
+typedef void logfile_line(void *arg, struct span line, int file);
+
+/*
+ * Reads them to their ends, one after the other. A last line without newline
+ * is still being written and is left out, and so is one that is longer than
+ * any of ours.
+ */
+void logfile_read(const struct logfile *, int count, logfile_line *, void *arg);
 
 #endif

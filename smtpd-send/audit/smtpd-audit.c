@@ -5,7 +5,6 @@
 
 #include "clock.h"
 #include "log.h"
-#include "logfile.h"
 #include "logged.h"
 #include "program.h"
 #include "queued.h"

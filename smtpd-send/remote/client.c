@@ -16,6 +16,7 @@
 #include "client.h"
 #include "log.h"
 #include "readfile.h"
+#include "remote-answer.h"
 
 #define SECRET_MAX 2048
 

@@ -13,8 +13,10 @@
 #include "advise.h"
 #include "forged.h"
 #include "frame.h"
+#include "judge-header.h"
 #include "judge-report.h"
 #include "log.h"
+#include "signatures.h"
 #include "warm.h"
 
 #ifdef __SANITIZE_ADDRESS__ /* which reserves terabytes */
