@@ -42,7 +42,7 @@ attempt_plan(struct sched *s, struct job *job)
 
 /* The clock may have been set: it must not park a message for years. */
 static uint64_t
-wait_until(const struct sched *s, uint64_t at)
+attempt_wait_until(const struct sched *s, uint64_t at)
 {
 	uint64_t now = s->wall / 1000000, wait = at > now ? at - now : 0;
 
@@ -51,19 +51,19 @@ wait_until(const struct sched *s, uint64_t at)
 
 /* Nothing of it could be tried: it waits for its destination. */
 static uint64_t
-wait_untried(struct sched *s, const struct job *job)
+attempt_wait_untried(struct sched *s, const struct job *job)
 {
 	uint64_t ms = job->wake > s->now ? job->wake - s->now : 0;
 	uint64_t end = job_end_of_life(s, job);
 
 	job->message->parked_at = job->parked_at;
-	if (end > s->wall / 1000000 && wait_until(s, end) < ms)
-		ms = wait_until(s, end);
+	if (end > s->wall / 1000000 && attempt_wait_until(s, end) < ms)
+		ms = attempt_wait_until(s, end);
 	return ms;
 }
 
 static bool
-job_has_deferred(const struct job *job)
+attempt_has_deferred(const struct job *job)
 {
 	for (unsigned i = 0; i < job->nrcpts; i++)
 		if (job->rcpts[i].state == RCPT_DEFERRED)
@@ -81,12 +81,12 @@ attempt_wait(struct sched *s, struct job *job)
 
 	if (job->hold == HOLD_CRASH) {
 		/* Until it expires; later, if the clock is not trusted. */
-		ms = wait_until(s, job_end_of_life(s, job));
+		ms = attempt_wait_until(s, job_end_of_life(s, job));
 		return ms > AGAIN_LATER ? ms : AGAIN_LATER;
 	}
-	if (job->wake != 0 && !job_has_deferred(job))
-		return wait_untried(s, job);
-	return wait_until(s, job->plan.at);
+	if (job->wake != 0 && !attempt_has_deferred(job))
+		return attempt_wait_untried(s, job);
+	return attempt_wait_until(s, job->plan.at);
 }
 
 /* --- out and back -------------------------------------------------------------- */
@@ -230,7 +230,7 @@ attempt_record_rest(struct sched *s, struct job *job)
 }
 
 static void
-job_set_hold(struct job *job, enum hold hold, const char *why)
+attempt_set_hold(struct job *job, enum hold hold, const char *why)
 {
 	job->hold = hold;
 	job_log(job,
@@ -241,7 +241,7 @@ job_set_hold(struct job *job, enum hold hold, const char *why)
 void
 job_expire(struct job *job)
 {
-	job_set_hold(job, HOLD_EXPIRED, "expired");
+	attempt_set_hold(job, HOLD_EXPIRED, "expired");
 }
 
 /* Recipients are left: records the attempt, and plans the next one if any. */
@@ -265,7 +265,7 @@ attempt_conclude(struct sched *s, struct job *job)
 	if (job->plan.expired && job->will != WILL_HOLD) {
 		job_expire(job);
 	} else if (job->crashed && job->crashes >= CRASHES_MAX) {
-		job_set_hold(job, HOLD_CRASH, "crash");
+		attempt_set_hold(job, HOLD_CRASH, "crash");
 		event_held(s, m, "held", "its delivery crashes");
 	}
 	(void)job_save(s, job);

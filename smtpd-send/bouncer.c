@@ -135,7 +135,7 @@ notice_write_subject(void *arg, const struct subject *u)
 
 /* The frames of the request. */
 static void
-notice_write(struct job *job, struct sbuf *out)
+bouncer_write_notice(struct job *job, struct sbuf *out)
 {
 	static const char *const kinds[] = {
 		[NOTICE_NONE] = "",
@@ -319,7 +319,7 @@ bouncer_begin(struct sched *s, struct bouncer_slot *p)
 	p->deadline = s->now +
 	    s->conf->helper_timeout * 1000 * BOUNCER_PATIENCE;
 	sbuf_reset(&p->out);
-	notice_write(job, &p->out);
+	bouncer_write_notice(job, &p->out);
 	if (p->out.bad || job_open_file(s, job) != SPOOL_OPENED ||
 	    chan_attach(&p->chan, job->fd, 0) != IO_OK)
 		bouncer_answered(s, p, false,
@@ -443,10 +443,10 @@ bouncer_pump(struct sched *s)
 		if (p->chan.in.fd == -1 && r->head != NULL &&
 		    s->now >= r->again && bouncer_open(s, p))
 			bouncer_go_on(s, p);
-		if (p->chan.in.fd != -1 && p->deadline < next)
-			next = p->deadline;
+		if (p->chan.in.fd != -1)
+			next = sooner(next, p->deadline);
 	}
-	if (r->head != NULL && r->again > s->now && r->again < next)
-		next = r->again;
+	if (r->head != NULL && r->again > s->now)
+		next = sooner(next, r->again);
 	return next;
 }

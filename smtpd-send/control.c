@@ -247,14 +247,11 @@ control_serve(struct sched *s, struct control_client *p)
 instant
 control_pump(struct sched *s)
 {
-	instant next = s->control.again > s->now ? s->control.again : NEVER, t;
+	instant next = s->control.again > s->now ? s->control.again : NEVER;
 
-	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
-		if (s->control.client[i].chan.in.fd == -1)
-			continue;
-		t = control_serve(s, &s->control.client[i]);
-		if (t < next)
-			next = t;
-	}
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		if (s->control.client[i].chan.in.fd != -1)
+			next = sooner(next,
+			    control_serve(s, &s->control.client[i]));
 	return next;
 }

@@ -292,15 +292,14 @@ dispatch_init(struct sched *s)
 instant
 dispatch_pump(struct sched *s)
 {
-	instant local = transport_pump(s, &s->local), remote;
+	instant next = transport_pump(s, &s->local);
 
 	if (s->now >= s->sweep) {
 		if (s->now > FORGET_MS)
 			dest_sweep(&s->remote.dests, s->now - FORGET_MS);
 		s->sweep = s->now + SWEEP_MS;
 	}
-	remote = transport_pump(s, &s->remote);
-	return local < remote ? local : remote;
+	return sooner(next, transport_pump(s, &s->remote));
 }
 
 /* It is looked at now, if it is dead. */

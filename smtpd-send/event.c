@@ -3,7 +3,7 @@
 #include "log.h"
 #include "scheduler.h"
 
-static uint64_t
+uint64_t
 event_age(const struct sched *s, const struct message *m)
 {
 	uint64_t born = queue_id_time(m->id);

@@ -5,7 +5,7 @@
 
 #include "queued.h"
 #include "schedule.h"
-#include "spool.h"
+#include "waiting.h"
 
 struct sched;
 struct job;

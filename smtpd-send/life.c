@@ -469,82 +469,74 @@ life_run(struct sched *s, struct job *job, bool due)
 		life_release(s, job, AGAIN_LATER);
 }
 
-/* A job on the open file; on failure fd is closed, and errno says. */
-static struct job *
-life_read(struct sched *s, struct message *m, int fd, enum queued_result *r)
-{
-	struct job *job = job_new(s, m, fd);
-	int saved;
+/* How far it came. errno says why, if it was no further. */
+struct life_reading {
+	enum spool_result opened;
+	enum queued_result loaded;
+};
 
-	*r = QUEUED_IOERR;
-	if (job == NULL)
+/* The job that was kept, or a new one; NULL: *r says. */
+static struct job *
+life_read(struct sched *s, struct message *m, struct life_reading *r)
+{
+	struct job *job = m->job;
+	int fd, saved;
+
+	*r = (struct life_reading){ SPOOL_OPENED, QUEUED_OK };
+	if (job != NULL) {
+		r->opened = job_open_file(s, job);
+		return r->opened == SPOOL_OPENED ? job : NULL;
+	}
+	r->opened = spool_open(s->queue, m, m->looks >= LOOKS_MAX, &fd);
+	if (r->opened != SPOOL_OPENED)
 		return NULL;
-	*r = job_load(s, job, fd);
-	if (*r == QUEUED_OK) {
+	job = job_new(s, m, fd);
+	r->loaded = job != NULL ? job_load(s, job, fd) : QUEUED_IOERR;
+	if (r->loaded == QUEUED_OK) {
 		m->job = job;
 		return job;
 	}
 	saved = errno;
-	job_free(s, job);
+	if (job != NULL)
+		job_free(s, job);
 	errno = saved;
 	return NULL;
 }
 
+/* For the next attempt, if it was kept because its log could not be written. */
 static void
-life_open(struct sched *s, struct message *m)
+life_renew(struct job *job)
 {
-	enum due due = (enum due)m->due_for;
-	enum spool_result o;
-	enum queued_result r;
-	struct job *job;
-	int fd;
-
-	o = spool_open(s->queue, m, m->looks >= LOOKS_MAX, &fd);
-	if (o != SPOOL_OPENED) {
-		life_not_opened(s, m, o);
-		return;
-	}
-	job = life_read(s, m, fd, &r);
-	if (job == NULL) {
-		life_not_loaded(s, m, r);
-		return;
-	}
-	m->looks = 0;
-	m->flags |= MESSAGE_COMMITTED;
-	m->due_for = DUE_TRY;
-	life_run(s, job, life_is_due(s, job, due));
-}
-
-/* Its log could not be written at the end of the last attempt. */
-static void
-life_resume(struct sched *s, struct job *job)
-{
-	struct message *m = job->message;
-	enum spool_result r = job_open_file(s, job);
-
-	if (r != SPOOL_OPENED) {
-		life_not_opened(s, m, r);
-		return;
-	}
-	m->looks = 0;
-	m->due_for = DUE_TRY;
 	job->attempt = ATTEMPT_NONE;
 	job->crashed = job->untold = false;
 	job->wake = 0;
 	for (unsigned i = 0; i < job->naddressees; i++)
 		if (job->addressees[i].state == ADDRESSEE_DEFERRED)
 			job->addressees[i].state = ADDRESSEE_UNASKED;
-	life_run(s, job, job->will == WILL_DELIVER);
 }
 
 static void
 life_due(struct sched *s, struct message *m)
 {
+	enum due due = m->job != NULL ? DUE_NOW : (enum due)m->due_for;
+	struct life_reading r;
+	struct job *job;
+
 	m->parked_at = 0;
-	if (m->job != NULL)
-		life_resume(s, m->job);
-	else
-		life_open(s, m);
+	job = life_read(s, m, &r);
+	if (r.opened != SPOOL_OPENED) {
+		life_not_opened(s, m, r.opened);
+		return;
+	}
+	if (job == NULL) {
+		life_not_loaded(s, m, r.loaded);
+		return;
+	}
+	m->looks = 0;
+	m->flags |= MESSAGE_COMMITTED;
+	m->due_for = DUE_TRY;
+	life_renew(job);
+	life_run(s, job, life_is_due(s, job, due));
 }
 
 /* --- the machine -------------------------------------------------------------------- */
@@ -617,15 +609,19 @@ life_make_due(struct sched *s, struct message *m)
 	heap_put(&s->heap, m, s->now);
 }
 
-void
+unsigned
 life_make_all_due(struct sched *s)
 {
 	struct message *m;
+	unsigned active = 0;
 
 	dispatch_hurry_all(s);
 	for (m = table_first(&s->table); m != NULL;
-	     m = table_after(&s->table, m))
+	     m = table_after(&s->table, m)) {
+		active += message_is_active(m);
 		life_make_due(s, m);
+	}
+	return active;
 }
 
 static const char *
@@ -668,22 +664,11 @@ life_why_not_loaded(enum queued_result r)
 struct job *
 life_fetch(struct sched *s, struct message *m, const char **why)
 {
-	enum spool_result o;
-	enum queued_result r;
-	struct job *job;
-	int fd;
+	struct life_reading r;
+	struct job *job = life_read(s, m, &r);
 
-	if (m->job != NULL) {
-		o = job_open_file(s, m->job);
-		*why = life_why_not_opened(o);
-		return o == SPOOL_OPENED ? m->job : NULL;
-	}
-	o = spool_open(s->queue, m, m->looks >= LOOKS_MAX, &fd);
-	*why = life_why_not_opened(o);
-	if (o != SPOOL_OPENED)
-		return NULL;
-	job = life_read(s, m, fd, &r);
-	*why = life_why_not_loaded(r);
+	*why = r.opened != SPOOL_OPENED ? life_why_not_opened(r.opened) :
+					  life_why_not_loaded(r.loaded);
 	return job;
 }
 

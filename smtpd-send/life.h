@@ -36,8 +36,8 @@ void life_event(struct sched *, struct message *, enum life_event);
 /* It is due now, even if it is held; if it is active, after this attempt. */
 void life_make_due(struct sched *, struct message *);
 
-/* All messages are, except those that the operator holds. */
-void life_make_all_due(struct sched *);
+/* All are, except those that the operator holds; says how many are active. */
+unsigned life_make_all_due(struct sched *);
 
 /*
  * The job of a message that is not active, to do something else with it than
@@ -97,6 +97,9 @@ bool job_is_old(const struct sched *, const struct job *);
 void job_expire(struct job *);
 
 /* --- lines of the log on stderr: event.c ------------------------------------------- */
+
+/* ms since it came. */
+uint64_t event_age(const struct sched *, const struct message *);
 
 void event_verdict(struct sched *, const struct rcpt *, const struct outcome *,
     unsigned left);

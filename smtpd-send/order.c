@@ -491,15 +491,8 @@ order_go_on(struct sched *s, struct order *o, struct sbuf *out, size_t full)
 static void
 order_begin_all(struct sched *s, struct order *o, struct sbuf *out)
 {
-	struct message *m;
-
-	dispatch_hurry_all(s);
-	for (m = table_first(&s->table); m != NULL;
-	     m = table_after(&s->table, m)) {
-		o->later += message_is_active(m);
-		o->done += !message_is_active(m);
-		life_make_due(s, m);
-	}
+	o->later = life_make_all_due(s);
+	o->done = (unsigned)s->table.count - o->later;
 	order_answer_all(o, out);
 }
 

@@ -321,7 +321,7 @@ sched_take_signal(struct sched *s, instant *stop)
 	if (got_hup) {
 		got_hup = 0;
 		sched_tell("due-now", s);
-		life_make_all_due(s);
+		(void)life_make_all_due(s);
 	}
 	if (got_term && !s->stopping) {
 		s->stopping = true;

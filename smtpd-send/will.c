@@ -161,7 +161,6 @@ static void
 will_tell(const struct sched *s, const struct message *m, const struct order *o,
     bool later)
 {
-	uint64_t born = queue_id_time(m->id);
 	struct logline l;
 
 	/* Of many at once order.c says how many they are. */
@@ -174,7 +173,7 @@ will_tell(const struct sched *s, const struct message *m, const struct order *o,
 		log_span(&l, "dest", o->what);
 	if (o->route.n > 0)
 		log_span(&l, "route", o->route);
-	log_num(&l, "age_ms", s->wall > born ? (s->wall - born) / 1000 : 0);
+	log_num(&l, "age_ms", event_age(s, m));
 	log_str(&l, "by", o->who);
 	log_num(&l, "uid", o->uid);
 	if (later)
