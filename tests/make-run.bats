@@ -70,7 +70,7 @@ line_with() {
 	wait_for has_mail "$CO/run/mail/user/Maildir" 4
 	grep -rq 'with ESMTPSA' "$CO/run/mail/user/Maildir/new"
 	[ -s "$CO/run/log" ]
-	[[ $(line_with 'lands in') == *"$CO/run/mail/user/Maildir/new/" ]]
+	[[ $(line_with 'arrives in') == *"$CO/run/mail/user/Maildir/new/" ]]
 	[[ $(line_with 'log is') == *"$CO/run/log" ]]
 	ctrl_c
 }
@@ -127,7 +127,7 @@ line_with() {
 	run ! make -C "$CO-2" run PORT="$PORT"
 	[[ $output == *"port $PORT is already in use"* ]]
 	run ! make -C "$CO" run PORT="$(free_port)"
-	[[ $output == *"another smtpd-run is at work"* ]]
+	[[ $output == *"another smtpd-run is running"* ]]
 	ctrl_c
 }
 
@@ -138,7 +138,7 @@ line_with() {
 	echo 'judge = /run/smtpd/judge' >>"$CO/run/smtpd.conf"
 	run -2 make -C "$CO" run PORT="$PORT"
 	[[ $output == *"$CO/run/smtpd.conf:"*": unknown setting 'judge'"* ]]
-	[[ $output != *'does not come up'* ]]
+	[[ $output != *'did not start'* ]]
 }
 
 @test "make run: a long path with a blank is no obstacle" {
