@@ -362,7 +362,7 @@ bad_value(const struct conf_setting *s, struct span value, struct span wrong,
 #define NAME_LONG 40 /* longer words resemble no name */
 
 static unsigned
-min3(unsigned a, unsigned b, unsigned c)
+smallest(unsigned a, unsigned b, unsigned c)
 {
 	unsigned m = a < b ? a : b;
 
@@ -371,7 +371,7 @@ min3(unsigned a, unsigned b, unsigned c)
 
 /* Levenshtein's distance; b has at most NAME_LONG octets. */
 static unsigned
-distance(struct span a, struct span b)
+name_distance(struct span a, struct span b)
 {
 	unsigned row[NAME_LONG + 1], corner, above;
 
@@ -382,7 +382,7 @@ distance(struct span a, struct span b)
 		row[0] = i + 1;
 		for (unsigned j = 0; j < b.n; j++) {
 			above = row[j + 1];
-			row[j + 1] = min3(above + 1, row[j] + 1,
+			row[j + 1] = smallest(above + 1, row[j] + 1,
 			    corner + (a.p[i] != ascii_lower(b.p[j])));
 			corner = above;
 		}
@@ -399,7 +399,8 @@ nearest_name(struct span name)
 	if (name.n > NAME_LONG)
 		return NULL;
 	for (size_t i = 0; i < CONF_SETTINGS; i++) {
-		d = distance(span_str(conf_setting_name(&conf_settings[i])),
+		d = name_distance(span_str(conf_setting_name(&conf_settings
+								 [i])),
 		    name);
 		if (best == NULL || d < least) {
 			best = &conf_settings[i];

@@ -16,25 +16,15 @@ struct conf_memory {
 	char text[]; /* with room for a NUL */
 };
 
-static struct conf_memory *
-conf_memory_new(struct conf *c, size_t size)
+static char *
+conf_memory_copy(struct conf *c, struct span s)
 {
-	struct conf_memory *m = malloc(sizeof(*m) + size + 1);
+	struct conf_memory *m = malloc(sizeof(*m) + s.n + 1);
 
 	if (m == NULL)
 		return NULL;
 	m->next = c->memory;
 	c->memory = m;
-	return m;
-}
-
-static char *
-conf_memory_copy(struct conf *c, struct span s)
-{
-	struct conf_memory *m = conf_memory_new(c, s.n);
-
-	if (m == NULL)
-		return NULL;
 	if (s.n > 0)
 		memcpy(m->text, s.p, s.n);
 	m->text[s.n] = '\0';
@@ -53,7 +43,7 @@ conf_bad(struct conf_where *where, const char *fmt, ...)
 }
 
 static enum conf_result
-bad_octet(char c, struct conf_where *where)
+conf_bad_octet(char c, struct conf_where *where)
 {
 	if (c == '\r')
 		return conf_bad(where,
@@ -82,7 +72,7 @@ conf_free(struct conf *c)
 
 /* Finds the end of the line at p. False: a control octet is at *length. */
 static bool
-line_length(const char *p, size_t n, size_t *length)
+conf_line_length(const char *p, size_t n, size_t *length)
 {
 	size_t i;
 
@@ -138,8 +128,8 @@ conf_parse_text(struct conf *c, char *text, size_t n, struct conf_where *where)
 	where->line = 0;
 	while (at < n) {
 		where->line++;
-		if (!line_length(text + at, n - at, &length))
-			return bad_octet(text[at + length], where);
+		if (!conf_line_length(text + at, n - at, &length))
+			return conf_bad_octet(text[at + length], where);
 		result = conf_parse_line(c, text + at, length, first, where);
 		if (result != CONF_OK)
 			return result;
@@ -196,8 +186,8 @@ conf_set(struct conf *c, struct span name, struct span value,
 	where->line = 0;
 	where->what[0] = '\0';
 	value = span_trim(value);
-	if (!line_length(value.p, value.n, &length) || length < value.n)
-		return bad_octet(value.p[length], where);
+	if (!conf_line_length(value.p, value.n, &length) || length < value.n)
+		return conf_bad_octet(value.p[length], where);
 	s = conf_setting_find(span_trim(name), where);
 	if (s == NULL)
 		return CONF_BAD;

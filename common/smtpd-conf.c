@@ -190,7 +190,7 @@ doubt_key(int dir, const char *file, const char *shown, const char *name)
 
 /* Does smtpd-sign take it for the name of a key? */
 static bool
-is_key_file(struct span name, struct span *selector)
+is_dkim_key_name(struct span name, struct span *selector)
 {
 	if (name.n <= SUFFIX.n || name.p[0] == '.' ||
 	    !span_eq(span_skip(name, name.n - SUFFIX.n), SUFFIX))
@@ -213,7 +213,7 @@ doubt_keys_of(int fd, const char *domain)
 	}
 	(void)snprintf(shown, sizeof(shown), "%s/", domain);
 	while ((e = readdir(dir)) != NULL) {
-		if (!is_key_file(span_str(e->d_name), &selector))
+		if (!is_dkim_key_name(span_str(e->d_name), &selector))
 			continue;
 		if (!address_is_domain(selector))
 			warn("DKIM key '%s%s' is not named after a selector: "
