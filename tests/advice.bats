@@ -180,6 +180,17 @@ no_advice() {
 	nothing_queued
 }
 
+@test "advice: a refusal counts although the adviser reads nothing and closes" {
+	printf '#!/bin/sh\nprintf "19:X550 5.7.1 Not this,"\n' \
+		>"$BATS_TEST_TMPDIR/early"
+	chmod 755 "$BATS_TEST_TMPDIR/early"
+	ADVISERS=("early:refuse:$BATS_TEST_TMPDIR/early")
+	run -65 --separate-stderr inject "${HEAD[@]}" $'H:X: y\r\n' \
+		"B:$BODY" E
+	[[ $output == *'X 550 5.7.1 Not this' ]]
+	nothing_queued
+}
+
 @test "advice: after a refusal no other adviser is asked" {
 	answer 'X:550 5.7.1 no'
 	ADVISERS+=("second:delete,top,mark:$FAKES/adviser")
@@ -228,7 +239,7 @@ no_advice() {
 	no_advice 'no answer in time"'
 }
 
-@test "advice: what broke once is not asked again by that conversation" {
+@test "advice: a broken adviser is not asked again by that conversation" {
 	answer K
 	adviser_is adviser-die-E
 	run --separate-stderr inject "${HEAD[@]}" "B:$BODY" E get get get sync \
@@ -241,9 +252,8 @@ no_advice() {
 	show | cmp - <(printf %s "$BODY")
 }
 
-# What is between them is a change, which is not made; what is behind them is
-# K, which does not help.
-@test "advice: answers that are none change nothing" {
+# The change before each of them is not made, and the K behind it does not help.
+@test "advice: malformed answers change nothing" {
 	ar='X: y'
 	long=$(printf '%01000d' 0)
 	while IFS='|' read -r line why; do
