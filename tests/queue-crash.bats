@@ -216,13 +216,15 @@ old_leftover() {
 }
 
 # fails CALL ERROR WHEN REPLY [WORD...]: then this is the answer to that
-# message, or a large one, and nothing is left.
+# message, or a large one, and nothing is left. The first openat of all is that
+# of the configuration, and does not count.
 fails() {
-	local words=("${@:5}")
+	local words=("${@:5}") when=$3
+	[[ $1 != openat ]] || when=$((${3%+} + 1))${3##*[0-9]}
 	[[ ${#words[@]} -gt 0 ]] || words=("${BIG[@]}")
 	fresh_queue
 	UNDER=(strace -qq -o "$BATS_TEST_TMPDIR/trace"
-		-e "inject=$1:error=$2:when=$3")
+		-e "inject=$1:error=$2:when=$when")
 	run --separate-stderr inject "${words[@]}"
 	UNDER=()
 	echo "$1 $2 $3: $status $output $stderr" >&2
@@ -303,7 +305,7 @@ writes_of_text() {
 			nothing_queued
 		done
 		for fault in mkdirat:error=EIO fsync:error=EIO:when=1 \
-		    fsync:error=EIO:when=2 openat:error=EIO:when=2; do
+		    fsync:error=EIO:when=2 openat:error=EIO:when=3; do
 			UNDER=(strace -qq -o /dev/null -e "inject=$fault")
 			rm -rf "${Q:?}"/*
 			run -75 inject "${HEAD[@]}" "$word" E

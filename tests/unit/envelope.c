@@ -89,12 +89,58 @@ check(bool (*parse)(struct span, struct envelope_path *),
 		    "'%s'", want->payload);
 }
 
+/* Each letter of order is one frame; upto: how many of them are taken. */
+static void
+check_order(const char *order, size_t upto)
+{
+	static const struct frame frames[] = {
+		{ 'C', SPAN("ip=192.0.2.1") },
+		{ 'S', SPAN("<a@b>") },
+		{ 'R', SPAN("local <c@d>") },
+		{ 'B', SPAN("x") },
+	};
+	enum envelope_stage stage = ENVELOPE_NONE;
+	struct envelope_part part;
+	size_t n = 0;
+
+	for (; order[n] != '\0'; n++) {
+		const struct frame *f = frames;
+
+		while (f->tag != order[n])
+			f++;
+		if (!envelope_take(&stage, f, &part))
+			break;
+	}
+	ok(n == upto, "of '%s' %zu are in order", order, upto);
+}
+
+static void
+test_order(void)
+{
+	static const struct frame bad = { 'C', SPAN("no fact") };
+	enum envelope_stage stage = ENVELOPE_NONE;
+	struct envelope_part part;
+
+	check_order("CCSRR", 5);
+	check_order("S", 0);
+	check_order("R", 0);
+	check_order("CR", 1);
+	check_order("CSS", 2);
+	check_order("CSC", 2);
+	check_order("CSRC", 3);
+	check_order("CSRS", 3);
+	check_order("CSB", 2);
+	ok(!envelope_take(&stage, &bad, &part) && stage == ENVELOPE_NONE,
+	    "a malformed frame leaves the stage");
+}
+
 int
 main(void)
 {
 	struct envelope_path e;
 
 	test_facts();
+	test_order();
 	for (size_t i = 0; i < nitems(senders); i++)
 		check(envelope_sender, &senders[i]);
 	for (size_t i = 0; i < nitems(recipients); i++)
