@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* Command lines: where they end, what is wrong with them, their parameters. */
+/* The wire: command lines in, with their parameters, and replies out. */
 #ifndef COMMAND_H
 #define COMMAND_H
 
-#include "span.h"
+#include "bufio.h"
 
 /*
  * Octets of a command line with its CRLF: RFC 5321 4.5.3.1.4, and the room
@@ -72,5 +72,31 @@ enum parameter_result parameter_mail(struct span text, struct parameters *);
 
 /* All parameters of a RCPT command, of which none is known yet. */
 enum parameter_result parameter_rcpt(struct span text);
+
+/* --- replies: one line each, written in groups (RFC 2920) ------------------ */
+
+#define REPLY_MAX 510 /* octets of a line without CRLF: RFC 5321 4.5.3.1.5 */
+
+struct reply {
+	struct outbuf out;
+	uint64_t patience; /* ms that the client may take to read */
+	bool broken;       /* sticky: the client no longer reads */
+	unsigned refused;  /* 5xx replies so far */
+	char last[REPLY_MAX + 1];
+	char mem[1024];
+};
+
+void reply_init(struct reply *, int fd, uint64_t patience);
+
+/*
+ * Adds one reply line. Octets that no reply may contain become '?', and a line
+ * over REPLY_MAX is cut. Writes when the buffer is full; failure shows in
+ * broken.
+ */
+void reply(struct reply *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Writes all waiting replies. */
+void reply_flush(struct reply *);
 
 #endif

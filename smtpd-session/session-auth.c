@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* AUTH: one exchange of PLAIN or LOGIN, and its end. */
-#include "reply.h"
 #include "sasl.h"
 #include "session.h"
 

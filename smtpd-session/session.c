@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "log.h"
-#include "reply.h"
 #include "session.h"
 
 /* How long, and how much, the session still reads after a hang-up. */

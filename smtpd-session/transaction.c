@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* MAIL and RCPT: parses the envelope and decides what is accepted. */
 #include "relay.h"
-#include "reply.h"
 #include "session.h"
 
 void
