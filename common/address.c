@@ -299,7 +299,7 @@ take_postmaster(struct span *rest, struct address *a)
 	return true;
 }
 
-/* What stands between the angle brackets. */
+/* The path within the angle brackets. */
 static enum address_result
 take_inside(struct span *rest, enum address_path kind, struct address *a)
 {

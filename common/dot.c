@@ -15,8 +15,8 @@ load64(const char *p)
 }
 
 /*
- * The lowest bit set stands in the first octet below 14: CR, LF and NUL are,
- * and tab. (A borrow can set bits falsely, but only above a true one.)
+ * The lowest bit set is in the first octet below 14: CR, LF, NUL and tab
+ * are. (A borrow can set bits falsely, but only above a true one.)
  */
 static uint64_t
 find_controls(uint64_t x)
@@ -73,7 +73,7 @@ fault_of(char c)
 }
 
 /*
- * Finds the longest run that can be handed on as it stands: up to the end, a
+ * Finds the longest run that can be passed on unchanged: up to the end, a
  * CR at the end, a dot at the beginning of a line, or the first fault. From
  * BOL or TEXT only.
  */
@@ -118,7 +118,7 @@ dot_scan(struct dot *d, struct span in, size_t *used, struct span *run)
 	}
 }
 
-/* What a CR or a dot at the end of the last input turns out to be. */
+/* Decides about a CR or a dot at the end of the last input. */
 static enum dot_event
 dot_resume(struct dot *d, char c, size_t *used, struct span *run)
 {

@@ -32,7 +32,7 @@ forged_init(struct forged *f, const char *host)
 	forged_begin_field(f);
 }
 
-/* CR and LF within a field are folding, wherever they stand. */
+/* CR and LF within a field are always folding. */
 static bool
 is_space(char c)
 {
@@ -45,14 +45,14 @@ is_token(char c)
 	return c > ' ' && c <= '~' && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
 }
 
-/* Is what was read so far our own id, if it ends here? */
+/* If the id ends here, is it our own? */
 static bool
 is_ours(const struct forged *f)
 {
 	return f->matched >= strlen(f->host);
 }
 
-/* An octet that can only be of the id, or stand behind it. */
+/* An octet of the id, or the one after it. */
 static void
 forged_id_octet(struct forged *f, char c)
 {
@@ -72,8 +72,8 @@ forged_id_octet(struct forged *f, char c)
 }
 
 /*
- * Some readers drop comments and blanks before they look: so those between
- * two halves of an id do not part them; but it may also end before them.
+ * Some readers drop comments and blanks before they look: so those within an
+ * id do not split it; but the id may also end before them.
  */
 static void
 forged_id(struct forged *f, char c)
@@ -155,7 +155,7 @@ forged_end_field(struct forged *f)
 	f->gone.length = f->offset - f->gone.offset;
 }
 
-/* All that may be next to the range and goes is in it. */
+/* The range includes every adjacent field that goes. */
 static bool
 forged_take_gone(struct forged *f, struct forged_range *r)
 {

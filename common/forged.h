@@ -7,17 +7,18 @@
 
 struct advise_text; /* advise.h */
 
-#define FORGED_KEPT 8192 /* octets of a field in which it must show whose */
+#define FORGED_KEPT 8192 /* octets within which a field must show its id */
 
 /*
- * A push machine over the octets of a message. What is to go are whole fields
- * Authentication-Results (RFC 8601) whose authserv-id is host, in any case,
- * folding, quoting, with comments, a version or a final dot; and those of
- * which that cannot be decided: after FORGED_KEPT octets no name or no id is
- * over, the id has octets outside printable ASCII or an encoded word, a
- * comment or quotation never ends. No other octet goes.
+ * A push machine over the octets of a message. It finds the fields to
+ * delete: each whole Authentication-Results (RFC 8601) whose authserv-id is
+ * host, in any case, folding or quoting, with comments, a version or a final
+ * dot; and each for which that cannot be decided: after FORGED_KEPT octets the
+ * name or the id has not ended, the id has octets outside printable ASCII or an
+ * encoded word, or a comment or quotation never ends. No other octet is
+ * deleted.
  *
- * Other programs may read a header section that we would not: so a line ends
+ * Other programs may see a header section where we see none: so a line ends
  * with CRLF, LF or CR, a line that is no field does not end the section, and
  * only an empty line (CRLF or LF) does.
  */
@@ -63,29 +64,29 @@ struct forged {
 void forged_init(struct forged *, const char *host);
 
 /*
- * Takes octets off *in until a range is over that is to go (true) or *in is
- * empty (false). The ranges come in ascending order, none next to another.
- * When forged_is_over, nothing of what is left can go. At the end of the
- * message forged_finish gives the last one, if it is still due.
+ * Takes octets off *in until a range to delete has ended (true) or *in is empty
+ * (false). The ranges ascend and never touch. After forged_is_over, nothing
+ * more can be deleted. At the end of the message forged_finish returns the last
+ * range, if it is still due.
  */
 bool forged_push(struct forged *, struct span *in,
     struct forged_range *) MUST_CHECK;
 bool forged_is_over(const struct forged *);
 bool forged_finish(struct forged *, struct forged_range *) MUST_CHECK;
 
-/* False: no more of them. errno is kept. */
+/* False stops the search. errno is kept. */
 typedef bool forged_range_fn(void *context, uint64_t offset, uint64_t length);
 
 /*
- * Calls fn for each range of the text that is to go: ascending, none next to
- * another. Only the header section is read, with pread(2). False: it cannot
- * be read (errno; EIO when it is shorter than length), or fn gave false.
+ * Calls fn for each range of the text to delete; the ranges ascend and never
+ * touch. Only the header section is read, with pread(2). False: it cannot be
+ * read (errno; EIO when it is shorter than length), or fn returned false.
  */
 bool forged_find(int fd, uint64_t length, const char *host, forged_range_fn *fn,
     void *context) MUST_CHECK;
 
 /*
- * The same as an adviser: advises to delete them. False: the advice is over,
+ * The same for an adviser: advises to delete them. False: the advice has ended
  * with a refusal or a delay.
  */
 bool forged_advise(const struct advise_text *, const char *host) MUST_CHECK;

@@ -9,9 +9,9 @@
 #define HEADER_LINE_MAX 998 /* RFC 5322 2.1.1, without CRLF */
 
 /*
- * Are these one or more whole fields as RFC 5322 2.2 has them, that can stand
- * on top of any message: printable ASCII, blanks and CRLF, no line longer than
- * HEADER_LINE_MAX, none blank, and each name right before its colon?
+ * Are these one or more whole fields as RFC 5322 2.2 has them, that can be
+ * put on top of any message: printable ASCII, blanks and CRLF, no line longer than
+ * HEADER_LINE_MAX, no blank line, and each name right before its colon?
  */
 bool header_is_fields(struct span lines) MUST_CHECK;
 
@@ -23,7 +23,7 @@ enum header_event {
 
 /*
  * A push machine over message octets with CRLF or LF line ends. A field is
- * what RFC 5322 2.2 calls one, with its folded lines; a line that is none
+ * what RFC 5322 2.2 calls one, with its folded lines; a line that is not one
  * (no colon within HEADER_KEPT octets, a blank inside the name, a control or
  * an octet above 0x7f) ends the section, as does the empty line. Blanks
  * between name and colon are obsolete syntax, and taken. Of a longer field
@@ -33,7 +33,7 @@ enum header_event {
 struct header {
 	struct sbuf field; /* raw, with line ends */
 	bool done;
-	bool complete;   /* state: a whole line stands in field */
+	bool complete;   /* state: field ends with a whole line */
 	bool given;      /* state: field was handed out */
 	bool cut;        /* the field was longer than HEADER_KEPT */
 	bool ended;      /* the empty line was seen (and is in *used) */
@@ -47,7 +47,7 @@ void header_free(struct header *);
 /*
  * Pushes in; *used says how much was taken. After HEADER_FIELD the caller
  * looks at header_name and header_value, then pushes the rest; at the end of
- * the message header_finish gives the last field, if any, and then
+ * the message header_finish returns the last field, if any, and then
  * HEADER_END.
  *
  * After HEADER_END field holds octets of the body: the start of its first

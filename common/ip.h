@@ -49,7 +49,7 @@ bool endpoint_parse(struct span, uint16_t port, union endpoint *) MUST_CHECK;
 union endpoint endpoint_of(const struct ip *, uint16_t port);
 socklen_t endpoint_len(const union endpoint *);
 
-/* Its IP address; size 0 when it has none. */
+/* Its IP address; size 0 if it is not of IP. */
 struct ip endpoint_ip(const union endpoint *);
 
 #endif

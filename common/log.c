@@ -19,7 +19,7 @@ static uint64_t lost; /* lines since the last that got through */
 
 /*
  * One write of a whole line, at most PIPE_BUF octets, so it is not mixed
- * with others'. A log that nobody reads must not stop mail: when it has no
+ * with others'. A log that is not read must not stop mail: when it has no
  * room now, the line is lost and counted.
  */
 static void
@@ -45,7 +45,7 @@ log_finish(char *line, size_t n)
 	log_put(line, n);
 }
 
-/* Anything may stand in an argument: keep the line one line of ASCII. */
+/* An argument may hold any octets: keep the line one line of ASCII. */
 static void
 log_say(const char *level, int err, const char *fmt, va_list ap)
 {
@@ -130,7 +130,7 @@ log_plain(char c)
 	return c > ' ' && c <= '~' && c != '"' && c != '=' && c != '\\';
 }
 
-/* c as it stands within quotes; gives its length, at most 4. */
+/* Writes c as it is within quotes; returns its length, at most 4. */
 static size_t
 log_escape(char out[4], char c)
 {

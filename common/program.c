@@ -45,8 +45,8 @@ is_log_the_client(void)
 }
 
 /*
- * inetd makes the connection 2 as well. What we log is not for the client, who
- * under TLS would take it for a broken record: /dev/log gets it, or nobody.
+ * inetd makes the connection 2 as well. The log is not for the client, which
+ * under TLS would take it for a broken record: it goes to /dev/log or nowhere.
  */
 static void
 keep_log_from_client(void)

@@ -170,7 +170,7 @@ progress_take_line(struct reading *r, struct span line)
 	return r->begun;
 }
 
-/* Takes the whole lines of buf; gives how many octets of it they are. */
+/* Takes the whole lines of buf; returns how many octets they are. */
 static size_t
 progress_take_lines(struct reading *r, struct span buf, bool *torn)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The log of a message that outlived its first try: what it has got to. */
+/* The log of a message that outlived its first try: how far it has got. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
@@ -19,7 +19,7 @@
  *	done <index> <attempt> <time> <reply>		delivered
  *	failed <index> <attempt> <time> <reply>		refused for good
  *	deferred <index> <attempt> <time> <reply>	to be tried again
- *	refused <addressee> <attempt> <time> <reply>	smtpd-rcpt knows nobody
+ *	refused <addressee> <attempt> <time> <reply>	smtpd-rcpt knows no such recipient
  *	bounced <index> <attempt> <time> <notice>	the sender was told, by
  *				a notice of that id; of an addressee that was
  *				never expanded its number
@@ -40,8 +40,8 @@
  *	resume <time> <destination>
  *
  * Times are seconds since 1970; a reply is an SMTP reply line. The first line
- * that is not whole ends the log: it is what a crash left, and is cut off
- * before the next one is added.
+ * that is not whole ends the log: a crash left it, and it is cut off before
+ * the next line is added.
  */
 #define PROGRESS_REPLY_MAX 8192   /* of failed: for the bounce */
 #define PROGRESS_DEFERRED_MAX 512 /* of the others */
@@ -89,16 +89,16 @@ enum progress_result {
 };
 
 /*
- * Gives each record after the first to each, up to the first torn line;
- * *length is where the next one belongs.
+ * Calls each for every record after the first, up to the first torn line;
+ * *length is where the next record belongs.
  */
 enum progress_result progress_read(int fd, const char *id, uint64_t nonce,
     uint64_t *length, void (*each)(void *, const struct progress_record *),
     void *arg) MUST_CHECK;
 
 /*
- * Writes lines at *length, after what is beyond it is cut off, and moves
- * *length. On failure the log is as it was.
+ * Cuts the log off at *length, appends lines there, and moves *length. On
+ * failure the log is as it was.
  */
 bool progress_append(int fd, uint64_t *length, struct span lines) MUST_CHECK;
 

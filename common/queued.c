@@ -118,7 +118,7 @@ sort_entries(struct sbuf *ids)
 	sbuf_truncate(ids, kept + QUEUE_ID_SIZE);
 }
 
-/* A message moves from new/ to msg/, never back: so none is missed. */
+/* A message moves from new/ to msg/, never back: so it cannot be missed. */
 bool
 queued_list(int dir, struct sbuf *ids)
 {
@@ -304,7 +304,7 @@ find_rcpt(struct queued *q, uint32_t index)
 	return NULL;
 }
 
-/* An R frame that nothing stands for (yet). */
+/* An R frame that is not expanded (yet). */
 static struct queued_rcpt *
 find_addressee(struct queued *q, uint32_t number)
 {
@@ -495,7 +495,7 @@ queued_free(struct queued *q)
 	errno = saved;
 }
 
-/* --- what is paused ------------------------------------------------------- */
+/* --- paused destinations ------------------------------------------------------- */
 
 static void
 paused_record(void *names, const struct progress_record *p)

@@ -13,14 +13,14 @@
 /* --- the directory -------------------------------------------------------- */
 
 /*
- * Opens the queue to read it as its owner: root becomes the owner, for good.
+ * Opens the queue to read it as its owner: root becomes the owner for good.
  * -1 with errno; EPERM also when the owner is root.
  */
 int queued_dir(const char *path) MUST_CHECK;
 
 /*
- * For a program that reads the queue, its own descriptors, and nothing else:
- * gives up the rest, before it parses what strangers have written. dir: -1 if
+ * For a program that reads the queue and its own descriptors only: it gives up
+ * all other rights before it parses what strangers have written. dir: -1 if
  * it does not read the queue either.
  */
 void queued_confine(const struct conf *, int dir);
@@ -42,17 +42,17 @@ bool queued_paused(int dir, struct sbuf *names) MUST_CHECK;
 
 enum queued_state {
 	QUEUED_WAITING,
-	QUEUED_FAILED, /* refused for good; its sender is to be told */
+	QUEUED_FAILED, /* refused for good; its sender must be told */
 	QUEUED_DELIVERED,
 	QUEUED_BOUNCED, /* its sender was told */
 };
 
-/* Numbers of type size_t are places of strings in text; 0: there is none. */
+/* Numbers of type size_t are places of strings in text; 0: no string. */
 struct queued_rcpt {
 	uint32_t index;     /* its number within the message */
 	uint32_t addressee; /* the number of its R frame */
 	enum queued_state state;
-	bool expanded; /* an R frame that other recipients stand for */
+	bool expanded; /* an R frame that other recipients replace */
 	uint64_t time; /* of the last answer, s since 1970; 0: none */
 	size_t target; /* "local <path>", "remote <path>", "user NAME <path>" */
 	size_t route;  /* where the operator sends it */

@@ -13,7 +13,7 @@
 #include "queuefile.h"
 
 #define MAGIC "smtpd-queue 1 "
-#define CRC_AT (QUEUEFILE_FOOTER - 9) /* what stands before is summed */
+#define CRC_AT (QUEUEFILE_FOOTER - 9) /* the sum covers all octets before it */
 
 static const char hex_digits[] = "0123456789abcdef";
 

@@ -16,10 +16,10 @@
  *	  body crc: CRC-32C of the octets, 8 hex digits; crc: of the frames and
  *	  of the footer before it, 8 hex digits
  *
- * The footer is the commit record, and the mode 0400 stands beside it: a
- * file that has another mode, or no footer that names its own id and length,
- * was never acknowledged. The id in the footer keeps a stranger from writing
- * one: he cannot know its 32 random bits while he sends the message.
+ * The footer and the mode 0400 are the commit record: a file that has another
+ * mode, or no footer with its own id and length, was never acknowledged. A
+ * sender cannot write a footer into its message, because it cannot know the
+ * id's 32 random bits while it sends.
  */
 #define QUEUE_ID_LEN 22 /* 14 hex digits of microseconds, 8 random */
 #define QUEUE_ID_SIZE (QUEUE_ID_LEN + 1)
@@ -28,7 +28,7 @@
 #define QUEUE_SHARDS 16 /* by the last digit of the id */
 #define QUEUE_RCPTS_MAX 1000
 
-/* A fresh id; never given twice. False when there is no randomness. */
+/* A fresh, unique id. False when there is no randomness. */
 bool queue_id_new(char id[QUEUE_ID_SIZE]) MUST_CHECK;
 bool queue_id_valid(struct span);
 
@@ -57,9 +57,9 @@ enum queuefile_result {
 };
 
 /*
- * Reads and checks footer and frames of the message id. The octets' own CRC
- * is checked by who reads them: compare crc32c of all with body_crc. But
- * after OK, *q holds nothing that must be closed.
+ * Reads and checks footer and frames of the message id. The reader
+ * of the octets checks their CRC: it compares crc32c of all with body_crc. After
+ * any result but OK, *q holds nothing to close.
  */
 enum queuefile_result queuefile_open(struct queuefile *, int fd,
     const char *id) MUST_CHECK;
@@ -70,7 +70,7 @@ bool queuefile_next(const struct queuefile *, size_t *pos, struct frame *);
 
 /*
  * The last frame of that kind before *pos, which starts at SIZE_MAX: a later H
- * frame stands above an earlier one. False before the first.
+ * frame goes above an earlier one. False before the first.
  */
 bool queuefile_previous(const struct queuefile *, char tag, size_t *pos,
     struct frame *);

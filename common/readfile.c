@@ -84,7 +84,7 @@ open_and_check(int dir, const char *path, enum readfile_kind kind,
 	return -1;
 }
 
-/* Where the reason goes when nobody asks for it. */
+/* Where an unwanted reason goes. */
 static struct sbuf *
 readfile_nowhere(struct sbuf *b)
 {

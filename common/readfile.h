@@ -39,7 +39,7 @@ bool readfile_all(int fd, struct sbuf *text) MUST_CHECK;
 /* Does the mode of a secret let others in? Whose it is does not count. */
 bool readfile_is_lax(const struct stat *, enum readfile_kind);
 
-/* The same file, not written to since? All zero: there was none. */
+/* The same file, not written to since? All zero: it did not exist. */
 bool readfile_same(const struct stat *, const struct stat *);
 
 /* When it was changed, in microseconds since 1970. */

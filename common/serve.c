@@ -42,13 +42,13 @@ struct child {
 	int conn; /* kept to report on; -1: not kept */
 };
 
-/* What a warm process is about, beside serving. */
+/* The state of a warm process. */
 enum warm_state {
-	WARM_COLD,    /* it is none: each connection gets an exec */
-	WARM_FRESH,   /* it serves */
-	WARM_OLD,     /* it serves until its successor is there */
-	WARM_STALE,   /* a file changed: nobody is served with the old one */
-	WARM_TAINTED, /* a child died badly: nobody is forked any more */
+	WARM_COLD,  /* not warm: each connection gets an exec */
+	WARM_FRESH, /* it serves */
+	WARM_OLD,   /* it serves until its successor is there */
+	WARM_STALE, /* a file changed: no connection is served with the old one */
+	WARM_TAINTED, /* a child died badly: no more forks */
 	WARM_RETIRED, /* it waits for its children */
 };
 
@@ -56,7 +56,7 @@ struct server {
 	int listener; /* -1 once SIGTERM has come */
 	int epoll, signals;
 	enum serve_start start;
-	serve_hello_fn *hello; /* NULL: none is said */
+	serve_hello_fn *hello; /* NULL: no greeting */
 	void *context;
 	bool tcp;
 	char *const *argv;
@@ -71,7 +71,7 @@ struct server {
 	unsigned born;   /* children so far */
 	instant old;     /* when it is old enough */
 	int mine;        /* in a child: its connection; else -1 */
-	/* Behind all that a child touches: it pays for each page of it. */
+	/* After all that a child touches: it pays for each page of it. */
 	bool silent[CONNS_MAX]; /* accepted, nothing said yet */
 };
 
@@ -171,8 +171,8 @@ ask_for_successor(struct server *s, enum warm_state state)
 }
 
 /*
- * All children have the addresses and the canary of their parent: whoever has
- * tried one in vain must not meet them again.
+ * All children share the addresses and the canary of their parent: an attacker
+ * whose guess killed one must not get another try.
  */
 static void
 serve_taint(struct server *s)
@@ -194,7 +194,7 @@ serve_reap(struct server *s)
 			warn("process %ld died: %s", (long)pid, text);
 			serve_taint(s);
 		}
-		/* Others than ours: those of who exec'd us. */
+		/* It may be a child of the program that exec'd us. */
 		for (unsigned i = 0; i < s->nchildren; i++)
 			if (s->children[i].pid == pid) {
 				serve_ended(s, &s->children[i], text);
@@ -212,7 +212,7 @@ pause_accepting(struct server *s)
 	serve_watch(s, EPOLL_CTL_MOD, s->listener, 0);
 }
 
-/* Execs or forks; gives the pid, -1 with errno, or 0 in the child of a fork. */
+/* Execs or forks; returns the pid, -1 with errno, or 0 in a forked child. */
 static pid_t
 start_process(struct server *s, int conn)
 {
@@ -229,8 +229,8 @@ start_process(struct server *s, int conn)
 }
 
 /*
- * Who sees the end of a connection must not be served by a process that does
- * not know yet how its child has ended.
+ * A client that sees the end of a connection must not be served next by a
+ * process that does not know yet how that child has ended.
  */
 static bool
 keeps_connections(const struct server *s)
@@ -299,7 +299,7 @@ wait_for_speech(struct server *s, int conn)
 	s->silent[conn] = true;
 }
 
-/* What fits into an empty socket buffer needs no waiting for. */
+/* The greeting fits into an empty socket buffer: no need to wait. */
 static bool
 is_welcome(struct server *s, int conn)
 {
@@ -403,7 +403,7 @@ serve_room(const struct server *s)
 	return n < s->limit ? s->limit - n : 0;
 }
 
-/* One at a time: the next one is told of at once. */
+/* One at a time: epoll reports the next one at once. */
 static void
 accept_one(struct server *s)
 {
@@ -436,7 +436,7 @@ accept_one(struct server *s)
 	}
 }
 
-/* The silent are sent away; who has just spoken is still served. */
+/* A silent connection is closed; one that has just spoken is served. */
 static void
 serve_dismiss(struct server *s, int conn)
 {
@@ -459,7 +459,7 @@ serve_stop(struct server *s)
 
 /* --- the listener's own process ------------------------------------------------ */
 
-/* The successor gets all that waits; what is served here stays here. */
+/* The successor gets all that waits; this process keeps what it serves. */
 static void
 serve_retire(struct server *s)
 {
@@ -475,7 +475,7 @@ serve_retire(struct server *s)
 		}
 }
 
-/* What was seen of them while nobody could be served is to be seen again. */
+/* Events that came while no connection could be served must come again. */
 static void
 serve_go_on(struct server *s)
 {
@@ -560,7 +560,7 @@ serve_take_signals(struct server *s)
 	serve_reap(s);
 }
 
-/* Nobody can be served now: what speaks waits in the set. */
+/* No connection can be served now: those that speak wait in the set. */
 static void
 wait_for_others(struct server *s)
 {
@@ -621,7 +621,7 @@ raise_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/* Of the children, which a child has no use for: it does not even map it. */
+/* The table of children, which a child does not need and does not map. */
 static struct child *
 make_children(unsigned limit)
 {
@@ -682,7 +682,7 @@ serve(char *const argv[], enum serve_start start, unsigned limit)
 
 /* --- warm helpers -------------------------------------------------------------- */
 
-static struct server warm; /* its argv is NULL where we are none */
+static struct server warm; /* argv NULL: this is not a warm process */
 /* Not zero, so that it lies among what each process writes anyway. */
 static const struct serve_how no_how;
 static const struct serve_how *how = &no_how;
@@ -719,7 +719,7 @@ serve_is_warm(void)
 	return warm.argv != NULL;
 }
 
-/* Above all that is open now. */
+/* The number above all open descriptors. */
 static int
 find_floor(void)
 {
@@ -781,7 +781,7 @@ serve_warmly(struct server *s, const struct confine *keep,
 	_exit(EXIT_OK);
 }
 
-/* With a connection on fd 0: what a warm process would have said of us. */
+/* With a connection on fd 0: the greeting that a warm process would send. */
 static void
 serve_greet(const struct conf *conf)
 {

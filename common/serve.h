@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A program serves what it is given: a connection, or a listening socket. */
+/* Serves a connection, or every connection of a listening socket. */
 #ifndef SERVE_H
 #define SERVE_H
 
@@ -22,7 +22,7 @@ enum serve_start {
  * our LISTEN_PID, is a listening socket it never returns: it accepts, and
  * execs argv[0] (or /proc/self/exe, when that has no slash) afresh with the
  * same arguments and the connection as 0 and 1, at most limit at a time; more
- * wait in line. A connection that ends before its first octet costs nothing.
+ * wait in line. A connection that ends before its first octet costs no process.
  * SIGTERM stops accepting, closes what has not spoken, lets the children end,
  * exits 0. A failed accept or spawn is logged and tried again after 100 ms:
  * it never ends the listener.
@@ -40,11 +40,11 @@ void serve(char *const argv[], enum serve_start, unsigned limit);
  *	serve_warm(argv, &how);			a listener stays in here
  *	...read files, open what all need...	serve_reads() for each file
  *	serve_connections(&keep, &conf);	the warm process stays in here
- *	...dial what stands behind us...
+ *	...connect to our helpers...
  *	serve_confine(&keep, &conf);
  *	...converse on 0 and 1...
  *
- * and runs three ways. With a connection on fd 0 none of the calls waits, and
+ * and runs three ways. With a connection on fd 0 no call waits, and
  * serve_confine confines the program. With a listening socket, serve_warm
  * stays in the listener's own process, which holds nothing else: it execs the
  * program afresh as the warm process, and does so again when that asks for a
@@ -58,10 +58,10 @@ void serve(char *const argv[], enum serve_start, unsigned limit);
  * after a child has died by a signal or with EXIT_BUG, after 1,000 children or
  * an hour, and when a file named by serve_reads has changed, which is looked
  * at when a connection is accepted. No connection is lost by that: those that
- * wait are handed over, those that are served end in peace and count towards
- * limit. A successor that cannot start (a broken configuration) changes
+ * wait are handed over, those that are served go on to their end and count
+ * towards limit. A successor that cannot start (a broken configuration) changes
  * nothing: the old one goes on, and the log says so once a minute. Only when
- * the very first one cannot start the listener exits as that did.
+ * the very first one cannot start does the listener exit, with its status.
  */
 typedef bool serve_hello_fn(void *context, struct sbuf *frame);
 
@@ -71,7 +71,7 @@ struct serve_how {
 	/*
 	 * NULL, or what each connection is told at once, in the warm process
 	 * or, with a connection on fd 0, in serve_connections: appends frames.
-	 * False: that is all, and the connection is closed.
+	 * False: the connection is closed after it.
 	 */
 	serve_hello_fn *hello;
 	void *context;
@@ -87,8 +87,8 @@ void serve_connections(const struct confine *, const struct conf *);
 void serve_confine(const struct confine *, const struct conf *);
 
 /*
- * Is this the warm process? Then what many conversations need may be made
- * ready, between serve_warm and serve_connections.
+ * Is this the warm process? Then it may prepare what many conversations need,
+ * between serve_warm and serve_connections.
  */
 bool serve_is_warm(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Binds an address as descriptor 0, gives its rights away, execs a program. */
+/* Binds an address as descriptor 0, drops privileges, executes a program. */
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -93,7 +93,8 @@ listen_parse_address(const char *text, union any_address *a, socklen_t *len)
 
 	if (*text == '/') {
 		if (s.n >= sizeof(a->un.sun_path))
-			die(EXIT_PERM, "'%s': too long for a socket", text);
+			die(EXIT_PERM,
+			    "'%s': too long for the path of a socket", text);
 		*a = (union any_address){ .un = { .sun_family = AF_UNIX } };
 		memcpy(a->un.sun_path, text, s.n);
 		*len = sizeof(a->un);
@@ -105,7 +106,7 @@ listen_parse_address(const char *text, union any_address *a, socklen_t *len)
 		    text);
 }
 
-/* A socket that nobody listens on any more is in the way of ours. */
+/* Removes a socket that no process listens on any more. */
 static void
 remove_stale(const union any_address *a, socklen_t len)
 {
@@ -140,7 +141,7 @@ give_to_group(const char *path, const char *group)
 	if (gr == NULL && errno != 0)
 		die_sys(EXIT_TEMP, "cannot look up the group '%s'", group);
 	if (gr == NULL)
-		die(EXIT_PERM, "there is no group '%s'", group);
+		die(EXIT_PERM, "no such group: '%s'", group);
 	if (lchown(path, (uid_t)-1, gr->gr_gid) == -1)
 		die_sys(EXIT_TEMP, "cannot give '%s' to the group '%s'", path,
 		    group);
@@ -159,7 +160,7 @@ bind_address(const struct options *o)
 	if (a.sa.sa_family == AF_UNIX)
 		remove_stale(&a, len);
 	else if (o->group != NULL)
-		die(EXIT_PERM, "-g is for the path of a socket");
+		die(EXIT_PERM, "-g is only for UNIX sockets");
 	fd = socket(a.sa.sa_family, SOCK_STREAM, 0);
 	if (fd == -1)
 		die_sys(EXIT_TEMP, "cannot make a socket");
@@ -168,7 +169,7 @@ bind_address(const struct options *o)
 	if (a.sa.sa_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
 		    sizeof(on));
-	/* Nobody can connect before listen: the mode is complete by then. */
+	/* No client can connect before listen: the mode is complete by then. */
 	umask_before = umask(~o->mode & 0777);
 	r = bind(fd, &a.sa, len);
 	(void)umask(umask_before);
@@ -191,7 +192,7 @@ look_up(const char *user)
 	if (pw == NULL && errno != 0)
 		die_sys(EXIT_TEMP, "cannot look up the user '%s'", user);
 	if (pw == NULL)
-		die(EXIT_PERM, "there is no user '%s'", user);
+		die(EXIT_PERM, "no such user: '%s'", user);
 	return pw;
 }
 

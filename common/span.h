@@ -67,16 +67,16 @@ bool span_ieq(struct span, struct span); /* ASCII case folded */
 bool span_starts(struct span, struct span prefix);
 bool span_istarts(struct span, struct span prefix); /* folded */
 
-/* Offset of the first c, or s.n when there is none. */
+/* Offset of the first c, or s.n without one. */
 size_t span_find(struct span s, char c);
 
-/* Offset of the last c, or s.n when there is none. */
+/* Offset of the last c, or s.n without one. */
 size_t span_rfind(struct span s, char c);
 
 /* s less its first n octets, or empty. */
 struct span span_skip(struct span s, size_t n);
 
-/* Takes what stands before the first sep off *rest, and the sep. */
+/* Takes all before the first sep off *rest, and the sep. */
 struct span span_cut(struct span *rest, char sep);
 
 /* Takes the next word (a run of non-blanks) off *rest; empty at the end. */

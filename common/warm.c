@@ -30,7 +30,7 @@
 
 /* --- messages ---------------------------------------------------------------- */
 
-/* Descriptors under way count for their user, whoever else sends them. */
+/* Descriptors under way count for their user, whichever process sends them. */
 static bool
 may_wait(instant end)
 {
@@ -83,7 +83,7 @@ warm_is(uint64_t *since)
  */
 struct reading {
 	const char *path;
-	struct stat read, asked, refused; /* all zero: none was there */
+	struct stat read, asked, refused; /* all zero: it did not exist */
 };
 
 static struct reading *reads;
@@ -178,12 +178,12 @@ struct keeper {
 	char *const *argv;
 	struct warm of[WARM_MAX];
 	unsigned n;
-	pid_t current;   /* who accepts; 0: nobody */
-	pid_t coming;    /* who is being started; 0: nobody */
+	pid_t current;   /* accepts; 0: no process does */
+	pid_t coming;    /* is being started; 0: no process is */
 	bool wanted;     /* a successor is */
 	bool ever_ready; /* there was one that could start */
 	instant again;   /* when to try; 0: at once */
-	instant late;    /* when who is being started should be ready */
+	instant late;    /* when coming should be ready */
 };
 
 static struct warm *
@@ -208,14 +208,14 @@ warm_exec(const struct keeper *k, int sock)
 
 	(void)snprintf(variable, sizeof(variable), VARIABLE "=%llu",
 	    (unsigned long long)clock_wall_us());
-	/* What runs here, even if another file has its name by now. */
+	/* The running program, even if another file has its name by now. */
 	pid = proc_spawn("/proc/self/exe", k->argv, env, fds, nitems(fds));
 	if (pid == -1 && strchr(k->argv[0], '/') != NULL)
 		pid = proc_spawn(k->argv[0], k->argv, env, fds, nitems(fds));
 	return pid;
 }
 
-/* Gives its pid, -1 with errno. */
+/* Returns its pid, or -1 with errno. */
 static pid_t
 warm_start(struct keeper *k)
 {
@@ -243,7 +243,7 @@ warm_start(struct keeper *k)
 	return pid;
 }
 
-/* No successor comes: whoever serves goes on. */
+/* No successor comes: the current process goes on. */
 static void
 warm_go_without(struct keeper *k)
 {
@@ -272,9 +272,9 @@ warm_start_next(struct keeper *k)
 	warm_go_without(k);
 }
 
-/* --- what they say ------------------------------------------------------------- */
+/* --- their messages ------------------------------------------------------------- */
 
-/* The one that accepts hears how many others are at work, and waits for it. */
+/* Tells the one that accepts how many others are at work; it waits for that. */
 static void
 tell_count(struct keeper *k)
 {

@@ -60,18 +60,18 @@ _Noreturn void warm_keep(int listener, char *const argv[]);
 /* Nothing was read before this wall time, in microseconds. */
 void warm_reads_begin(uint64_t since);
 
-/* A file, or directory, that is read now, or is not there. path: kept. */
+/* A file or directory that is read now or is missing. path: kept. */
 bool warm_reads_add(const char *path);
 
 /*
- * Has one changed, so that a successor would see another? asked: one is being
- * started already.
+ * Has one changed, so that a successor would read something else? asked: a
+ * successor is being started already.
  */
 bool warm_reads_changed(bool asked);
 
 /*
- * The successor could not start: what it has seen is not tried again for a
- * minute, but any other state of the files is.
+ * The successor could not start: the files as it saw them are not tried again
+ * for a minute, but any other state of them is.
  */
 void warm_reads_refused(void);
 bool warm_reads_may_try(void);

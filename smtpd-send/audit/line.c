@@ -36,7 +36,7 @@ is_time_word(struct span w)
 	return w.n == 3 && w.p[0] >= 'A' && w.p[0] <= 'Z';
 }
 
-/* Where the event begins, or s.n: none of ours does. */
+/* Where the event begins; s.n: it is not one of ours. */
 static size_t
 skip_prefix(struct span s)
 {
@@ -59,7 +59,7 @@ skip_prefix(struct span s)
 	return s.n;
 }
 
-/* How long the escape sequence at the front is; 0: it is none. */
+/* How long the escape sequence at the front is; 0: it is not one. */
 static size_t
 escape_length(struct span s)
 {
@@ -204,7 +204,7 @@ line_is(const struct line *l, const char *prog, const char *event)
 	    span_eq(l->prog, span_str(prog));
 }
 
-/* The octet that an escape sequence of n octets stands for. */
+/* The octet that an escape sequence of n octets encodes. */
 static char
 line_unescape(struct span s, size_t n)
 {

@@ -13,21 +13,21 @@ enum line_kind {
 
 /* All are views into the line. */
 struct line {
-	struct span prefix; /* what the log's keeper put before: "" or "... " */
+	struct span prefix; /* what the logger put before: "" or "... " */
 	struct span id;     /* a queue id, or "-" */
 	struct span prog, event;
 	struct span fields; /* what follows these */
 };
 
 /*
- * Takes apart one line, without its newline. What a peer said stands within
- * quotes, and escaped, so it can neither begin a line nor add a field.
+ * Takes apart one line, without its newline. What a peer said is quoted
+ * and escaped, so it can neither begin a line nor add a field.
  *
  * A prefix ends in a tag, as syslog and journalctl write it: the first word
  * with ':' at its end, of a program of ours ("smtpd-queue[17]:"). Or it has
  * no tag and is a time: words that begin with a digit or one of "@+[", names
- * of days and months. Any other is what another program has to say, whatever
- * it quotes.
+ * of days and months. Any other line belongs to another program, whatever it
+ * quotes.
  */
 enum line_kind line_parse(struct span, struct line *) MUST_CHECK;
 
@@ -37,10 +37,10 @@ enum line_kind line_parse(struct span, struct line *) MUST_CHECK;
  */
 bool line_next(struct span *fields, struct span *name, struct span *value);
 
-/* The first field of that name; false when there is none. */
+/* The first field of that name; false without one. */
 bool line_get(const struct line *, const char *name, struct span *value);
 
-/* The same, as a number; false also when it is none, or above max. */
+/* The same, as a number; false also if it is not a number, or above max. */
 bool line_number(const struct line *, const char *name, uint64_t max,
     uint64_t *value);
 
@@ -66,9 +66,8 @@ void line_time_add(struct sbuf *, uint64_t us);
 /* --- the files ------------------------------------------------------------- */
 
 /*
- * Opens all of them; none means standard input, and so does "-". What cannot
- * be opened is fatal, as are input errors later. To be called before rights
- * are given up.
+ * Opens all of them; no name or "-" means standard input. A file that cannot be
+ * opened is fatal, as are later input errors. Call it before confine.
  */
 struct logfile {
 	const char *name;

@@ -10,7 +10,7 @@
 
 enum problem {
 	PROBLEM_LOST,       /* a recipient without an end, and no queue file */
-	PROBLEM_UNTOLD,     /* an end by a notice that nobody accepted */
+	PROBLEM_UNTOLD,     /* an end by a notice that was not accepted */
 	PROBLEM_UNLOGGED,   /* an end in the queue that the log does not have */
 	PROBLEM_DAMAGED,    /* a queue file that cannot be delivered */
 	PROBLEM_GAP,        /* lines that are missing or incomplete */
@@ -43,13 +43,13 @@ enum {
 	END_DELIVERED = 1,
 	END_BOUNCED = 2,  /* refused for good, and the sender was told */
 	END_EXPIRED = 4,  /* given up, and the sender was told */
-	END_DROPPED = 8,  /* there was nobody to tell */
+	END_DROPPED = 8,  /* no sender to tell */
 	END_REMOVED = 16, /* by the operator */
 };
 #define END_TOLD (END_BOUNCED | END_EXPIRED | END_DROPPED)
 
 /*
- * One alias: the first of the recipients that it stands for has its number,
+ * One alias: the first of its recipients has its number,
  * the others have numbers from others on.
  */
 struct logged_alias {
@@ -69,7 +69,7 @@ struct logged_mail {
 	bool accepted, null_sender;
 	bool is_notice; /* of smtpd-bounce: some recipient's end must name it */
 	bool named;     /* as the notice by which a sender was told */
-	bool dropped;   /* smtpd-bounce says there is nobody to tell */
+	bool dropped;   /* smtpd-bounce says there is no sender to tell */
 	bool removed;   /* smtpd-send says that it has left the queue */
 };
 
@@ -128,7 +128,7 @@ uint32_t logged_numbers(const struct logged_mail *);
 /* The address that was written to, as far as it was logged. */
 struct span logged_address(const struct logged_mail *, uint32_t n);
 
-/* Has every recipient an end, and nobody else? */
+/* Has every recipient an end, and no other number? */
 bool logged_is_complete(const struct logged_mail *);
 
 /* Counts an accepted message and the ends that its recipients have. */

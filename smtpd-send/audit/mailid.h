@@ -10,7 +10,7 @@ struct mailid {
 	uint32_t random;
 };
 
-/* False when it is none. */
+/* False if it is not an id. */
 bool mailid_parse(struct span, struct mailid *) MUST_CHECK;
 void mailid_text(const struct mailid *, char out[QUEUE_ID_SIZE]);
 bool mailid_eq(const struct mailid *, const struct mailid *);
