@@ -267,3 +267,13 @@ outbuf_add(struct outbuf *b, const void *p, size_t n, instant deadline)
 	b->len = 0;
 	return outbuf_write(b, v, 2, deadline);
 }
+
+int
+io_close(int fd)
+{
+	int saved = errno;
+
+	(void)close(fd);
+	errno = saved;
+	return -1;
+}

@@ -104,6 +104,9 @@ ssize_t io_recv_fds(int sock, void *, size_t room, int *fds, size_t *nfds,
 /* Takes n octets off the front of a vector; returns how many are left. */
 size_t iov_advance(struct iovec *, size_t nv, size_t n);
 
+/* Closes fd and returns -1; errno stays. */
+int io_close(int fd);
+
 /* Waits until fd can be read (or is at its end), or be written. */
 enum io io_wait_readable(int fd, instant deadline) MUST_CHECK;
 enum io io_wait_writable(int fd, instant deadline) MUST_CHECK;

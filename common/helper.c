@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "helper.h"
+#include "bufio.h"
 #include "proc.h"
 
 #define DIAL_SECONDS 10
@@ -33,17 +34,6 @@ helper_is_command(const char *spec)
 		(st.st_mode & 0111) != 0);
 }
 
-/* Closes fd and returns -1; errno stays. */
-static int
-helper_close(int fd)
-{
-	int saved = errno;
-
-	(void)close(fd);
-	errno = saved;
-	return -1;
-}
-
 int
 helper_dial(const char *path)
 {
@@ -63,10 +53,10 @@ helper_dial(const char *path)
 	/* connect waits while the backlog is full. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		sizeof(patience)) == -1)
-		return helper_close(fd);
+		return io_close(fd);
 	while (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		if (errno != EINTR)
-			return helper_close(fd);
+			return io_close(fd);
 	return fd;
 }
 
@@ -97,10 +87,10 @@ helper_start(char *const words[], const struct conf *conf)
 	    3);
 	free(argv);
 	if (pid == -1)
-		(void)helper_close(sv[1]);
+		(void)io_close(sv[1]);
 	else
 		(void)close(sv[1]);
-	return pid == -1 ? helper_close(sv[0]) : sv[0];
+	return pid == -1 ? io_close(sv[0]) : sv[0];
 }
 
 int

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bufio.h"
 #include "confine.h"
 #include "envelope.h"
 
@@ -17,17 +18,8 @@
 
 /* --- the directory -------------------------------------------------------- */
 
-static void
-queued_close(int fd)
-{
-	int saved = errno;
-
-	(void)close(fd);
-	errno = saved;
-}
-
 static bool
-become_owner(int dir)
+queued_become_owner(int dir)
 {
 	struct stat st;
 
@@ -49,10 +41,9 @@ queued_dir(const char *path)
 {
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (dir == -1 || become_owner(dir))
+	if (dir == -1 || queued_become_owner(dir))
 		return dir;
-	queued_close(dir);
-	return -1;
+	return io_close(dir);
 }
 
 void
@@ -530,7 +521,7 @@ queued_paused(int dir, struct sbuf *names)
 	if (fd == -1)
 		return errno == ENOENT;
 	r = progress_read(fd, "paused", 0, &length, paused_record, names);
-	queued_close(fd);
+	(void)io_close(fd);
 	return r != PROGRESS_IOERR && !names->bad;
 }
 
@@ -560,7 +551,7 @@ read_log(struct queued *q, int dir)
 	if (fd == -1)
 		return errno == ENOENT ? QUEUED_OK : QUEUED_IOERR;
 	r = queued_log(q, fd);
-	queued_close(fd);
+	(void)io_close(fd);
 	return r == PROGRESS_IOERR ? QUEUED_IOERR : QUEUED_OK;
 }
 
@@ -577,7 +568,7 @@ queued_read(struct queued *q, int dir, const char *id)
 	if (fd == -1)
 		return errno == ENOENT ? QUEUED_GONE : QUEUED_IOERR;
 	r = queued_envelope(q, fd, id);
-	queued_close(fd);
+	(void)io_close(fd);
 	if (r == QUEUED_OK)
 		r = read_log(q, dir);
 	if (r != QUEUED_OK)

@@ -346,14 +346,12 @@ serve_take_in(struct server *s, int conn)
 static int
 above_floor(const struct server *s, int fd)
 {
-	int up, saved;
+	int up;
 
 	if (s->warm == WARM_COLD || fd == -1 || fd >= s->floor)
 		return fd;
 	up = fcntl(fd, F_DUPFD_CLOEXEC, s->floor);
-	saved = errno;
-	(void)close(fd);
-	errno = saved;
+	(void)io_close(fd);
 	return up;
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "maildir.h"
+#include "bufio.h"
 #include "queuefile.h"
 
 #define HOST_MAX 100 /* octets of it in a file name; flags follow it */
@@ -29,15 +30,13 @@ maildir_path(char path[PATH_ROOM], const struct maildir *m, const char *dir,
 static bool
 maildir_sync(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), saved;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool ok;
 
 	if (fd < 0)
 		return false;
 	ok = fsync(fd) == 0;
-	saved = errno;
-	close(fd);
-	errno = saved;
+	(void)io_close(fd);
 	return ok;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The text of a message before its commit. */
 #include "draft.h"
+#include "bufio.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,17 +111,14 @@ draft_add(struct draft *d, struct span s)
 static int
 draft_copy(const struct draft *d)
 {
-	int fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
+	int fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd == -1)
 		return -1;
 	if (draft_write(fd, span_of(d->mem, d->held)) &&
 	    fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 		return fd;
-	saved = errno;
-	(void)close(fd);
-	errno = saved;
-	return -1;
+	return io_close(fd);
 }
 
 int

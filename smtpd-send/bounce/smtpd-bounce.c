@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bufio.h"
 #include "confine.h"
 #include "conversation.h"
 #include "envelope.h"
@@ -143,10 +144,7 @@ request_take_message(struct request *r, struct chan *c, struct span payload)
 	if (r->original.fd != -1 ||
 	    !request_parse_kind(span_word(&payload), &r->notice.kind) ||
 	    !request_open_original(r, fd, id)) {
-		int saved = errno;
-
-		(void)close(fd);
-		errno = saved;
+		(void)io_close(fd);
 		return false;
 	}
 	request_read_envelope(r);
