@@ -4,7 +4,6 @@
 #define QUEUED_H
 
 #include "conf.h"
-#include "progress.h"
 #include "queuefile.h"
 
 #define QUEUED_MAX 10000000    /* messages that can be listed */

@@ -6,7 +6,6 @@
 
 #include "address.h"
 #include "log.h"
-#include "progress.h"
 #include "queuefile.h"
 #include "route.h"
 #include "scheduler.h"

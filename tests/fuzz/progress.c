@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* Lines of an id.log: what is read is what was written, and one line. */
-#include "../../common/progress.c"
-
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "queuefile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -18,7 +20,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span text = span_of(data, size);
 	struct progress_record in, out;
-	char sum[SUM_LEN + 2];
+	char sum[sizeof("01234567 ")];
 	struct sbuf b;
 
 	sbuf_init(&b, 1 << 20);

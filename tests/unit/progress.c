@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "progress.h"
+#include "queuefile.h"
 #include "tap.h"
 
 #define ID "0660ee1b353b244f12ad53"
