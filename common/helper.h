@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: ISC */
-/* Opening a helper, which is a socket path or a command. */
+/* Starting and reaching other programs. */
 #ifndef HELPER_H
 #define HELPER_H
 
+#include <sys/types.h>
+
 #include "conf.h"
 #include "span.h"
+
+/* --- a child with exactly the descriptors of a table ---------------------- */
+
+struct proc_fd {
+	int child, ours; /* the number there, the number here */
+};
+
+/*
+ * Starts path with the descriptors of the table and no others (all of ours
+ * are close-on-exec), default signal dispositions and an empty mask. A NULL
+ * envp is the built environment: PATH alone. Gives the pid, or -1 with errno,
+ * also when the exec itself failed.
+ */
+pid_t proc_spawn(const char *path, char *const argv[], char *const envp[],
+    const struct proc_fd *, size_t n);
+
+/* --- a helper, which is a socket path or a command ------------------------ */
 
 /*
  * Connects to the helper if spec is a single word that is a socket in the file

@@ -23,7 +23,7 @@
 
 #include "bufio.h"
 #include "log.h"
-#include "proc.h"
+#include "helper.h"
 #include "serve.h"
 #include "warm.h"
 

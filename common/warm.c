@@ -17,7 +17,7 @@
 
 #include "bufio.h"
 #include "log.h"
-#include "proc.h"
+#include "helper.h"
 #include "readfile.h"
 
 #define WARM_MAX 1000  /* processes, all but one of them retired */

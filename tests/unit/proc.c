@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "proc.h"
+#include "helper.h"
 #include "tap.h"
 
 static char self[] = "/proc/self/exe", report_arg[] = "report";
