@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "confine.h"
-#include "envelope.h"
+#include "conversation.h"
 
 /*
  * The text of a message as it is now: a file of length octets, to be read

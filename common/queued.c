@@ -12,7 +12,7 @@
 
 #include "bufio.h"
 #include "confine.h"
-#include "envelope.h"
+#include "conversation.h"
 
 #define TEXT_MAX (256 * 1024 * 1024)
 

@@ -11,7 +11,7 @@
 
 #include "address.h"
 #include "confine.h"
-#include "envelope.h"
+#include "conversation.h"
 #include "frame.h"
 #include "header.h"
 #include "maildir.h"

@@ -5,7 +5,7 @@
 
 #include "ip.h"
 #include "conf.h"
-#include "envelope.h"
+#include "conversation.h"
 
 enum entrance {
 	ENTRANCE_IN,    /* strangers, through smtpd-session */

@@ -3,7 +3,7 @@
 #include "submission.h"
 
 #include "clock.h"
-#include "envelope.h"
+#include "conversation.h"
 #include "forged.h"
 #include "log.h"
 #include "signed-header.h"

@@ -8,7 +8,6 @@
 #include "bufio.h"
 #include "confine.h"
 #include "conversation.h"
-#include "envelope.h"
 #include "helper.h"
 #include "inject.h"
 #include "notice.h"

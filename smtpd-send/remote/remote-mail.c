@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "envelope.h"
+#include "conversation.h"
 #include "remote-mail.h"
 
 #define MEMORY_MAX (MAIL_RCPTS * 1024)

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "conversation.h"
-#include "envelope.h"
 #include "helper.h"
 #include "program.h"
 #include "serve.h"

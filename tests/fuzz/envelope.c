@@ -2,7 +2,7 @@
 /* Envelope frames: nothing taken can be two lines, and views stay inside. */
 #include <stdlib.h>
 
-#include "envelope.h"
+#include "conversation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Facts, senders and recipients in their frames. */
-#include "envelope.h"
+#include "conversation.h"
 #include "tap.h"
 
 static void
