@@ -218,7 +218,6 @@ $(call tests,command sasl session-parse session-received,smtpd-session)
 # What judges mail, against a fake DNS.
 $(call tests,spf-suite spf-front dmarc dmarc-suite dmarc-record judge-from \
 	judge-fields judge-report,smtpd-session/judge common/dns,$(JUDGE_LIBS))
-$(call tests,tls-pem,smtpd-session/tls,-lbearssl)
 $(call tests,pwfile,smtpd-session/auth,-lcrypt)
 $(call tests,addrlist author sendmail-letter submission advice,smtpd-queue)
 $(call tests,records-compare,common/records smtpd-queue/sign,-lcrypto)

@@ -14,7 +14,6 @@
 
 #include "certificate.h"
 #include "engine.h"
-#include "pem.h"
 #include "readfile.h"
 #include "tls-suites.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* PEM: what is an object, what is broken, and what is passed over. */
-#include "../../smtpd-session/tls/pem.h"
+#include "certificate.h"
 #include "tap.h"
 
 #define B(name) "-----BEGIN " name "-----\n"
