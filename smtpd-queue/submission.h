@@ -1,15 +1,60 @@
 /* SPDX-License-Identifier: ISC */
-/* Checks and completes each message that smtpd-submit is asked about. */
+/* Checks and completes messages for smtpd-submit; which senders are whose. */
 #ifndef SUBMISSION_H
 #define SUBMISSION_H
 
 #include <sys/types.h>
 
+#include "address.h"
 #include "advise.h"
-#include "author.h"
+#include "conf.h"
 #include "forged.h"
 #include "header.h"
 #include "queuefile.h"
+
+/* --- which sender addresses belong to an authenticated user ---------------- */
+
+#define AUTHOR_NAME_MAX 255
+#define AUTHOR_SENDERS_MAX (1024 * 1024) /* octets of one user's patterns */
+
+/*
+ * The user NAME has NAME at any of local_domains or, if NAME has an "@", just
+ * NAME; both also with "+detail". The file senders gives further ones:
+ *
+ *	name pattern ...
+ *
+ * in each line. A pattern is an address, @domain, or * for any address. "#"
+ * begins a comment, and a user may have several lines. Case is ignored in all
+ * but the name.
+ */
+struct author {
+	const struct conf *conf; /* NULL: no user */
+	char name[AUTHOR_NAME_MAX + 1];
+	struct sbuf senders; /* the user's patterns, blank-separated */
+};
+
+/* False: the name is malformed. */
+bool author_init(struct author *, const struct conf *,
+    struct span name) MUST_CHECK;
+
+/* Takes the user's lines out of the file senders; false: too many. */
+bool author_read(struct author *, struct span file) MUST_CHECK;
+
+/* For one of author_init, or all zero. Afterwards conf is NULL. */
+void author_free(struct author *);
+
+bool author_may_send(const struct author *, const struct address *);
+
+/*
+ * list: the value of From or Sender. True if it is a list of one or more
+ * addresses that all belong to the user.
+ */
+bool author_may_write(const struct author *, struct span list);
+
+/* Appends the user's first address. */
+void author_address(const struct author *, struct sbuf *);
+
+/* --- the messages ---------------------------------------------------------- */
 
 #define SUBMISSION_HEADER_MAX (1024 * 1024) /* octets, without forged fields */
 #define SUBMISSION_FORGED_MAX 9990 /* ranges; an advice has 10,000 changes */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Whose addresses are whose. */
-#include "../../smtpd-queue/author.h"
+#include "../../smtpd-queue/submission.h"
 
 #include <stdlib.h>
 
