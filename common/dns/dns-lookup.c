@@ -3,8 +3,9 @@
 #include <netinet/in.h>
 
 #include <stdlib.h>
+#include <udns.h>
 
-#include "dns-question.h"
+#include "dns.h"
 
 #define LABEL_MAX 63
 

@@ -8,18 +8,21 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
+#include <udns.h>
 #include <unistd.h>
 
 #include <linux/errqueue.h> /* wants <time.h> */
 
 #include "bufio.h"
-#include "dns-question.h"
+#include "dns.h"
 
 #define TRY_SECONDS 2 /* the next server is asked after 1 already */
 #define TRIES 3       /* of all servers */
 #define UDP_SIZE 1232 /* the size that is not fragmented */
 #define TCP_MS 5000   /* for one server */
 #define KEPT_MS 60000
+
+_Static_assert(DNS_WIRE_MAX == DNS_MAXDN, "dns.h does without udns.h");
 
 /* udns writes to the places: none is used again before dns_hang_up. */
 struct dns_kept {

@@ -9,6 +9,7 @@
 #define DNS_SERVERS 2
 #define DNS_NAME_MAX 253 /* octets of a name as text */
 #define DNS_NAME_SIZE (DNS_NAME_MAX + 1)
+#define DNS_WIRE_MAX (DNS_NAME_MAX + 2) /* octets of one as labels */
 
 enum dns_result {
 	DNS_FOUND,
@@ -113,5 +114,38 @@ struct dns_host {
 };
 enum dns_result dns_lookup_ptr(struct dns_resolver *, const struct ip *,
     instant deadline, struct dns_host *, size_t max, size_t *n, bool *secure);
+
+/* --- for dns-lookup.c: one question and its answer -------------------------- */
+
+struct dns_question {
+	unsigned char dn[DNS_WIRE_MAX]; /* the name, as on the wire */
+	int type;                       /* class IN */
+	int (*parse)(const unsigned char *dn, const unsigned char *packet,
+	    const unsigned char *at, const unsigned char *end, void **records);
+
+	/* What is known of the answer. */
+	void *records;    /* malloc'ed by parse */
+	int status;       /* DNS_E_... */
+	unsigned context; /* which of the resolver's has it; 0: none */
+	bool kept;        /* it outlives the call that asks it */
+	bool ahead;       /* kept, and no look-up has asked for it yet */
+	bool done, truncated, authentic;
+	union endpoint answerer; /* once truncated or done with an answer */
+};
+
+/* Asks all n at once; each then has its status and, if found, records. */
+void dns_ask(struct dns_resolver *, struct dns_question *, size_t n,
+    instant deadline);
+enum dns_result dns_result_of(const struct dns_question *);
+
+/*
+ * The same for one, with the answers that are kept: gives the kept answer,
+ * which stays there, or *q itself.
+ */
+const struct dns_question *dns_ask_kept(struct dns_resolver *,
+    struct dns_question *q, instant deadline) MUST_CHECK;
+
+/* Asks and does not wait. */
+void dns_ask_ahead(struct dns_resolver *, const struct dns_question *);
 
 #endif
