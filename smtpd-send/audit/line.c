@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: ISC */
-/* Reads the log back: its files, what log.h has written, and its prefix. */
+/* Reads the log back: files, what log.h has written, prefixes, queue ids. */
 #include "line.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "queuefile.h"
 
+#define TIME_DIGITS 14 /* of a queue id */
 #define PREFIX_WORDS 8 /* of the longest prefix that journalctl writes: 7 */
 
 static bool
@@ -226,6 +228,43 @@ line_text(struct sbuf *b, struct span value)
 		sbuf_putc(b, n == 0 ? value.p[0] : line_unescape(value, n));
 		value = span_skip(value, n == 0 ? 1 : n);
 	}
+}
+
+/* --- queue ids ------------------------------------------------------------ */
+
+bool
+mailid_parse(struct span s, struct mailid *id)
+{
+	uint64_t random;
+
+	if (!queue_id_valid(s) ||
+	    !span_hex(span_of(s.p, TIME_DIGITS), UINT64_MAX, &id->time) ||
+	    !span_hex(span_skip(s, TIME_DIGITS), UINT32_MAX, &random))
+		return false;
+	id->random = (uint32_t)random;
+	return id->time != 0;
+}
+
+void
+mailid_text(const struct mailid *id, char out[QUEUE_ID_SIZE])
+{
+	(void)snprintf(out, QUEUE_ID_SIZE, "%014" PRIx64 "%08" PRIx32,
+	    id->time & 0xffffffffffffff, id->random);
+}
+
+bool
+mailid_eq(const struct mailid *a, const struct mailid *b)
+{
+	return a->time == b->time && a->random == b->random;
+}
+
+size_t
+mailid_hash(const struct mailid *id)
+{
+	uint64_t x = (id->time ^ ((uint64_t)id->random << 24)) *
+	    0x9e3779b97f4a7c15U;
+
+	return (size_t)(x ^ (x >> 32));
 }
 
 /* --- times ----------------------------------------------------------------- */

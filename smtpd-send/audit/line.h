@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* Reads the log back: its files, what log.h has written, and its prefix. */
+/* Reads the log back: files, what log.h has written, prefixes, queue ids. */
 #ifndef LINE_H
 #define LINE_H
 
+#include "queuefile.h"
 #include "sbuf.h"
 
 enum line_kind {
@@ -48,6 +49,19 @@ bool line_is(const struct line *, const char *prog, const char *event);
 
 /* Appends a value as it was before it was escaped: any octets. */
 void line_text(struct sbuf *, struct span value);
+
+/* --- queue ids, in little room -------------------------------------------- */
+
+struct mailid {
+	uint64_t time; /* microseconds since 1970; 0: no id */
+	uint32_t random;
+};
+
+/* False if it is not an id. */
+bool mailid_parse(struct span, struct mailid *) MUST_CHECK;
+void mailid_text(const struct mailid *, char out[QUEUE_ID_SIZE]);
+bool mailid_eq(const struct mailid *, const struct mailid *);
+size_t mailid_hash(const struct mailid *);
 
 /* --- times ----------------------------------------------------------------- */
 

@@ -62,6 +62,60 @@ problem_status(const struct problems *p)
 	return 0;
 }
 
+/* --- messages that are done with ------------------------------------------ */
+
+static struct mailset_entry *
+mailset_place(const struct mailset *s, const struct mailid *id)
+{
+	size_t i = mailid_hash(id);
+
+	for (;; i++) {
+		struct mailset_entry *e = &s->entries[i & (s->size - 1)];
+
+		if (e->time == 0 ||
+		    (e->time == id->time && e->random == id->random))
+			return e;
+	}
+}
+
+struct mailset_entry *
+mailset_find(const struct mailset *s, const struct mailid *id)
+{
+	struct mailset_entry *e = s->size > 0 ? mailset_place(s, id) : NULL;
+
+	return e != NULL && e->time != 0 ? e : NULL;
+}
+
+static void
+mailset_grow(struct mailset *s)
+{
+	struct mailset old = *s;
+
+	s->size = old.size > 0 ? 2 * old.size : 1024;
+	s->entries = calloc(s->size, sizeof(*s->entries));
+	if (s->entries == NULL)
+		die_sys(EXIT_TEMP, "no memory for %zu messages", s->size);
+	for (size_t i = 0; i < old.size; i++) {
+		const struct mailset_entry *e = &old.entries[i];
+		const struct mailid id = { e->time, e->random };
+
+		if (e->time != 0)
+			*mailset_place(s, &id) = *e;
+	}
+	free(old.entries);
+}
+
+/* Adds one that is not in it. */
+static void
+mailset_add(struct mailset *s, const struct mailid *id, uint32_t flags)
+{
+	if (s->used >= s->size / 4 * 3)
+		mailset_grow(s);
+	*mailset_place(s, id) = (struct mailset_entry){ id->time, id->random,
+		flags };
+	s->used++;
+}
+
 /* --- how far back the log reaches ------------------------------------------ */
 
 /* An id is older than the acceptance, and ids come in another order. */

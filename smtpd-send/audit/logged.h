@@ -4,7 +4,6 @@
 #define LOGGED_H
 
 #include "line.h"
-#include "mailid.h"
 
 /* --- problems -------------------------------------------------------------- */
 
@@ -35,6 +34,21 @@ void problem_print(const struct problems *);
 
 /* The exit status: 0 no problem, 1 not proven, 2 proven, but done twice. */
 int problem_status(const struct problems *);
+
+/* --- a set of messages that are done with --------------------------------- */
+
+/* 16 octets an entry, at most three of four in use. */
+struct mailset {
+	struct mailset_entry {
+		uint64_t time; /* 0: free */
+		uint32_t random, flags;
+	} * entries;
+	size_t size, used; /* size: 0 or a power of two */
+};
+
+/* The entry, or NULL. */
+struct mailset_entry *mailset_find(const struct mailset *,
+    const struct mailid *);
 
 /* --- messages -------------------------------------------------------------- */
 

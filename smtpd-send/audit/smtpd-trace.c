@@ -7,7 +7,6 @@
 
 #include "line.h"
 #include "log.h"
-#include "mailid.h"
 #include "program.h"
 #include "queued.h"
 
