@@ -247,7 +247,7 @@ struct table {
 static bool
 make_table(struct table *t, const int *calls, size_t n)
 {
-	int sorted[CALLS_MAX];
+	int sorted[CALLS_MAX] = { 0 };
 
 	if (n > CALLS_MAX)
 		return false;

@@ -39,7 +39,8 @@ static void
 inside(struct span part, const struct slot *slot)
 {
 	must(part.n == 0 ||
-	    (part.p >= slot->in && part.p + part.n <= slot->in + slot->chan.in.len));
+	    (part.p >= slot->in &&
+		part.p + part.n <= slot->in + slot->chan.in.len));
 }
 
 /* As if read from a socket, of which nothing has been looked at. */
