@@ -358,18 +358,18 @@ waits_for() {
 		waits_for "s.key: mode 0$mode lets others in"
 	done
 	key example.com s weak
-	waits_for "has 512 bits, but needs at least 1024"
+	waits_for "512 bits, but at least 1024 are needed"
 	key example.com s ec
-	waits_for "is not an RSA or Ed25519 key"
+	waits_for "not an RSA or Ed25519 key"
 	key example.com s encrypted
-	waits_for "is encrypted"
+	waits_for "encrypted, which is not"
 	for file in broken empty; do
 		key example.com s $file
-		waits_for "has no private key in PEM format"
+		waits_for "no private key in PEM format"
 	done
 	as_user rm "$DKIM/example.com/s.key"
 	key example.com s_1 rsa
-	waits_for "s_1.key has a name that is not a selector"
+	waits_for "s_1.key: its name is not a selector"
 	as_user rm "$DKIM/example.com/s_1.key"
 	as_user mkfifo -m 400 "$DKIM/example.com/s.key"
 	waits_for "s.key: not a regular file"
@@ -387,11 +387,11 @@ waits_for() {
 	for n in 1 2 3 4 5; do
 		key example.com k$n ed
 	done
-	waits_for "is one key too many"
+	waits_for "one key too many"
 	# one bad key beside a good one: it is not left out in silence
 	as_user rm "$DKIM/example.com"/k[2-5].key
 	key example.com s broken
-	waits_for "has no private key"
+	waits_for "no private key"
 }
 
 @test "sign: a key of somebody else's keeps the message waiting" {

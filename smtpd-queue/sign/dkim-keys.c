@@ -78,14 +78,14 @@ dkim_key_examine(struct dkim_key *k, const EVP_PKEY *pkey, struct sbuf *why)
 		k->algorithm = DKIM_KEY_RSA;
 		if (k->bits >= DKIM_KEY_BITS_MIN)
 			return true;
-		sbuf_addf(why, "has %u bits, but needs at least %d", k->bits,
+		sbuf_addf(why, "%u bits, but at least %d are needed", k->bits,
 		    DKIM_KEY_BITS_MIN);
 		return false;
 	case EVP_PKEY_ED25519:
 		k->algorithm = DKIM_KEY_ED25519;
 		return true;
 	default:
-		return dkim_key_complain(why, "is not an RSA or Ed25519 key");
+		return dkim_key_complain(why, "not an RSA or Ed25519 key");
 	}
 }
 
@@ -99,10 +99,9 @@ parse_and_examine(struct dkim_key *k, struct sbuf *why)
 	pkey = dkim_key_parse(k, &asked);
 	if (asked)
 		good = dkim_key_complain(why,
-		    "is encrypted, which is not supported");
+		    "encrypted, which is not supported");
 	else if (pkey == NULL)
-		good = dkim_key_complain(why,
-		    "has no private key in PEM format");
+		good = dkim_key_complain(why, "no private key in PEM format");
 	else
 		good = dkim_key_examine(k, pkey, why);
 	EVP_PKEY_free(pkey);
@@ -230,7 +229,7 @@ set_name(char to[DKIM_NAME_MAX + 1], struct span name)
 static enum dkim_keys_result
 dkim_key_bad(struct sbuf *why, const char *path, const char *what)
 {
-	sbuf_addf(why, "%s %s", path, what);
+	sbuf_addf(why, "%s: %s", path, what);
 	return DKIM_KEYS_BAD;
 }
 
@@ -250,7 +249,7 @@ dkim_key_add(struct dkim_keys *keys, int dir, const char *path,
 			return DKIM_KEYS_FOUND; /* dkim_key itself */
 	}
 	if (keys->n == DKIM_KEYS_MAX)
-		return dkim_key_bad(why, shown, "is one key too many");
+		return dkim_key_bad(why, shown, "one key too many");
 	sbuf_addf(why, "%s: ", shown);
 	if (!dkim_key_load(&key, dir, path, keys->known, why)) {
 		dkim_key_free(&key);
@@ -297,8 +296,7 @@ dkim_key_add_entry(struct dkim_keys *keys, int dir, const char *path,
 	memcpy(shown, b.s, b.len + 1);
 	sbuf_free(&b);
 	if (!address_is_domain(selector))
-		return dkim_key_bad(why, shown,
-		    "has a name that is not a selector");
+		return dkim_key_bad(why, shown, "its name is not a selector");
 	return dkim_key_add(keys, dir, name, shown, domain, selector, why);
 }
 
@@ -343,7 +341,7 @@ find_exactly(struct dkim_keys *keys, const struct conf *conf,
 	set_name(name, domain);
 	sbuf_init(&path, PATH_SIZE - DKIM_NAME_MAX - 2);
 	sbuf_addf(&path, "%s/%s", conf->dkim_keys, name);
-	r = path.bad ? dkim_key_bad(why, conf->dkim_keys, "is too long") :
+	r = path.bad ? dkim_key_bad(why, conf->dkim_keys, "name too long") :
 		       dkim_key_add_directory(keys, path.s, domain, why);
 	sbuf_free(&path);
 	if (r == DKIM_KEYS_BAD)
