@@ -157,8 +157,7 @@ line_with() {
 	make_run "$CO"
 	for program in rcpt queue judge submit sign lspawn remote send session
 	do
-		pgrep -f "^$CO/build/smtpd-$program -c $CO/run" |
-			xargs kill -KILL
+		pkill -KILL -f "^$CO/build/smtpd-$program -c $CO/run"
 	done
 	WAIT_SECONDS=30 wait_for bash -c "$(line_with 'swaks --server')"
 	wait_for has_mail "$CO/run/mail/user/Maildir" 1

@@ -126,7 +126,12 @@ strikes() {
 
 @test "queue: killed at every system call of a small message" {
 	strikes "$SMALL" "${HEAD[@]}" B@"$SMALL" E
-	[[ $(count_of fsync) -eq 1 && $(count_of fchmod) -eq 1 ]]
+	# Where a file's sync does not bring its name, the directory's does.
+	case $(stat -f -c %T "$Q") in
+	ext2/ext3 | xfs | btrfs) syncs=1 ;;
+	*)                       syncs=2 ;;
+	esac
+	[[ $(count_of fsync) -eq $syncs && $(count_of fchmod) -eq 1 ]]
 	# All three kinds were seen, and some died between fsync and K.
 	((torn > 2 && acknowledged > 2 && whole > acknowledged))
 }

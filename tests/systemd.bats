@@ -403,7 +403,8 @@ hold() {
 
 @test "systemd: stopping the target stops all of it" {
 	inside systemctl stop smtpd.target smtpd.socket
-	wait_for eval '! inside pgrep smtpd-'
+	wait_for eval '! inside pgrep smtpd-' ||
+		{ inside ps axo pid,ppid,stat,cgroup,args; false; }
 	inside systemctl start smtpd.socket
 	send_mail bob@example.com 'started again'
 	wait_for has_subject bob 'started again'
