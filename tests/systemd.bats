@@ -320,19 +320,31 @@ has_child() {
 	inside pgrep -P "$1"
 }
 
-# hold PID: a debugger stops it, so that it cannot end, until SIGTERM.
+# hold PID: a debugger stops it, so that it cannot end, until let_go.
 hold() {
 	nsenter --target "$INIT" --pid -- python3 - "$1" <<-'PY' &
 	import ctypes, signal, sys
-	signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-	PTRACE_ATTACH = 16
+	PR_SET_PDEATHSIG, PTRACE_ATTACH = 1, 16
 	libc = ctypes.CDLL(None, use_errno=True)
+	libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)	# nsenter's end is ours
 	if libc.ptrace(PTRACE_ATTACH, int(sys.argv[1]), 0, 0) != 0:
 	    sys.exit("ptrace: %d" % ctypes.get_errno())
-	signal.sigwait([signal.SIGTERM])
+	signal.pause()
 	PY
 	holder=$!
-	wait_for inside grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$1/status"
+	wait_for is_held "$1"
+}
+
+is_held() {
+	inside grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$1/status"
+}
+
+# let_go PID: it ends now.
+let_go() {
+	kill -KILL "$holder"
+	wait "$holder" || true
+	wait_for eval "! is_held $1"
+	inside kill -KILL "$1"
 }
 
 # Its child, which syncs, may be waiting for a disk, and cannot end.
@@ -345,9 +357,7 @@ hold() {
 		hold "$child"
 		inside kill -KILL "$pid"
 		wait_for another_than "$pid"
-		kill "$holder"
-		wait "$holder" || true
-		inside kill -KILL "$child"	# stopped as the debugger left it
+		let_go "$child"
 	done
 	send_mail alice@example.com 'after the last scheduler'
 	wait_for has_subject alice 'after the last scheduler'
